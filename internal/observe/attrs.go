@@ -1,0 +1,68 @@
+package observe
+
+// Keys of attributes, snake_case, one word per thing. Elapsed times are logged as time.Duration, moments as time.Time in UTC.
+const (
+	Err     = "err"
+	Cause   = "cause"
+	Class   = "class"
+	Code    = "code"
+	Hint    = "hint"
+	Elapsed = "elapsed"
+	Until   = "until"
+	RetryIn = "retry_in"
+	// Suppressed counts the equal lines that a Limiter held back since the last one it let through.
+	Suppressed = "suppressed"
+
+	Version  = "version"
+	Dialect  = "dialect"
+	Database = "database" // without user and password
+	From     = "from"
+	To       = "to"
+	Item     = "item"
+	Reason   = "reason"
+	Released = "released"
+	Warning  = "warning"
+
+	Portal   = "portal"
+	PortalID = "portal_id" // HubSpot's number of the account
+	Owner    = "owner"
+	Epoch    = "epoch"
+
+	OutboxID  = "outbox_id"
+	LeadHash  = "lead_hash" // 12 hex digits of a keyed hash; see package people
+	LeadID    = "lead_id"   // only with log.people: plain
+	ContactID = "contact_id"
+	Attempt   = "attempt"
+
+	Rows          = "rows"
+	Leads         = "leads"
+	Delivered     = "delivered"
+	Skipped       = "skipped"
+	Retried       = "retried"
+	Snoozed       = "snoozed"
+	Dead          = "dead"
+	Count         = "count"
+	OlderThan     = "older_than"
+	FailedBatches = "failed_batches"
+	PausedFor     = "paused_for"
+
+	RunID         = "run_id"
+	Pages         = "pages"
+	Seen          = "seen"
+	Applied       = "applied"
+	Echoes        = "echoes"
+	Conflicts     = "conflicts"
+	WatermarkFrom = "watermark_from"
+	WatermarkTo   = "watermark_to"
+	NextRunAt     = "next_run_at"
+	RunningFor    = "running_for"
+
+	Op             = "op"
+	Status         = "status"
+	Category       = "category"
+	CorrelationID  = "correlation_id"
+	LimitRemaining = "limit_remaining"
+	ExpiresIn      = "expires_in"
+	Property       = "property"
+	Stack          = "stack"
+)
