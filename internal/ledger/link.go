@@ -1,0 +1,63 @@
+// Package ledger keeps what HubSpot is known to hold of each lead, and decides from it: what is unchanged, what is our own write
+// coming back, what an older event may still set, and who wins when both sides changed a field.
+//
+// It is pure. It guarantees order (G2) field by field: every field remembers the outbox id that set it, so an event that commits
+// late or is requeued only sets fields that no later event has set. It does not read HubSpot or the database.
+//
+// Design: per contact property two values are kept. `sent` is what we sent, in canonical form; `seen` is what HubSpot's answer
+// or a read-back showed afterwards. So nothing needs to be known about how HubSpot trims, sanitises, sorts or refuses. The
+// rejected way, one value a field, turns every normalisation by HubSpot into an echo or an endless resend.
+package ledger
+
+import "leadsync/internal/lead"
+
+// AddressField is the name under which the address stands in the ledger: HubSpot's own property name.
+const AddressField = "email"
+
+// Field is what is known of one contact property. Values are canonical (see mapping); the empty string is an unset property.
+type Field struct {
+	Sent string `json:"s,omitempty"`
+	// Seen is what HubSpot showed after Sent was written. While Shown is false no answer has shown the field yet and Seen
+	// holds Sent.
+	Seen  string `json:"v,omitempty"`
+	Shown bool   `json:"h,omitempty"`
+	// Set is the outbox id that set the field: events with a lower id may not set it any more.
+	Set int64 `json:"i,omitempty"`
+	// Refused is HubSpot's or our own code when the value was left out.
+	Refused string `json:"r,omitempty"`
+	// Owed marks a value of HubSpot's in Seen that lost to a pending row and was not told to the application yet.
+	Owed bool `json:"o,omitempty"`
+}
+
+// State of a link.
+type State string
+
+// Link states. A lead that has never had a contact has a link with state None or no link at all.
+const (
+	None    State = ""        // no contact yet
+	Linked  State = "linked"  // ContactID is the lead's contact
+	Gone    State = "gone"    // the contact was archived by people
+	Purged  State = "purged"  // the contact was erased there for privacy
+	Passive State = "passive" // the contact was merged into another lead's contact
+)
+
+// Link is the row of leadsync_links of one lead in one HubSpot account. It outlives the contact.
+type Link struct {
+	Portal    string
+	HubID     int64
+	LeadID    lead.ID
+	State     State
+	ContactID lead.ContactID
+	// Address is the present address of the contact, normalised; it repeats Fields[AddressField].Seen for the index.
+	Address string
+	// Consent is "", "out" or "in"; ConsentID is the outbox id of that word. Kept for the consent lane.
+	Consent   string
+	ConsentID int64
+	// Fields is the ledger, by contact property.
+	Fields map[string]Field
+	// AppliedID is the highest outbox id settled for the lead, ClosedAtID the id of its last delete.
+	AppliedID  int64
+	ClosedAtID int64
+	// SecondLookAt is when the contact is to be read once more, unix ms; 0 = not.
+	SecondLookAt int64
+}

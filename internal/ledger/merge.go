@@ -1,0 +1,189 @@
+package ledger
+
+// Winner decides a field that both sides changed.
+type Winner int
+
+// The winners. Rules that need more than the two values (newest, fill_empty) are resolved to one of them by the caller.
+const (
+	App     Winner = iota // the application's pending value is written
+	HubSpot               // HubSpot's value stays and is told to the application
+)
+
+// Pending is one value that a pending row of the lead wants a property to have, canonical, with the outbox id of the row.
+type Pending struct {
+	Canon string
+	ID    int64
+}
+
+// Reading is one property as a fresh reading of the contact shows it.
+type Reading struct {
+	Property string
+	Canon    string // canonical; empty = unset there
+	// Pending are the values of all pending rows of the lead that carry the property, in id order.
+	Pending []Pending
+	// Top is the highest outbox id of any row of the lead, in any state, that carries the property. A value that is taken from
+	// HubSpot stands above all of them.
+	Top int64
+	// Told is false for a field of direction push: the application never hears of it and its word always counts.
+	Told bool
+	// Winner decides when both sides changed.
+	Winner Winner
+}
+
+// Verdict is what Merge found.
+type Verdict int
+
+// The verdicts of Merge.
+const (
+	Same     Verdict = iota // HubSpot holds what was last seen there
+	Ours                    // the value is a pending row's own, on its way to be settled
+	Theirs                  // changed only there
+	AppWins                 // changed on both sides, the application's value is to be written
+	HubWins                 // changed on both sides, HubSpot's value stays
+	Recorded                // changed there in a field the application is not told of
+)
+
+// Tell reports whether the application gets the value in its inbox.
+func (v Verdict) Tell() bool { return v == Theirs || v == HubWins }
+
+// Merge takes one property of a fresh reading into the ledger: a three-way comparison of the last value seen (base), HubSpot's
+// value (theirs) and the pending rows (ours). With an empty ledger it is the rule of the first link. Only a reading made while no
+// request for the lead is under way may be given to it.
+//
+// A reading that equals a pending row's value is ours: rows stay pending until they are settled, so between "HubSpot applied
+// it" and "settled" they are the write-ahead log of the ledger.
+func (l *Link) Merge(r Reading) Verdict {
+	f := l.field(r.Property)
+	defer func() { l.setField(r.Property, f) }()
+	if r.Canon == f.Seen {
+		f.Shown = true
+		return Same
+	}
+	var own *Pending
+	ours := false
+	for i := range r.Pending {
+		p := &r.Pending[i]
+		own = p
+		if p.ID >= f.Set && p.Canon == r.Canon {
+			ours = true
+		}
+	}
+	if ours {
+		for _, p := range r.Pending {
+			if p.Canon == r.Canon {
+				f.Set = max(f.Set, p.ID)
+			}
+		}
+		f.observe(r.Canon)
+		return Ours
+	}
+	if own != nil && own.Canon != f.Seen && own.ID > f.Set {
+		if r.Winner == HubSpot {
+			f.observe(r.Canon)
+			f.Set = max(f.Set, r.Top+1)
+			return HubWins
+		}
+		f.observe(r.Canon)
+		f.Owed = r.Told
+		return AppWins
+	}
+	f.observe(r.Canon)
+	if !r.Told {
+		return Recorded
+	}
+	f.Set = max(f.Set, r.Top+1)
+	return Theirs
+}
+
+// observe takes HubSpot's value: what we sent stands no longer.
+func (f *Field) observe(canon string) {
+	f.Sent, f.Seen, f.Shown, f.Refused, f.Owed = canon, canon, true, "", false
+}
+
+// Holds reports whether HubSpot is known to hold the value: it is what was seen, or what we sent and whose showing has not moved.
+func (f Field) Holds(canon string) bool { return canon == f.Seen || canon == f.Sent }
+
+// Field returns what is known of a property; the zero Field when nothing is.
+func (l *Link) Field(property string) Field { return l.Fields[property] }
+
+// Overtaken reports whether a later event than id has set the property.
+func (l *Link) Overtaken(property string, id int64) bool { return l.Fields[property].Set > id }
+
+// Wrote records an accepted write. shown is the canonical value the answer showed, nil when it did not show the property.
+// It returns false when the answer shows another value than the one sent.
+func (l *Link) Wrote(property, canon string, set int64, shown *string) bool {
+	f := l.field(property)
+	f.Sent, f.Seen, f.Shown, f.Refused, f.Owed = canon, canon, shown != nil, "", false
+	if shown != nil {
+		f.Seen = *shown
+	}
+	f.Set = max(f.Set, set)
+	l.setField(property, f)
+	return f.Seen == canon
+}
+
+// Raise stands a skipped row's id in the order of the property: an older row that is requeued may not set it any more.
+func (l *Link) Raise(property string, id int64) {
+	f := l.field(property)
+	if id > f.Set {
+		f.Set = id
+		l.setField(property, f)
+	}
+}
+
+// Refuse marks a value as left out. What HubSpot holds stays as it was.
+func (l *Link) Refuse(property, code string) {
+	f := l.field(property)
+	f.Refused = code
+	l.setField(property, f)
+}
+
+// Owes lists the properties whose HubSpot value lost to a pending row that is no longer there to be written: still holds reports
+// whether a pending row newer than the ledger still carries the property. The caller tells the application and the mark is gone.
+func (l *Link) Owes(still func(property string, set int64) bool) map[string]string {
+	var owed map[string]string
+	for p, f := range l.Fields {
+		if !f.Owed || still(p, f.Set) {
+			continue
+		}
+		f.Owed = false
+		l.Fields[p] = f
+		if owed == nil {
+			owed = map[string]string{}
+		}
+		owed[p] = f.Seen
+	}
+	return owed
+}
+
+// Unshown reports whether some field was written without an answer that showed it.
+func (l *Link) Unshown() bool {
+	for _, f := range l.Fields {
+		if !f.Shown && f.Sent != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Clone returns a deep copy, so that a plan can be thrown away.
+func (l *Link) Clone() *Link {
+	c := *l
+	c.Fields = make(map[string]Field, len(l.Fields))
+	for k, v := range l.Fields {
+		c.Fields[k] = v
+	}
+	return &c
+}
+
+func (l *Link) field(property string) Field { return l.Fields[property] }
+
+func (l *Link) setField(property string, f Field) {
+	if l.Fields == nil {
+		l.Fields = map[string]Field{}
+	}
+	l.Fields[property] = f
+	if property == AddressField {
+		l.Address = f.Seen
+	}
+}
