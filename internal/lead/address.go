@@ -66,7 +66,7 @@ func NormalizeAddress(s string) (Address, error) {
 	if !utf8.ValidString(s) {
 		return "", ErrAddressLocalPart
 	}
-	s = LowerKey(s)
+	s = strings.TrimFunc(s, invisible)
 	if s == "" {
 		return "", ErrAddressEmpty
 	}
@@ -80,7 +80,8 @@ func NormalizeAddress(s string) (Address, error) {
 	if !dotAtom(local) {
 		return "", ErrAddressLocalPart
 	}
-	domain, ascii, err := domainForms(domain)
+	local = strings.ToLower(local) // after the check: the Kelvin sign and its like have lower cases in ASCII
+	domain, ascii, err := domainForms(strings.ToLower(domain))
 	if err != nil {
 		return "", err
 	}

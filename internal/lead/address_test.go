@@ -41,6 +41,20 @@ func TestNormalizeAddress(t *testing.T) {
 		{in: "Ada <ada@example.com>", err: ErrAddressLocalPart},
 		{in: "mailto:ada@example.com", err: ErrAddressLocalPart},
 		{in: "josé@example.com", err: ErrAddressLocalPart},
+		{in: "\u212aate@example.com", err: ErrAddressLocalPart}, // the Kelvin sign, whose lower case is k
+		{in: "a\u202ed\u202ca@example.com", err: ErrAddressLocalPart},
+		{in: "ada@example.com\nbcc: x@example.org", err: ErrAddressNoAt},
+		{in: "ada;grace@example.com", err: ErrAddressLocalPart},
+		{in: "ada,grace@example.com", err: ErrAddressLocalPart},
+		{in: "ada(comment)@example.com", err: ErrAddressLocalPart},
+		{in: `a\b@example.com`, err: ErrAddressLocalPart},
+		{in: "ada＠example.com", err: ErrAddressNoAt}, // a full-width at sign
+		{in: "ada@example。com.", err: ErrAddressDomain},
+		{in: "ada@xn--", err: ErrAddressDomain},
+		{in: "ada@example.xn--", err: ErrAddressDomain},
+		{in: "ada@exa\u00admple\u200b..com", err: ErrAddressDomain},
+		{in: "ada@\u212aelvin.example", want: "ada@kelvin.example"},
+		{in: "ada@example。com", want: "ada@example.com"}, // the ideographic full stop is a dot, says IDNA
 		{in: "a\u200bda@example.com", err: ErrAddressLocalPart},
 		{in: "a\x00b@example.com", err: ErrAddressLocalPart},
 		{in: "a\xffb@example.com", err: ErrAddressLocalPart},

@@ -41,6 +41,7 @@ const (
 	AppWins                 // changed on both sides, the application's value is to be written
 	HubWins                 // changed on both sides, HubSpot's value stays
 	Recorded                // changed there in a field the application is not told of
+	HubKeeps                // changed on both sides, HubSpot's value stays, and the application is not told of the field
 )
 
 // Tell reports whether the application gets the value in its inbox.
@@ -81,6 +82,9 @@ func (l *Link) Merge(r Reading) Verdict {
 		if r.Winner == HubSpot {
 			f.observe(r.Canon)
 			f.Set = max(f.Set, r.Top+1)
+			if !r.Told {
+				return HubKeeps
+			}
 			return HubWins
 		}
 		f.observe(r.Canon)

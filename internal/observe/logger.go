@@ -47,7 +47,7 @@ func New(o Options) (*slog.Logger, *slog.LevelVar, error) {
 	switch format {
 	case "text":
 		if isTerminal(o.Out) {
-			h = tint.NewHandler(o.Out, &tint.Options{Level: level, ReplaceAttr: Redact, TimeFormat: time.TimeOnly})
+			h = tint.NewTextHandler(o.Out, &tint.Options{Level: level, ReplaceAttr: Redact, TimeFormat: time.TimeOnly})
 		} else {
 			h = slog.NewTextHandler(o.Out, options)
 		}
