@@ -60,7 +60,8 @@ type HubSpot struct {
 	PortalID int64 `yaml:"portal_id"`
 	// Timeout is the limit of one request, from sending to the last byte of the answer. 1s to 5m, default 15s.
 	Timeout time.Duration `yaml:"timeout"`
-	// CAFile is a PEM file of certificate authorities to trust besides the system's. Default "", none.
+	// CAFile is a PEM file of certificate authorities to trust besides the system's, looked up like the _file keys of auth.
+	// Default "", none.
 	CAFile string `yaml:"ca_file"`
 	Auth   Auth   `yaml:"auth"`
 	Limits Limits `yaml:"limits"`
@@ -89,8 +90,8 @@ type Auth struct {
 
 // Limits is the share of HubSpot's budget that leadsync may use.
 type Limits struct {
-	// RequestsPer10s is the account's limit in a rolling window of 10 seconds. 1 to 2500, or 0 for no limit of our own.
-	// Default 100. A lower limit in HubSpot's answers is obeyed.
+	// RequestsPer10s is the account's limit in a rolling window of 10 seconds. 1 to 10000, or 0 for no limit of our own, which is
+	// accepted with a loopback base_url only. Default 100. A lower limit in HubSpot's answers is obeyed.
 	RequestsPer10s int `yaml:"requests_per_10s"`
 	// Daily is the account's limit of a day. 0 for none of our own. Default 250000.
 	Daily int `yaml:"daily"`
@@ -127,7 +128,7 @@ type Pull struct {
 	OptoutSchedule string `yaml:"optout_schedule"`
 	// ArchivedSchedule of the look for archived contacts. Default "@daily".
 	ArchivedSchedule string `yaml:"archived_schedule"`
-	// Start is where the first run begins: now (default) or all.
+	// Start is where the first run begins: now (default), all, or a time in the past (2026-01-31, or 2026-01-31T08:00:00Z).
 	Start PullStart `yaml:"start"`
 	// Unknown is what happens to contacts the application does not know: ignore (default) or inbox.
 	Unknown UnknownContacts `yaml:"unknown"`

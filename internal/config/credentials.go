@@ -23,30 +23,35 @@ type Credentials struct {
 // ErrAbsent means that a credential is not there: no file, an empty one, or one whose content is "unset".
 var ErrAbsent = errors.New("credential is absent")
 
-// maxCredential is far above any token, key or URL.
-const maxCredential = 64 << 10
+// maxCredential is far above any token, key or URL, and above the largest bundle of certificate authorities.
+const maxCredential = 1 << 20
 
 // unset is what a unit's SetCredential= gives for a credential that nobody has set.
 const unset = "unset"
 
-// ReadFile reads the file that value names and returns its content without surrounding white space. The error wraps ErrAbsent when
-// there is nothing, and says where it looked. Absolute values are read as they are; others are looked up in System, then Beside.
+// ReadFile reads the file that value names and returns its content without surrounding white space. Absolute values are read as they
+// are; others are looked up in System, then Beside. A file that is empty or says "unset" counts as one that is not there: a unit's
+// SetCredential=NAME:unset does not hide what an operator put beside the configuration. The error wraps ErrAbsent when there is
+// nothing anywhere, and says where it looked.
 func (c Credentials) ReadFile(value string) ([]byte, error) {
 	if value == "" {
 		return nil, fmt.Errorf("no credential file is named: %w", ErrAbsent)
 	}
+	void := ""
 	for _, path := range c.candidates(value) {
 		text, err := readCredential(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
 			return nil, err
+		case len(text) == 0 || string(text) == unset:
+			void = path
+		default:
+			return text, nil
 		}
-		if len(text) == 0 || string(text) == unset {
-			return nil, fmt.Errorf("%s is empty or says %q: %w", path, unset, ErrAbsent)
-		}
-		return text, nil
+	}
+	if void != "" {
+		return nil, fmt.Errorf("no file %s with a value (%s is empty or says %q): %w", c.searched(value), void, unset, ErrAbsent)
 	}
 	return nil, fmt.Errorf("no file %s: %w", c.searched(value), ErrAbsent)
 }
@@ -144,7 +149,7 @@ func (l *Loaded) needed(key, value, cure string) (secret.String, error) {
 	return text, nil
 }
 
-// Missing lists the credentials that `leadsync run` would refuse to start without, in the present mode.
+// Missing lists the credentials and files that `leadsync run` would refuse to start without, in the present mode.
 func (l *Loaded) Missing() []Problem {
 	wanted := []func() (secret.String, error){l.TokenKeys}
 	if l.HubSpot.Auth.Mode == AuthStatic {
@@ -163,6 +168,11 @@ func (l *Loaded) Missing() []Problem {
 	if _, err := l.DatabaseURL(); err != nil {
 		if e, ok := errors.AsType[*Error](err); ok {
 			out = append(out, e.Problems...)
+		}
+	}
+	if file := l.HubSpot.CAFile; file != "" {
+		if _, err := l.Credentials.ReadFile(file); err != nil {
+			out = append(out, Problem{Key: "hubspot.ca_file", Text: err.Error()})
 		}
 	}
 	if l.HubSpot.Auth.Mode == AuthOAuth && l.HubSpot.Auth.ClientID == "" {

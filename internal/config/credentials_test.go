@@ -36,7 +36,6 @@ func TestAbsentCredential(t *testing.T) {
 	system, beside := t.TempDir(), t.TempDir()
 	c := Credentials{System: system, Beside: beside}
 	put(t, system, "unset", "unset\n")
-	put(t, beside, "unset", "not looked at, the service's own says unset")
 	put(t, system, "empty", "\n")
 	for _, value := range []string{"unset", "empty", "missing", "", filepath.Join(system, "missing")} {
 		if got, err := c.Read(value); !errors.Is(err, ErrAbsent) || !got.Empty() {
@@ -45,6 +44,14 @@ func TestAbsentCredential(t *testing.T) {
 	}
 	if _, err := c.Read("missing"); !strings.Contains(err.Error(), filepath.Join(system, "missing")+" nor "+filepath.Join(beside, "missing")) {
 		t.Errorf("does not say where it looked: %v", err)
+	}
+	if _, err := c.Read("unset"); !strings.Contains(err.Error(), filepath.Join(system, "unset")+` is empty or says "unset"`) {
+		t.Errorf("does not say what it found: %v", err)
+	}
+	// A unit that sets what nobody gave does not hide the file beside the configuration.
+	put(t, beside, "unset", "found")
+	if got, err := c.Read("unset"); err != nil || got.Reveal() != "found" {
+		t.Errorf("behind an unset one: %v", err)
 	}
 	put(t, system, "binary", "a\x00b")
 	put(t, system, "large", strings.Repeat("x", maxCredential+1))
@@ -75,6 +82,14 @@ func TestMissingCredentialsDependOnTheMode(t *testing.T) {
 	put(t, ".", "db-url", "postgres://u:p@h/x\n")
 	if got := names(static); len(got) > 0 {
 		t.Errorf("all there: %q", got)
+	}
+	static.HubSpot.CAFile = "ca.pem"
+	if got := strings.Join(names(static), " "); got != "hubspot.ca_file" {
+		t.Errorf("authorities: %s", got)
+	}
+	put(t, ".", "ca.pem", strings.Repeat("x", 300<<10)) // as large as a whole system's bundle
+	if got := names(static); len(got) > 0 {
+		t.Errorf("authorities are there: %q", got)
 	}
 	if url, err := static.DatabaseURL(); err != nil || url.Reveal() != "postgres://u:p@h/x" {
 		t.Errorf("url_file: %v", err)

@@ -95,8 +95,9 @@ hubspot:
   limits: {requests_per_10s: 0, share: 1}
   auth: {mode: static, scopes: [oauth]}
 push: {linger: 0, poll_interval: 1m30s, notify: true}
+pull: {start: 2026-01-31, unknown: inbox, schedule: "*/5 * * * *"}
 retention: {dead: 720h}
-consent: {unsubscribe: [39644612, 7]}
+consent: {unsubscribe: [39644612, 7], resubscribe: allow, legal_basis: CONSENT_WITH_NOTICE, explanation: asked, business_unit_id: 3}
 mapping:
   fields:
     - {lead: first_name, contact: firstname}
@@ -112,8 +113,10 @@ mapping:
 	want.HubSpot.Limits.RequestsPer10s, want.HubSpot.Limits.Share = 0, 1
 	want.HubSpot.Auth.Mode, want.HubSpot.Auth.Scopes = AuthStatic, []string{"oauth"}
 	want.Push.Linger, want.Push.PollInterval, want.Push.Notify = 0, 90*time.Second, true
+	want.Pull.Start, want.Pull.Unknown, want.Pull.Schedule = "2026-01-31", InboxUnknown, "*/5 * * * *"
 	want.Retention.Dead = 720 * time.Hour
-	want.Consent.Unsubscribe = Subscriptions{IDs: []int64{39644612, 7}}
+	want.Consent = Consent{Unsubscribe: Subscriptions{IDs: []int64{39644612, 7}}, Resubscribe: AllowResubscribe, LegalBasis: "CONSENT_WITH_NOTICE",
+		Explanation: "asked", BusinessUnitID: 3}
 	want.Mapping.Fields = []Field{
 		{Lead: "first_name", Contact: "firstname", Direction: DirectionPush, Winner: WinnerApp},
 		{Lead: "plan", Contact: "plan_name", Direction: DirectionBoth, Winner: WinnerFillEmpty},
@@ -210,6 +213,7 @@ func TestShownConfigurationLoadsAgain(t *testing.T) {
 portal: "yes"
 hubspot: {auth: {client_id: "007 \"x\" \\ # y"}, limits: {share: 0.125}}
 consent: {unsubscribe: [5], legal_basis: NON_GDPR, explanation: "they: said so"}
+pull: {start: "2026-01-31T08:00:00Z"}
 mapping: {id_property: lead_key, fields: [{lead: "Ünïcode: {x}", contact: b, winner: newest}]}
 push: {poll_interval: 1h}
 `
@@ -220,6 +224,19 @@ push: {poll_interval: 1h}
 	}
 	if diff := cmp.Diff(first.Config, mustLoad(t, shown.String()).Config); diff != "" {
 		t.Errorf("%s\n%s", diff, shown.String())
+	}
+}
+
+func TestPullStart(t *testing.T) {
+	for text, want := range map[PullStart]string{"2026-01-31": "2026-01-31T00:00:00Z", "2026-01-31T08:00:00+02:00": "2026-01-31T06:00:00Z"} {
+		if at, ok := text.Time(); !ok || at.Format(time.RFC3339) != want {
+			t.Errorf("%s is %v, want %s", text, at, want)
+		}
+	}
+	for _, text := range []PullStart{StartNow, StartAll, "", "2026-02-30"} {
+		if at, ok := text.Time(); ok {
+			t.Errorf("%q is a time: %v", text, at)
+		}
 	}
 }
 

@@ -73,6 +73,9 @@ var refusals = []struct {
 	{"schedule that never comes", "pull: {lagged_schedule: \"0 0 31 2 *\"}\n", []string{`1: pull.lagged_schedule: "0 0 31 2 *" never comes`}},
 	{"schedule below a second", "pull: {optout_schedule: \"@every 10ms\"}\n", []string{`1: pull.optout_schedule: "@every 10ms" is not a schedule, want @every and a duration of 1s or more`}},
 	{"schedule backwards", "pull: {archived_schedule: \"@every -5m\"}\n", []string{`1: pull.archived_schedule: "@every -5m" is not a schedule`}},
+	{"start", "pull: {start: soon}\n", []string{`1: pull.start: "soon", want now, all, or a time like`}},
+	{"start without a zone", "pull: {start: \"2026-01-31T08:00:00\"}\n", []string{`1: pull.start: "2026-01-31T08:00:00", want now`}},
+	{"start in the future", "pull: {start: 2126-01-31}\n", []string{`1: pull.start: "2126-01-31" is in the future`}},
 	{"mapping", "mapping:\n  id_property: Lead\n  fields:\n    - {lead: a, contact: b}\n    - {lead: a, contact: c}\n    - {lead: d, contact: b}\n    - {contact: e}\n    - {lead: f}\n", []string{
 		`2: mapping.id_property: "Lead", want the internal name`,
 		`5: mapping.fields[1].lead: "a" is mapped already by mapping.fields[0]`,

@@ -29,10 +29,13 @@ func Duration(d time.Duration) string {
 // member is one key of an object whose order is kept.
 type member struct {
 	key   string
-	value any // string, bool, json.Number, object, []any
+	value any // string, plain, bool, json.Number, object, []any
 }
 
 type object []member
+
+// plain is a text that YAML reads as it stands, without quotes.
+type plain string
 
 // MarshalJSON keeps the order of the struct.
 func (o object) MarshalJSON() ([]byte, error) {
@@ -71,7 +74,7 @@ func (c Config) WriteYAML(w io.Writer) error {
 func tree(v reflect.Value) any {
 	switch x := v.Interface().(type) {
 	case time.Duration:
-		return Duration(x)
+		return plain(Duration(x))
 	case DatabaseURL:
 		return x.String()
 	case Subscriptions:
@@ -144,6 +147,8 @@ func scalarYAML(value any) string {
 		return strconv.FormatBool(x)
 	case json.Number:
 		return x.String()
+	case plain:
+		return string(x)
 	case string:
 		for i, r := range x {
 			letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'

@@ -143,7 +143,10 @@ func (v *validator) pull(p *Pull) {
 	v.schedule("pull.lagged_schedule", p.LaggedSchedule)
 	v.schedule("pull.optout_schedule", p.OptoutSchedule)
 	v.schedule("pull.archived_schedule", p.ArchivedSchedule)
-	v.choice("pull.start", p.Start, string(p.Start))
+	at, isTime := p.Start.Time()
+	v.check("pull.start", isTime || p.Start == StartNow || p.Start == StartAll,
+		"%s, want now, all, or a time like 2026-01-31 or 2026-01-31T08:00:00Z", shown(string(p.Start)))
+	v.check("pull.start", !isTime || at.Before(time.Now()), "%s is in the future; want a time in the past, or now", shown(string(p.Start)))
 	v.choice("pull.unknown", p.Unknown, string(p.Unknown))
 }
 

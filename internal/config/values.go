@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The words that keys with a fixed choice may hold. Each type lists its words with values(), the default first.
@@ -13,8 +14,6 @@ type (
 	AuthMode string
 	// InvalidField is the value of push.on_invalid_field.
 	InvalidField string
-	// PullStart is the value of pull.start.
-	PullStart string
 	// UnknownContacts is the value of pull.unknown.
 	UnknownContacts string
 	// Direction is the value of mapping.fields[].direction.
@@ -38,9 +37,6 @@ const (
 
 	DropField InvalidField = "drop"
 	DeadRow   InvalidField = "dead"
-
-	StartNow PullStart = "now"
-	StartAll PullStart = "all"
 
 	IgnoreUnknown UnknownContacts = "ignore"
 	InboxUnknown  UnknownContacts = "inbox"
@@ -76,7 +72,6 @@ type choice interface{ values() []string }
 
 func (AuthMode) values() []string        { return []string{"oauth", "static"} }
 func (InvalidField) values() []string    { return []string{"drop", "dead"} }
-func (PullStart) values() []string       { return []string{"now", "all"} }
 func (UnknownContacts) values() []string { return []string{"ignore", "inbox"} }
 func (Direction) values() []string       { return []string{"push", "pull", "both"} }
 func (Winner) values() []string          { return []string{"app", "hubspot", "newest", "fill_empty"} }
@@ -84,6 +79,25 @@ func (Resubscribe) values() []string     { return []string{"refuse", "allow"} }
 func (LogFormat) values() []string       { return []string{"auto", "text", "json", "journal"} }
 func (LogLevel) values() []string        { return []string{"info", "debug", "warn", "error"} }
 func (LogPeople) values() []string       { return []string{"hash", "plain"} }
+
+// PullStart is the value of pull.start: now, all, or a time.
+type PullStart string
+
+// The words of PullStart.
+const (
+	StartNow PullStart = "now"
+	StartAll PullStart = "all"
+)
+
+// Time is the time that is written there, RFC 3339 or a date alone (midnight UTC); false when it is none.
+func (s PullStart) Time() (time.Time, bool) {
+	for _, form := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(form, string(s)); err == nil {
+			return at.UTC(), true
+		}
+	}
+	return time.Time{}, false
+}
 
 // Subscriptions is `all`, or a list of ids of subscription types. The zero value is an empty list, which is not valid.
 type Subscriptions struct {
