@@ -1,0 +1,81 @@
+package hubspot
+
+import "time"
+
+// ContactID is HubSpot's id of a contact, a decimal string.
+type ContactID string
+
+// Contact is one contact as HubSpot answers it.
+type Contact struct {
+	ID ContactID `json:"id"`
+	// Properties holds what the answer showed; a nil value means the property was asked for and is unset (HubSpot also answers
+	// "" for cleared ones: treat both as unset). A property that is missing was not shown.
+	Properties map[string]*string `json:"properties"`
+	CreatedAt  time.Time          `json:"createdAt"`
+	UpdatedAt  time.Time          `json:"updatedAt"`
+	Archived   bool               `json:"archived"`
+	// New is set on upsert results only: the contact was created.
+	New bool `json:"new"`
+	// TraceID is the objectWriteTraceId when HubSpot echoes it on success, which is not documented; may be empty.
+	TraceID string `json:"objectWriteTraceId"`
+}
+
+// Input is one row of a batch write. Create uses neither ID; update uses ID; upsert uses ID as the value of the id property.
+type Input struct {
+	ID         string
+	Properties map[string]string
+	// TraceID must be unique in the batch; HubSpot names it in the error of a refused row.
+	TraceID string
+}
+
+// BatchResult is a 2xx answer to a batch request: 200, 201 and 207 are the same thing.
+type BatchResult struct {
+	Status        int
+	Results       []Contact // in no particular order
+	Errors        []BatchError
+	CorrelationID string
+}
+
+// BatchError is one entry of a batch answer's errors; it may name several rows.
+type BatchError struct {
+	Category string
+	// TraceIDs and IDs name the rows, from context.objectWriteTraceId and context.ids (or context.id). Both may be empty.
+	TraceIDs []string
+	IDs      []string
+	// ExistingID is the contact that is in the way, taken from "Existing ID: n" of a CONFLICT; empty when not named.
+	ExistingID ContactID
+	Details    []Detail
+}
+
+// Detail is one named problem inside an error. HubSpot's message texts are never kept: they repeat the person's values.
+type Detail struct {
+	Code       string   // e.g. INVALID_OPTION, PROPERTY_DOESNT_EXIST; may be empty
+	Properties []string // property names; may be empty
+}
+
+// Property is a contact property definition.
+type Property struct {
+	Name           string
+	Label          string
+	Type           string // string, number, bool, enumeration, date, datetime, phone_number
+	FieldType      string // text, checkbox, select, ...; decide date or datetime by Type
+	Options        []Option
+	ReadOnlyValue  bool // modificationMetadata.readOnlyValue
+	Calculated     bool
+	HasUniqueValue bool
+	Archived       bool
+}
+
+// Option is one choice of an enumeration.
+type Option struct {
+	Label string
+	Value string
+}
+
+// Account is the answer of account-info.
+type Account struct {
+	PortalID int64
+	TimeZone string // IANA name; the daily limit resets at its midnight
+	Type     string
+	UIDomain string
+}
