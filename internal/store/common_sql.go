@@ -1,0 +1,67 @@
+package store
+
+import (
+	"strconv"
+	"strings"
+
+	"leadsync/internal/outbox"
+)
+
+const (
+	// maxProperties is the largest properties text that is loaded.
+	maxProperties = outbox.MaxPropertiesBytes
+	// inlineBytes is the largest one that comes along when all pending rows of many leads are read; larger ones are fetched for
+	// those rows alone that fit the caller's limit.
+	inlineBytes = 64 << 10
+)
+
+// columnsUpTo fills in the limit.
+func columnsUpTo(columns string, limit int) string {
+	return strings.ReplaceAll(columns, "%PROPERTIES%", strconv.Itoa(limit))
+}
+
+// linkColumns is the order in which links are read and written.
+const linkColumns = `portal, hub_id, lead_id, state, contact_id, address, consent, consent_id, fields, applied_id, closed_at_id, second_look_at`
+
+// holds and knows are the conditions of the two partial indexes over contacts, word for word.
+const (
+	holds = `state IN ('linked', 'gone') AND contact_id <> ''`
+	knows = `state NOT IN ('linked', 'gone') AND contact_id <> ''`
+)
+
+// upsertTail ends the statement that writes links.
+const upsertTail = ` ON CONFLICT (portal, hub_id, lead_id) DO UPDATE SET state = excluded.state, contact_id = excluded.contact_id,
+  address = excluded.address, consent = excluded.consent, consent_id = excluded.consent_id, fields = excluded.fields,
+  applied_id = excluded.applied_id, closed_at_id = excluded.closed_at_id, second_look_at = excluded.second_look_at,
+  updated_at = excluded.updated_at`
+
+// wasEarlier says when row p makes row o, of the same event id, a duplicate. A row that itself ended as a duplicate does not
+// count unless it is the lower one: else two rows of which an operator requeued one would each be the other's duplicate, and the
+// event would be lost.
+const wasEarlier = `(p.id < o.id OR p.state = 'delivered' OR (p.state = 'skipped' AND coalesce(p.reason, '') <> 'duplicate'))`
+
+// newestOf selects the newest ids of a lead (arguments 1 portal, 2 lead, 3 limit) from the table, whose alias is o, by the condition
+// on the lead; state by state, because the index has the state in front of the id.
+func newestOf(table, lead string) string {
+	var b strings.Builder
+	for i, state := range []outbox.State{outbox.Pending, outbox.Delivered, outbox.Skipped, outbox.Dead} {
+		if i > 0 {
+			b.WriteString(" UNION ALL ")
+		}
+		b.WriteString("SELECT id FROM (SELECT o.id FROM " + table + " WHERE o.portal = ?1 AND " + lead + " AND o.state = '" + string(state) +
+			"' ORDER BY o.id DESC LIMIT ?3) AS s" + strconv.Itoa(i))
+	}
+	return b.String()
+}
+
+// oldestSettled selects ids for retention (arguments 1 portal, 2 state, 3 before, 4 limit) by a condition on the reason. The
+// condition on pending lets the partial index serve; the order is the whole index's, since PostgreSQL does not see that the
+// reason is constant.
+func oldestSettled(reason string) string {
+	return `SELECT id FROM lead_outbox WHERE portal = ?1 AND state = ?2 AND state <> 'pending' AND ` + reason + ` AND settled_at < ?3
+  ORDER BY reason, settled_at LIMIT ?4`
+}
+
+// nextReason reads one entry of the index, see statements.
+const nextReason = `SELECT (SELECT reason FROM lead_outbox WHERE portal = ?1 AND state = ?2 AND state <> 'pending' AND reason > ?3
+  ORDER BY reason LIMIT 1)`

@@ -1,0 +1,60 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"leadsync/internal/outbox"
+)
+
+// Statement is a literal statement as the driver gets it.
+type Statement struct {
+	Name, Text string
+	Args       []any
+}
+
+// HotStatements are the statements that run for every batch or every poll, with arguments for these leads (whose contacts and addresses are in
+// the links of hub 1), ids and events. Outcomes write what stands there already.
+func (db *DB) HotStatements(portal string, leads, contacts, addresses, events []string, ids []int64) []Statement {
+	d, s := db.dialect, db.dialect.sql()
+	outcomes := make([]outbox.Outcome, len(ids))
+	for i, id := range ids {
+		outcomes[i] = outbox.Outcome{ID: outbox.EntryID(id), State: outbox.Delivered}
+	}
+	settle := d.settle(portal, outcomes, 1)
+	all := []Statement{
+		{"readyLive", s.readyLive, []any{portal, 0, 100}},
+		{"readyBackfill", s.readyBackfill, []any{portal, 0, 100}},
+		{"dueAgain", s.dueAgain, []any{portal, 1000, 100}},
+		{"nextDue", s.nextDue, []any{portal, outbox.Parked}},
+		{"pendingOf", s.pendingOf, []any{portal, d.texts(leads), 1001}},
+		{"pendingOf one lead", s.pendingOf, []any{portal, d.texts([]string{"one lead"}), 11}},
+		{"properties", s.properties, []any{d.ids(ids)}},
+		{"entries", s.entries, []any{d.ids(ids)}},
+		{"rowsOf", s.rowsOf, []any{portal, leads[0], 100}},
+		{"earlier", s.earlier, []any{portal, d.ids(ids)}},
+		{"eventsThere", s.eventsThere, []any{portal, d.texts(events)}},
+		{"links", s.links, []any{portal, 1, d.texts(leads)}},
+		{"byAddress", s.byAddress, []any{1, d.texts(addresses)}},
+		{"byContact", s.byContact, []any{1, d.texts(contacts)}},
+		{"holders", s.holders, []any{1, d.texts(contacts)}},
+		{"lookAt", s.lookAt, []any{portal, 1, 1000, 100}},
+		{"fence", s.fence, []any{0, 0, 1, portal, 1}},
+		{"settle", settle.text, settle.args},
+		{"unpark", s.unpark, []any{portal, outbox.Parked, 100}},
+		{"purgeBare", s.purgeBare, []any{portal, "delivered", 1000, 100}},
+		{"purgeReason", s.purgeReason, []any{portal, "dead", 1000, 100, "refused"}},
+		{"nextReason", s.nextReason, []any{portal, "dead", ""}},
+		{"highID", `SELECT coalesce(max(id), 0) FROM lead_outbox`, nil},
+	}
+	for i := range all {
+		all[i].Text, all[i].Args = d.bind(all[i].Text, all[i].Args)
+	}
+	return all
+}
+
+// Writer is the pool that writes.
+func (db *DB) Writer() *sql.DB { return db.write }
+
+// InTx is inTx.
+func (db *DB) InTx(ctx context.Context, f func(*sql.Tx) error) error { return db.inTx(ctx, f) }

@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+const (
+	// leaseLength is how long a lease lasts by the server's clock unless renewed.
+	leaseLength = 30 * time.Second
+	// renewEvery is how often Run renews it.
+	renewEvery = 5 * time.Second
+)
+
+// Lease is the right to push and pull a portal, fenced by its epoch: whatever is written under an older epoch is refused.
+// It is safe for concurrent use.
+type Lease struct {
+	db     *DB
+	portal string
+	owner  string
+	epoch  int64
+	clean  bool
+
+	mu    sync.Mutex
+	taken time.Time // when the last successful acquire or renew was begun; both of its clocks are used
+	lost  bool
+	file  *fileLock // SQLite
+}
+
+// Acquire takes the portal for owner, a name that is unique to the process. *HeldError when another process has it. On SQLite
+// ownership is an OS lock on a file beside the database and ends with the process; on a server it is a row that lasts
+// 30 seconds of the server's clock, see Run. The caller releases it.
+func (db *DB) Acquire(ctx context.Context, portal, owner string) (*Lease, error) {
+	l, err := db.dialect.acquire(ctx, db, portal, owner)
+	if err != nil {
+		var held *HeldError
+		if errors.As(err, &held) {
+			return nil, held
+		}
+		return nil, fmt.Errorf("acquire portal %s: %w", portal, err)
+	}
+	return l, nil
+}
+
+// Portal names the portal.
+func (l *Lease) Portal() string { return l.portal }
+
+// Owner is the name given to Acquire.
+func (l *Lease) Owner() string { return l.owner }
+
+// Epoch rises with every take-over.
+func (l *Lease) Epoch() int64 { return l.epoch }
+
+// CleanBefore reports that the previous owner released the portal, or that there was none. After any other end its last
+// requests are in doubt and its request window counts as full.
+func (l *Lease) CleanBefore() bool { return l.clean }
+
+// Renew prolongs the lease. ErrLeaseLost when another owner has the portal; any other error leaves the lease as it was.
+func (l *Lease) Renew(ctx context.Context) error {
+	begun := time.Now()
+	err := l.db.dialect.renew(ctx, l)
+	switch {
+	case err == nil:
+		l.mu.Lock()
+		l.taken = begun
+		l.mu.Unlock()
+		return nil
+	case errors.Is(err, ErrLeaseLost):
+		l.lose()
+		return err
+	}
+	return fmt.Errorf("renew portal %s: %w", l.portal, err)
+}
+
+// Release gives the portal back, so that the next owner need not wait and may trust what it finds. A lease that was lost is
+// released without an error and without effect.
+func (l *Lease) Release(ctx context.Context) error {
+	err := l.db.dialect.release(ctx, l)
+	l.lose()
+	if err != nil && !errors.Is(err, ErrLeaseLost) {
+		return fmt.Errorf("release portal %s: %w", l.portal, err)
+	}
+	return nil
+}
+
+// Outlives reports that the lease will still be ours after d without another renewal: an HTTP write of time-out d may start. Elapsed
+// time is the larger of what the monotonic and the wall clock say, since a suspended machine stops the first and a clock that is
+// set back the second. On SQLite it is true until the lease is lost or released.
+func (l *Lease) Outlives(d time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost {
+		return false
+	}
+	if l.file != nil {
+		return true
+	}
+	t := time.Now()
+	elapsed := max(t.Sub(l.taken), t.Round(0).Sub(l.taken.Round(0)))
+	return elapsed+d < leaseLength
+}
+
+// Run renews the lease every five seconds until ctx ends (nil) or the lease is lost (ErrLeaseLost). While the database is away it
+// keeps trying, also past the end of the lease: a lease that nobody took is renewed, and until then Outlives says no.
+func (l *Lease) Run(ctx context.Context) error {
+	t := time.NewTicker(renewEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		try, cancel := context.WithTimeoutCause(ctx, renewEvery, errors.New("renewing the portal lease took too long"))
+		err := l.Renew(try)
+		cancel()
+		if errors.Is(err, ErrLeaseLost) {
+			return err
+		}
+	}
+}
+
+func (l *Lease) lose() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost = true
+}
+
+// OwnerInfo says who serves a portal.
+type OwnerInfo struct {
+	Alive bool
+	Owner string // of the last owner when not alive; empty when there never was one
+	Since int64  // when it took the portal, unix ms
+}
+
+// Owner tells who serves a portal without disturbing it.
+func (db *DB) Owner(ctx context.Context, portal string) (OwnerInfo, error) {
+	o, err := db.dialect.owner(ctx, db, portal)
+	if err != nil {
+		return OwnerInfo{}, fmt.Errorf("look for the owner of portal %s: %w", portal, err)
+	}
+	return o, nil
+}
+
+// Abandon gives the portal back without the word that all is well: requests of this owner may still be executed by HubSpot, so the
+// next owner takes the last ones for in doubt (CleanBefore is false). It need not wait for the lease to run out.
+func (l *Lease) Abandon(ctx context.Context) error {
+	// The epoch rises as with a take-over: a renewal that was cut off may still be carried out by the server after this.
+	err := l.db.updatePortal(ctx, l, "abandon", map[string]any{"lease_until": 0, "epoch": gorm.Expr("epoch + 1")})
+	if errors.Is(err, ErrLeaseLost) {
+		err = nil
+	}
+	l.lose()
+	if l.file != nil {
+		err = errors.Join(err, ignoreClosed(l.file.unlock()))
+	}
+	return err
+}

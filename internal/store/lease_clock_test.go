@@ -1,0 +1,47 @@
+package store
+
+import (
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// A machine that was suspended stops the monotonic clock, one whose clock is set jumps the wall clock, forwards or back. Whatever
+// happens, a lease never seems younger than either clock says (design, one owner per portal).
+func TestLeaseUnderClocksThatJump(t *testing.T) {
+	const request = 15 * time.Second
+	for _, c := range []struct {
+		name            string
+		monotonic, wall time.Duration // since the lease was taken
+		outlives        bool
+	}{
+		{"both go on", 10 * time.Second, 10 * time.Second, true},
+		{"both at the end", leaseLength - request, leaseLength - request, false},
+		{"suspended for an hour", time.Second, time.Hour, false},
+		{"the wall clock set on by twenty seconds", time.Second, 21 * time.Second, false},
+		{"the wall clock set back by an hour, lease fresh", 10 * time.Second, -time.Hour, true},
+		{"the wall clock set back by an hour, lease old", 20 * time.Second, -time.Hour, false},
+	} {
+		l := &Lease{taken: before(t, time.Now(), c.monotonic, c.wall)}
+		if got := l.Outlives(request); got != c.outlives {
+			t.Errorf("%s: outlives a request: %t, want %t", c.name, got, c.outlives)
+		}
+		l.lose()
+		if l.Outlives(0) {
+			t.Errorf("%s: a lease that was lost outlives something", c.name)
+		}
+	}
+}
+
+// before is a time that lies back by different amounts on the two clocks, which no function of package time makes. It reaches into
+// time.Time, whose second word is the monotonic reading, and says so when that is no longer true.
+func before(t *testing.T, now time.Time, monotonic, wall time.Duration) time.Time {
+	t.Helper()
+	then := now.Add(-wall) // moves both
+	reading := (*int64)(unsafe.Add(unsafe.Pointer(&then), 8))
+	*reading += int64(wall - monotonic)
+	if now.Sub(then) != monotonic || now.Round(0).Sub(then.Round(0)) != wall {
+		t.Fatalf("time.Time is not made as this test thinks: %s and %s", now.Sub(then), now.Round(0).Sub(then.Round(0)))
+	}
+	return then
+}

@@ -1,0 +1,95 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+)
+
+// Links reads the links of leads in one HubSpot account; a lead without one is not in the map. The caller owns the result.
+func (db *DB) Links(ctx context.Context, portal string, hubID int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error) {
+	if len(leads) == 0 {
+		return map[lead.ID]*ledger.Link{}, nil
+	}
+	all, err := db.queryLinks(ctx, "read links", db.dialect.sql().links, portal, hubID, db.dialect.texts(distinct(leads)))
+	if err != nil {
+		return nil, err
+	}
+	m := make(map[lead.ID]*ledger.Link, len(all))
+	for i := range all {
+		m[all[i].LeadID] = &all[i]
+	}
+	return m, nil
+}
+
+// LinksByAddress reads the links of an account, of any portal name and in any state, that have one of the normalised addresses.
+func (db *DB) LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error) {
+	if len(addresses) == 0 {
+		return nil, nil
+	}
+	return db.queryLinks(ctx, "read links by address", db.dialect.sql().byAddress, hubID, db.dialect.texts(distinct(addresses)))
+}
+
+// LinksByContact reads the links of an account, of any portal name and in any state, that name one of the contacts. At most one
+// link of a contact is linked or gone; others may be passive or purged.
+func (db *DB) LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
+	if len(contacts) == 0 {
+		return nil, nil
+	}
+	return db.queryLinks(ctx, "read links by contact", db.dialect.sql().byContact, hubID, db.dialect.texts(distinct(contacts)))
+}
+
+// LinksToLookAt reads links whose second look has come, the longest due first.
+func (db *DB) LinksToLookAt(ctx context.Context, portal string, hubID, now int64, limit int) ([]ledger.Link, error) {
+	return db.queryLinks(ctx, "read links to look at", db.dialect.sql().lookAt, portal, hubID, now, limit)
+}
+
+func (db *DB) queryLinks(ctx context.Context, doing, text string, args ...any) ([]ledger.Link, error) {
+	rows, err := db.rows(ctx, db.read, text, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	defer rows.Close()
+	var all []ledger.Link
+	for rows.Next() {
+		var l ledger.Link
+		var fields []byte
+		var look *int64
+		if err := rows.Scan(&l.Portal, &l.HubID, &l.LeadID, &l.State, &l.ContactID, &l.Address, &l.Consent, &l.ConsentID, &fields,
+			&l.AppliedID, &l.ClosedAtID, &look); err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		}
+		if look != nil {
+			l.SecondLookAt = *look
+		}
+		if l.Fields, err = decodeFields(fields); err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		}
+		all = append(all, l)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	return all, nil
+}
+
+// encodeFields writes the ledger of a link, keys in order.
+func encodeFields(fields map[string]ledger.Field) (string, error) {
+	if len(fields) == 0 {
+		return "{}", nil
+	}
+	b, err := json.Marshal(fields)
+	return string(b), err
+}
+
+// decodeFields reads it. The error repeats nothing of the text, which holds people's values.
+func decodeFields(text []byte) (map[string]ledger.Field, error) {
+	fields := map[string]ledger.Field{}
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return nil, fmt.Errorf("the ledger of a link is not the JSON that was written (%d bytes)", len(text))
+	}
+	return fields, nil
+}

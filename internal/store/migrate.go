@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+
+	"leadsync/internal/observe"
+	"leadsync/migrations"
+)
+
+// versionTable is goose's table under a name of ours: the application may use goose in the same database.
+const versionTable = "leadsync_schema"
+
+// Migrate brings the schema to the version of this binary, under a lock that other instances wait for, and returns the versions
+// before and after (equal when there was nothing to do). A newer schema is left alone: ErrSchemaNewer. A file that fails leaves
+// the version before it: each is one transaction, on MariaDB, where DDL cannot be undone, one statement that may be repeated.
+func (db *DB) Migrate(ctx context.Context) (from, to int64, err error) {
+	from, latest, err := db.Schema(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	switch {
+	case from > latest:
+		return from, from, newer(db.redacted, from, latest)
+	case from == latest:
+		return from, from, nil
+	}
+	files, err := db.dialect.schema()
+	if err != nil {
+		return 0, 0, fmt.Errorf("migrate: %w", err)
+	}
+	m, err := db.dialect.migration(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("migrate: %w", err)
+	}
+	defer m.pool.Close()
+	unlock, err := m.lock(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("migrate: %w", err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	p, err := goose.NewProvider(m.dialect, m.pool, files, goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true),
+		goose.WithSlog(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return 0, 0, fmt.Errorf("migrate: %w", err)
+	}
+	done, err := p.Up(ctx)
+	if err != nil {
+		return from, from, fmt.Errorf("migrate: %w", err)
+	}
+	if len(done) == 0 {
+		return latest, latest, nil // also when another instance was faster
+	}
+	from = done[0].Source.Version - 1
+	to = done[len(done)-1].Source.Version
+	db.log.InfoContext(ctx, observe.MigrationsApplied, observe.From, from, observe.To, to)
+	return from, to, nil
+}
+
+// Schema reads the version of the schema in the database (0 = none) and the latest one that this binary has.
+func (db *DB) Schema(ctx context.Context) (current, latest int64, err error) {
+	files, err := fs.Glob(migrations.FS, db.Dialect()+"/*.sql")
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the schema version: %w", err)
+	}
+	for _, f := range files {
+		number, _, _ := strings.Cut(strings.TrimPrefix(f, db.Dialect()+"/"), "_")
+		if n, err := strconv.ParseInt(number, 10, 64); err == nil {
+			latest = max(latest, n)
+		}
+	}
+	var there int
+	if err := db.one(ctx, db.read, []any{&there}, db.dialect.sql().schemaTable); err != nil {
+		return 0, 0, fmt.Errorf("read the schema version: %w", err)
+	}
+	if there == 0 {
+		return 0, latest, nil
+	}
+	err = db.one(ctx, db.read, []any{&current}, `SELECT coalesce(max(version_id), 0) FROM `+versionTable+` WHERE is_applied`)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the schema version: %w", err)
+	}
+	return current, latest, nil
+}
+
+// CheckSchema is nil when the schema is the one of this binary, else it wraps ErrSchemaNewer or ErrSchemaOlder and names both
+// versions.
+func (db *DB) CheckSchema(ctx context.Context) error {
+	current, latest, err := db.Schema(ctx)
+	switch {
+	case err != nil:
+		return err
+	case current > latest:
+		return newer(db.redacted, current, latest)
+	case current < latest:
+		return fmt.Errorf("database %s has schema version %d, this leadsync needs %d: %w; run leadsync migrate up", db.redacted, current,
+			latest, ErrSchemaOlder)
+	}
+	return nil
+}
+
+func newer(name string, current, latest int64) error {
+	return fmt.Errorf("database %s has schema version %d, this leadsync knows up to %d: %w; install the version that made it", name,
+		current, latest, ErrSchemaNewer)
+}

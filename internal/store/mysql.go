@@ -1,0 +1,268 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/pressly/goose/v3"
+	gormmysql "gorm.io/driver/mysql"
+	"gorm.io/gorm"
+
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+)
+
+const (
+	mysqlConns = 8
+	// mysqlLockWait is how long a statement waits for a row that another transaction holds, in seconds.
+	mysqlLockWait = 5
+)
+
+// The oldest servers that know what the statements use: JSON_TABLE, hidden columns, defaults that are expressions.
+const (
+	oldestMariaDB = "10.6"
+	oldestMySQL   = "8.0"
+)
+
+// mysqlDialect is MariaDB, and MySQL 8 as far as its documents go.
+type mysqlDialect struct {
+	cfg        *mysql.Config
+	readOnly   bool
+	collation  string // set by open; binary, and does not pad
+	statements *statements
+}
+
+func (d *mysqlDialect) name() string { return "mysql" }
+
+// mysqlConfig reads mysql://user:password@host:port/db, with socket=/path instead of a host, and tls=true, skip-verify or preferred.
+// Its errors never repeat the URL.
+func mysqlConfig(raw string) (*mysql.Config, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the mysql url cannot be read; special characters of a password need their %%XX form", ErrURL)
+	}
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.DBName = u.User.Username(), strings.TrimPrefix(u.Path, "/")
+	cfg.Passwd, _ = u.User.Password()
+	if cfg.DBName == "" || strings.Contains(cfg.DBName, "/") {
+		return nil, fmt.Errorf("%w: the mysql url names no database (mysql://user:password@host:3306/database)", ErrURL)
+	}
+	options := u.Query()
+	for key, values := range options {
+		switch key {
+		case "socket":
+			cfg.Net, cfg.Addr = "unix", values[0]
+		case "tls":
+			switch values[0] {
+			case "true", "skip-verify", "preferred", "false":
+				cfg.TLSConfig = values[0]
+			default:
+				return nil, fmt.Errorf("%w: tls of a mysql url is true, skip-verify, preferred or false", ErrURL)
+			}
+		default:
+			return nil, fmt.Errorf("%w: a mysql url takes socket and tls, and no other option", ErrURL)
+		}
+	}
+	if cfg.Net == "" || cfg.Net == "tcp" {
+		port := u.Port()
+		if port == "" {
+			port = "3306"
+		}
+		if u.Hostname() == "" {
+			return nil, fmt.Errorf("%w: the mysql url names neither host nor socket", ErrURL)
+		}
+		cfg.Net, cfg.Addr = "tcp", net.JoinHostPort(u.Hostname(), port)
+	}
+	cfg.Timeout = connectTimeout
+	cfg.ClientFoundRows = true   // an UPDATE that changes nothing has met its row all the same
+	cfg.InterpolateParams = true // one round trip a statement
+	cfg.MaxAllowedPacket = 0     // as the server says
+	cfg.Logger = &mysql.NopLogger{}
+	return cfg, nil
+}
+
+func (d *mysqlDialect) open(ctx context.Context, db *DB, o Options) error {
+	d.readOnly = o.ReadOnly
+	d.cfg.ConnectionAttributes = "program_name:" + o.AppName
+	pool, err := d.pool(mysqlConns)
+	if err != nil {
+		return err
+	}
+	db.write, db.read = pool, pool
+	var version string
+	if err := pool.QueryRowContext(ctx, `SELECT VERSION()`).Scan(&version); err != nil {
+		return &awayError{err}
+	}
+	if d.collation, err = binaryCollation(version); err != nil {
+		return err
+	}
+	d.statements = mysqlStatements(d.collation)
+	dial := gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true, DisableWithReturning: true})
+	g, err := gorm.Open(mysqlGorm{dial.(*gormmysql.Dialector), d}, gormConfig(db.log))
+	if err != nil {
+		return err
+	}
+	db.gwrite, db.gread = g, g
+	return nil
+}
+
+// binaryCollation is the collation of the server that compares byte by byte and does not pad, or ErrServerTooOld.
+func binaryCollation(version string) (string, error) {
+	name, oldest, collation := "MySQL", oldestMySQL, "utf8mb4_0900_bin"
+	number := strings.TrimPrefix(version, "5.5.5-") // what MariaDB puts in front for old clients
+	if strings.Contains(version, "MariaDB") {
+		name, oldest, collation = "MariaDB", oldestMariaDB, "utf8mb4_nopad_bin"
+	}
+	if !atLeast(number, oldest) {
+		return "", fmt.Errorf("%w: %s is older than %s", ErrServerTooOld, name, oldest)
+	}
+	return collation, nil
+}
+
+// atLeast compares the first two numbers of versions; a version that cannot be read is new enough.
+func atLeast(version, oldest string) bool {
+	var major, minor, oldMajor, oldMinor int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n < 2 {
+		return true
+	}
+	_, _ = fmt.Sscanf(oldest, "%d.%d", &oldMajor, &oldMinor)
+	return major > oldMajor || major == oldMajor && minor >= oldMinor
+}
+
+// pool opens connections that do not depend on how the server is set up.
+func (d *mysqlDialect) pool(size int) (*sql.DB, error) {
+	c, err := mysql.NewConnector(d.cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the mysql url cannot be used", ErrURL)
+	}
+	pool := sql.OpenDB(mysqlSession{c, d.readOnly})
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(size / 2)
+	pool.SetConnMaxIdleTime(connMaxIdle)
+	return pool, nil
+}
+
+// mysqlSession sets up each new connection. Strict mode: text that does not fit is refused, never cut. READ COMMITTED: a reader
+// sees what is committed now, and a writer locks the rows it writes and no gaps between them.
+type mysqlSession struct {
+	driver.Connector
+	readOnly bool
+}
+
+// Connect is driver.Connector's.
+func (s mysqlSession) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := s.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	isolation := `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED`
+	if s.readOnly {
+		isolation += `, READ ONLY`
+	}
+	for _, text := range []string{isolation, fmt.Sprintf(`SET NAMES utf8mb4, SESSION innodb_lock_wait_timeout = %d,
+  SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'`, mysqlLockWait)} {
+		if _, err := conn.(driver.ExecerContext).ExecContext(ctx, text, nil); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+	}
+	return conn, nil
+}
+
+// mysqlGorm scrubs the errors that gorm meets.
+type mysqlGorm struct {
+	*gormmysql.Dialector
+	d *mysqlDialect
+}
+
+// Translate maps unique violations to gorm's sentinel.
+func (g mysqlGorm) Translate(err error) error {
+	if g.d.class(err) == duplicateTrouble {
+		return gorm.ErrDuplicatedKey
+	}
+	return g.d.scrub(err)
+}
+
+func (d *mysqlDialect) migration(context.Context) (migration, error) {
+	pool, err := d.pool(2)
+	// The name is one of the whole server, and has at most 64 characters.
+	return migration{pool, goose.DialectMySQL, lockSession(pool, `SELECT GET_LOCK(CONCAT('leadsync migrate ', SHA1(DATABASE())), 0) = 1`)}, err
+}
+
+func (d *mysqlDialect) schema() (fs.FS, error) { return collated(d.collation) }
+
+// bind writes each argument out where it is used, since the server knows no numbered ones.
+func (d *mysqlDialect) bind(text string, args []any) (string, []any) {
+	if !strings.Contains(text, "?1") {
+		return text, args
+	}
+	var b strings.Builder
+	var all []any
+	for {
+		before, after, found := strings.Cut(text, "?")
+		b.WriteString(before)
+		if !found {
+			return b.String(), all
+		}
+		b.WriteByte('?')
+		all = append(all, args[after[0]-'1'])
+		text = after[1:]
+	}
+}
+
+func (d *mysqlDialect) ids(v []int64) any { return asJSON(v) }
+
+func (d *mysqlDialect) texts(v []string) any { return asJSON(v) }
+
+// outcomeJSON is a row of the list that mysqlSettle reads; what is missing is NULL.
+type outcomeJSON struct {
+	ID          int64   `json:"i"`
+	State       string  `json:"s"`
+	Reason      *string `json:"r,omitempty"`
+	Note        *string `json:"n,omitempty"`
+	Attempts    int64   `json:"a"`
+	NotBefore   *int64  `json:"b,omitempty"`
+	Contact     *string `json:"c,omitempty"`
+	Correlation *string `json:"x,omitempty"`
+	SettledAt   *int64  `json:"t,omitempty"`
+}
+
+func (d *mysqlDialect) settle(portal string, outcomes []outbox.Outcome, settledAt int64) query {
+	list := make([]outcomeJSON, len(outcomes))
+	for i := range outcomes {
+		c := settleColumns(&outcomes[i], settledAt)
+		list[i] = outcomeJSON{c.id, c.state, c.reason, c.note, c.attempts, c.notBefore, c.contact, c.correlation, c.settledAt}
+	}
+	return query{withCollation(mysqlSettle, d.collation), []any{portal, asJSON(list)}}
+}
+
+func (d *mysqlDialect) upsert(links []ledger.Link, fields []string, updatedAt int64) query {
+	return query{mysqlUpsertHead + rowsOfValues(len(links), 13) + mysqlUpsertTail, linkArgs(links, fields, updatedAt)}
+}
+
+func (d *mysqlDialect) reserveDaily(ctx context.Context, db *DB, portal, day string, block int) (after int, err error) {
+	err = db.inTx(ctx, func(tx *sql.Tx) error {
+		// Assignments are done from left to right, so the count looks at the day before it changes.
+		if _, err := db.exec(ctx, tx, `INSERT INTO leadsync_portals (portal, daily_day, daily_reserved) VALUES (?1, ?2, ?3) ON DUPLICATE KEY UPDATE
+  daily_reserved = CASE WHEN daily_day = ?2 THEN daily_reserved ELSE 0 END + ?3, daily_day = ?2`, portal, day, block); err != nil {
+			return err
+		}
+		return db.one(ctx, tx, []any{&after}, `SELECT daily_reserved FROM leadsync_portals WHERE portal = ?1`, portal)
+	})
+	return after, err
+}
+
+// isMySQL finds the server's own error.
+func isMySQL(err error) (*mysql.MySQLError, bool) {
+	var e *mysql.MySQLError
+	ok := errors.As(err, &e)
+	return e, ok
+}

@@ -1,0 +1,248 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"gorm.io/gorm"
+
+	"leadsync/internal/lead"
+	"leadsync/internal/outbox"
+)
+
+// ListQuery selects rows of lead_outbox; the zero value lists all in id order.
+type ListQuery struct {
+	Portal  string
+	State   outbox.State
+	Reason  outbox.Reason
+	LeadID  lead.ID // needs Portal; without one it is the portal "default"
+	Lane    outbox.Lane
+	AfterID outbox.EntryID // ids above it, or below it with Desc; 0 = from the start
+	Limit   int            // 0 = all
+	Desc    bool
+}
+
+// List streams rows to each, in id order; an error of each ends it and is returned. Nothing is held in memory, and each may use
+// the DB.
+func (db *DB) List(ctx context.Context, q ListQuery, each func(outbox.Entry) error) error {
+	g := db.gread.WithContext(ctx).Table("lead_outbox AS o").Select(db.dialect.sql().entryColumns)
+	g = db.narrow(g, q.Portal, q.State, q.Reason, q.LeadID)
+	if q.Lane != "" {
+		g = g.Where("o.lane = ?", q.Lane)
+	}
+	order, beyond := "o.id", "o.id > ?"
+	if q.Desc {
+		order, beyond = "o.id DESC", "o.id < ?"
+	}
+	if q.AfterID != 0 {
+		g = g.Where(beyond, q.AfterID)
+	}
+	if q.Limit > 0 {
+		g = g.Limit(q.Limit)
+	}
+	rows, err := g.Order(order).Rows()
+	if err != nil {
+		return fmt.Errorf("list rows: %w", err)
+	}
+	var stopped error
+	err = scanEntries(rows, func(e *outbox.Entry) error {
+		stopped = each(*e)
+		return stopped
+	})
+	if stopped != nil {
+		return stopped
+	}
+	if err != nil {
+		return fmt.Errorf("list rows: %w", err)
+	}
+	return nil
+}
+
+func (db *DB) narrow(g *gorm.DB, portal string, state outbox.State, reason outbox.Reason, id lead.ID) *gorm.DB {
+	if id != "" {
+		portal = portalOr(portal)
+		g = g.Where(db.dialect.sql().leadMatch, cleanText(string(id)), cleanText(string(id)))
+	}
+	if portal != "" {
+		g = g.Where("o.portal = ?", portal)
+	}
+	if state != "" {
+		g = g.Where("o.state = ?", state)
+	}
+	if reason != "" {
+		g = g.Where("o.reason = ?", reason)
+	}
+	return g
+}
+
+// Selection names the rows of an operator's change: ids, or all rows that match the rest. Portal alone selects nothing.
+type Selection struct {
+	Portal string // empty = any; with LeadID: default
+	IDs    []outbox.EntryID
+	State  outbox.State
+	Reason outbox.Reason
+	LeadID lead.ID
+}
+
+// Requeue puts dead rows back to pending as if they were new: no attempts, no reason, no note. A row that an operator skipped comes
+// back too when it is named by id. It returns how many came back, also with an error; ErrNothingSelected for an empty selection.
+func (db *DB) Requeue(ctx context.Context, q Selection) (int64, error) {
+	may := "o.state = 'dead'"
+	if len(q.IDs) > 0 {
+		may = "(o.state = 'dead' OR o.state = 'skipped' AND o.reason = 'by_operator')"
+	}
+	n, err := db.change(ctx, q, may, map[string]any{"state": outbox.Pending, "attempts": 0, "not_before": nil, "reason": nil,
+		"note": nil, "settled_at": nil})
+	if n > 0 {
+		db.wakeLocal()
+	}
+	return n, wrapChange("requeue rows", err)
+}
+
+// SkipRows settles pending and dead rows as skipped by the operator and returns how many, also with an error. A row that a request carries at this
+// moment is skipped all the same: its outcome then finds it settled. ErrNothingSelected for an empty selection.
+func (db *DB) SkipRows(ctx context.Context, q Selection) (int64, error) {
+	n, err := db.change(ctx, q, "o.state IN ('pending', 'dead')", map[string]any{"state": outbox.Skipped, "reason": outbox.ByOperator,
+		"not_before": nil, "settled_at": now()})
+	return n, wrapChange("skip rows", err)
+}
+
+func wrapChange(doing string, err error) error {
+	if err == nil || errors.Is(err, ErrNothingSelected) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// change updates the selected rows in id order, in transactions of settleChunk rows, so that no application's insert waits long
+// for a million of them.
+func (db *DB) change(ctx context.Context, q Selection, may string, columns map[string]any) (total int64, err error) {
+	if len(q.IDs) == 0 && q.State == "" && q.Reason == "" && q.LeadID == "" {
+		return 0, ErrNothingSelected
+	}
+	update := func(ids []outbox.EntryID) error {
+		return db.again(ctx, func() error {
+			g := db.narrow(db.gwrite.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID)
+			res := g.Where(may).Where("o.id IN ?", ids).Updates(columns)
+			if res.Error == nil {
+				total += res.RowsAffected
+			}
+			return res.Error
+		})
+	}
+	if len(q.IDs) > 0 {
+		for ids := range slices.Chunk(q.IDs, settleChunk) {
+			if err := update(ids); err != nil {
+				return total, err
+			}
+		}
+		return total, nil
+	}
+	for after := outbox.EntryID(0); ; {
+		var ids []outbox.EntryID
+		g := db.narrow(db.gread.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID)
+		if err := g.Where(may).Where("o.id > ?", after).Order("o.id").Limit(settleChunk).Pluck("o.id", &ids).Error; err != nil {
+			return total, err
+		}
+		if len(ids) == 0 {
+			return total, nil
+		}
+		if err := update(ids); err != nil {
+			return total, err
+		}
+		after = ids[len(ids)-1]
+	}
+}
+
+// CountRow counts rows of one portal, state and reason. Only pending rows are told apart by type, and only they have
+// OldestCreatedAt (unix ms): a million settled rows are counted from an index that holds neither.
+type CountRow struct {
+	Portal          string
+	State           outbox.State
+	Reason          outbox.Reason
+	Type            outbox.Type
+	Count           int64
+	OldestCreatedAt int64
+}
+
+// Counts counts lead_outbox for all portals.
+func (db *DB) Counts(ctx context.Context) ([]CountRow, error) {
+	var all []CountRow
+	pending, err := db.gread.WithContext(ctx).Raw(db.dialect.sql().countPending).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("count rows: %w", err)
+	}
+	defer pending.Close()
+	for pending.Next() {
+		c := CountRow{State: outbox.Pending}
+		if err := pending.Scan(&c.Portal, &c.Type, &c.Count, &c.OldestCreatedAt); err != nil {
+			return nil, fmt.Errorf("count rows: %w", err)
+		}
+		all = append(all, c)
+	}
+	if err := pending.Err(); err != nil {
+		return nil, fmt.Errorf("count rows: %w", err)
+	}
+	settled, err := db.gread.WithContext(ctx).Raw(db.dialect.sql().countSettled).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("count rows: %w", err)
+	}
+	defer settled.Close()
+	for settled.Next() {
+		var c CountRow
+		if err := settled.Scan(&c.Portal, &c.State, &c.Reason, &c.Count); err != nil {
+			return nil, fmt.Errorf("count rows: %w", err)
+		}
+		all = append(all, c)
+	}
+	if err := settled.Err(); err != nil {
+		return nil, fmt.Errorf("count rows: %w", err)
+	}
+	return all, nil
+}
+
+// PurgeSettled deletes at most limit rows of the portal in the given settled states that were settled before the time (unix ms),
+// the oldest of each state and reason first, and returns how many, also with an error; without one, fewer than limit means that
+// none is left. Pending rows are never deleted. Ids of deleted rows are not given out again.
+func (db *DB) PurgeSettled(ctx context.Context, portal string, states []outbox.State, before int64, limit int) (int64, error) {
+	var total int64
+	for _, state := range states {
+		left := int64(limit) - total
+		if left < 1 || state == outbox.Pending {
+			continue
+		}
+		n, err := db.purge(ctx, portal, string(state), before, left)
+		total += n
+		if err != nil {
+			return total, fmt.Errorf("purge settled rows: %w", err)
+		}
+	}
+	return total, nil
+}
+
+// purge deletes rows of one state, those without a reason first, then reason by reason: the index has the reason before the time.
+func (db *DB) purge(ctx context.Context, portal, state string, before, limit int64) (int64, error) {
+	s := db.dialect.sql()
+	total, err := db.execAgain(ctx, s.purgeBare, portal, state, before, limit)
+	if err != nil {
+		return 0, err
+	}
+	for reason := ""; total < limit; {
+		var next *string
+		if err := db.one(ctx, db.read, []any{&next}, s.nextReason, portal, state, reason); err != nil {
+			return total, err
+		}
+		if next == nil {
+			break
+		}
+		n, err := db.execAgain(ctx, s.purgeReason, portal, state, before, limit-total, *next)
+		total += n
+		if err != nil {
+			return total, err
+		}
+		reason = *next
+	}
+	return total, nil
+}

@@ -1,0 +1,83 @@
+package store
+
+// sqliteColumns reads an entry. Column types are only a hint to SQLite: an application can leave text in a BIGINT column, and such
+// a value reads as absent. %PROPERTIES% is replaced by the limit up to which properties are loaded.
+const sqliteColumns = `o.id, o.portal, CAST(o.event_id AS TEXT), CAST(o.lead_id AS TEXT), CAST(o.event_type AS TEXT), CAST(o.email AS TEXT),
+  CASE WHEN octet_length(o.properties) <= %PROPERTIES% THEN CAST(o.properties AS TEXT) END, coalesce(octet_length(o.properties), 0),
+  o.lane, CASE typeof(o.occurred_at) WHEN 'integer' THEN o.occurred_at WHEN 'real' THEN CAST(o.occurred_at AS INTEGER) END,
+  CASE typeof(o.created_at) WHEN 'integer' THEN o.created_at ELSE 0 END,
+  o.state, o.reason, o.note, CASE typeof(o.attempts) WHEN 'integer' THEN o.attempts ELSE 0 END,
+  CASE typeof(o.not_before) WHEN 'integer' THEN o.not_before END, o.contact_id, o.correlation_id,
+  CASE typeof(o.settled_at) WHEN 'integer' THEN o.settled_at END`
+
+// sqliteLead is the indexed form of a lead id. substr ends at a NUL in text, so the condition on the whole id always stands beside
+// it, and Ready cuts the bytes instead.
+const sqliteLead = `substr(CAST(o.lead_id AS TEXT), 1, 255)`
+
+var sqliteStatements = func() *statements {
+	all := columnsUpTo(sqliteColumns, maxProperties)
+	ready := func(lane string) string {
+		return `SELECT id, CAST(substr(CAST(lead_id AS BLOB), 1, 256) AS TEXT), not_before,
+  CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END FROM lead_outbox
+  WHERE portal = ? AND state = 'pending' AND not_before IS NULL AND ` + lane + ` AND id > ? ORDER BY id LIMIT ?`
+	}
+	return &statements{
+		readyLive:     ready(`lane <> 'backfill'`),
+		readyBackfill: ready(`lane = 'backfill'`),
+		dueAgain: `SELECT id, CAST(substr(CAST(lead_id AS BLOB), 1, 256) AS TEXT), CAST(not_before AS INTEGER),
+  CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END FROM lead_outbox
+  WHERE portal = ? AND state = 'pending' AND not_before IS NOT NULL AND not_before <= ? ORDER BY not_before, id LIMIT ?`,
+		nextDue: `SELECT coalesce(CAST(min(not_before) AS INTEGER), 0) FROM lead_outbox
+  WHERE portal = ? AND state = 'pending' AND not_before IS NOT NULL AND not_before < ?`,
+		unpark: `UPDATE lead_outbox SET not_before = NULL WHERE id IN (SELECT id FROM lead_outbox
+  WHERE portal = ? AND state = 'pending' AND not_before IS NOT NULL AND not_before = ? LIMIT ?)`,
+		pendingOf: `SELECT ` + columnsUpTo(sqliteColumns, inlineBytes) + ` FROM json_each(?2) j CROSS JOIN lead_outbox o
+  ON o.id IN (SELECT p.id FROM lead_outbox p WHERE p.portal = ?1 AND substr(CAST(p.lead_id AS TEXT), 1, 255) = j.value
+    AND CAST(p.lead_id AS TEXT) = j.value AND p.state = 'pending' ORDER BY p.id LIMIT ?3)
+  ORDER BY j.key, o.id`,
+		properties: `SELECT o.id, CAST(o.properties AS TEXT) FROM json_each(?) j CROSS JOIN lead_outbox o ON o.id = j.value`,
+		entries:    `SELECT ` + all + ` FROM lead_outbox o WHERE o.id IN (SELECT value FROM json_each(?)) ORDER BY o.id`,
+		rowsOf: `SELECT ` + all + ` FROM lead_outbox o WHERE o.id IN (` + newestOf(`lead_outbox o`, sqliteLead+` = substr(?2, 1, 255) AND CAST(o.lead_id AS TEXT) = ?2`) + `)
+  ORDER BY o.id DESC LIMIT ?3`,
+		entryColumns: all,
+		earlier: `SELECT o.id FROM json_each(?2) j CROSS JOIN lead_outbox o ON o.id = j.value
+  WHERE o.portal = ?1 AND o.event_id <> '' AND EXISTS (SELECT 1 FROM lead_outbox p WHERE p.portal = ?1 AND p.event_id IS NOT NULL
+    AND substr(p.event_id, 1, 255) = substr(o.event_id, 1, 255) AND p.event_id = o.event_id AND p.id <> o.id AND ` + wasEarlier + `)`,
+		links:     `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ? AND hub_id = ? AND lead_id IN (SELECT value FROM json_each(?))`,
+		byAddress: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE hub_id = ? AND address <> '' AND address IN (SELECT value FROM json_each(?))`,
+		byContact: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE hub_id = ?1 AND ` + holds + ` AND contact_id IN (SELECT value FROM json_each(?2))
+  UNION ALL SELECT ` + linkColumns + ` FROM leadsync_links WHERE hub_id = ?1 AND ` + knows + ` AND contact_id IN (SELECT value FROM json_each(?2))`,
+		lookAt: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ? AND hub_id = ? AND second_look_at IS NOT NULL AND second_look_at <= ?
+  ORDER BY second_look_at LIMIT ?`,
+		holders: `SELECT portal, lead_id, contact_id FROM leadsync_links WHERE hub_id = ? AND ` + holds + ` AND contact_id IN (SELECT value FROM json_each(?))`,
+		fence: `UPDATE leadsync_portals SET high_id = max(high_id, ?), high_seen_at = CASE WHEN ? > high_id THEN ? ELSE high_seen_at END
+  WHERE portal = ? AND epoch = ?`,
+		eventsThere: `SELECT j.value FROM json_each(?2) j WHERE EXISTS (SELECT 1 FROM lead_outbox p
+  WHERE p.portal = ?1 AND p.event_id IS NOT NULL AND substr(p.event_id, 1, 255) = substr(j.value, 1, 255) AND p.event_id = j.value)`,
+		returning:   ` RETURNING id`,
+		insert:      `(?,?,?,?,?,?,?,coalesce(?,CAST((julianday('now')-2440587.5)*86400000 AS INTEGER)))`,
+		purgeBare:   `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason IS NULL`) + `)`,
+		purgeReason: `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason = ?5`) + `)`,
+		nextReason:  nextReason,
+		countPending: `SELECT portal, substr(coalesce(CAST(event_type AS TEXT), ''), 1, 64), count(*), min(CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END) FROM (
+    SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane <> 'backfill'
+    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane = 'backfill'
+    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NOT NULL)
+  GROUP BY 1, 2`,
+		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox WHERE state <> 'pending' GROUP BY portal, state, reason`,
+		schemaTable:  `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'leadsync_schema'`,
+		leadMatch:    sqliteLead + ` = substr(?, 1, 255) AND CAST(o.lead_id AS TEXT) = ?`,
+	}
+}()
+
+func (d *sqliteDialect) sql() *statements { return sqliteStatements }
+
+// A batch of outcomes. The list of values is the outer loop, rows are found by id.
+const (
+	sqliteSettleHead = `UPDATE lead_outbox SET state = v.column2, reason = v.column3, note = v.column4, attempts = v.column5,
+  not_before = v.column6, contact_id = coalesce(v.column7, contact_id), correlation_id = coalesce(v.column8, correlation_id),
+  settled_at = v.column9 FROM (VALUES `
+	sqliteSettleTail = `) AS v WHERE lead_outbox.id = v.column1 AND lead_outbox.state = 'pending' AND lead_outbox.portal = ?`
+)
+
+const sqliteUpsertHead = `INSERT INTO leadsync_links (` + linkColumns + `, updated_at) VALUES `

@@ -1,0 +1,125 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/store"
+)
+
+// settleLargeLedgers writes more text in one settlement than a server takes in one statement.
+func settleLargeLedgers(e *env) {
+	l := e.acquire("one")
+	large := strings.Repeat("'\\\"", 300_000)
+	s := store.Settlement{Lease: l}
+	for i := range 14 {
+		link := linked(lead.ID(fmt.Sprint(i)), lead.ContactID(fmt.Sprint(i+1)))
+		link.Fields = map[string]ledger.Field{"company": {Sent: large, Seen: "x"}}
+		s.Links = append(s.Links, link)
+	}
+	for range 2 { // new, and there already
+		e.settle(s)
+	}
+	m, err := e.db.Links(e.Context(), portal, hub, []lead.ID{"13"})
+	e.must(err)
+	if k := m["13"]; k == nil || k.Fields["company"].Sent != large {
+		e.Error("a large ledger came back changed")
+	}
+}
+
+func oneContactOneLead(e *env) {
+	l := e.acquire("one")
+	e.settle(store.Settlement{Lease: l, Links: []ledger.Link{linked("a", "901"), linked("b", "902")}})
+	taken := func(links ...ledger.Link) {
+		e.Helper()
+		_, err := e.db.Settle(e.Context(), store.Settlement{Lease: l, Links: links})
+		var t *store.ContactTakenError
+		if !errors.As(err, &t) {
+			e.Fatalf("got %v, want a ContactTakenError", err)
+		}
+		if t.ContactID != "901" || t.Holder != "a" || t.LeadID != "c" {
+			e.Errorf("contact %s, holder %s, wanted by %s", t.ContactID, t.Holder, t.LeadID)
+		}
+		e.wants(err, lead.ErrDuplicate)
+	}
+	taken(linked("c", "901"))
+	gone := linked("a", "901")
+	gone.State = ledger.Gone
+	e.settle(store.Settlement{Lease: l, Links: []ledger.Link{gone}})
+	taken(linked("d", "904"), linked("c", "901"))
+	other := linked("a2", "901")
+	other.HubID++
+	e.settle(store.Settlement{Lease: l, Links: []ledger.Link{other}}) // another account
+
+	passive := linked("a", "901")
+	passive.State = ledger.Passive
+	e.settle(store.Settlement{Lease: l, Links: []ledger.Link{linked("c", "901"), passive}}) // the one that gives it up may stand last
+	none := linked("x", "")
+	none.State = ledger.None
+	none2 := none
+	none2.LeadID = "y"
+	e.settle(store.Settlement{Lease: l, Links: []ledger.Link{none, none2}})
+	all, err := e.db.LinksByContact(e.Context(), hub, []lead.ContactID{"901", "902", "999"})
+	e.must(err)
+	got := map[lead.ID]ledger.State{}
+	for _, k := range all {
+		got[k.LeadID] = k.State
+	}
+	if want := map[lead.ID]ledger.State{"a": ledger.Passive, "b": ledger.Linked, "c": ledger.Linked}; !maps.Equal(got, want) {
+		e.Errorf("links by contact %v, want %v", got, want)
+	}
+	_, err = e.db.Settle(e.Context(), store.Settlement{Lease: l, Links: []ledger.Link{linked("m", "950"), linked("n", "950")}})
+	var t *store.ContactTakenError
+	if !errors.As(err, &t) || t.ContactID != "950" || t.Holder != "m" || t.LeadID != "n" {
+		e.Errorf("two leads of one settlement: %v", err)
+	}
+}
+
+func linksRoundTrip(e *env) {
+	lease := e.acquire("one")
+	full := ledger.Link{Portal: portal, HubID: hub, LeadID: "🦊 ☎", State: ledger.Linked, ContactID: "901", Address: "ada@example.com",
+		Consent: "out", ConsentID: 7, AppliedID: 12, ClosedAtID: 3, SecondLookAt: 4000, Fields: map[string]ledger.Field{
+			"email":     {Sent: "ada@example.com", Seen: "ada@example.com", Shown: true, Set: 12},
+			"firstname": {Sent: "Ada\x00 \"<é>\"\n", Seen: "Ada", Set: 11, Owed: true},
+			"plan":      {Refused: "INVALID_OPTION"}}}
+	bare := ledger.Link{Portal: portal, HubID: hub, LeadID: "b", Fields: map[string]ledger.Field{}}
+	e.settle(store.Settlement{Lease: lease, Links: []ledger.Link{full, bare}})
+	m, err := e.db.Links(e.Context(), portal, hub, []lead.ID{full.LeadID, bare.LeadID, "none", full.LeadID})
+	e.must(err)
+	if d := cmp.Diff(map[lead.ID]*ledger.Link{full.LeadID: &full, "b": &bare}, m); d != "" {
+		e.Error(d)
+	}
+	by, err := e.db.LinksByAddress(e.Context(), hub, []string{"ada@example.com", ""})
+	e.must(err)
+	if d := cmp.Diff([]ledger.Link{full}, by); d != "" {
+		e.Error(d)
+	}
+	for at, want := range map[int64]int{3999: 0, 4000: 1} {
+		look, err := e.db.LinksToLookAt(e.Context(), portal, hub, at, 10)
+		e.must(err)
+		if len(look) != want {
+			e.Errorf("%d links to look at at %d, want %d", len(look), at, want)
+		}
+	}
+	full.SecondLookAt, full.ContactID, full.Fields = 0, "905", nil
+	e.settle(store.Settlement{Lease: lease, Links: []ledger.Link{full}})
+	m, err = e.db.Links(e.Context(), portal, hub, []lead.ID{full.LeadID})
+	e.must(err)
+	if k := m[full.LeadID]; k == nil || k.SecondLookAt != 0 || k.ContactID != "905" || k.Fields == nil || len(k.Fields) != 0 {
+		e.Errorf("replaced link is %+v", k)
+	}
+	for _, where := range []struct {
+		portal string
+		hub    int64
+	}{{"other", hub}, {portal, hub + 1}} {
+		if m, err := e.db.Links(e.Context(), where.portal, where.hub, []lead.ID{"b"}); err != nil || len(m) != 0 {
+			e.Errorf("links of portal %s, account %d: %v, %v", where.portal, where.hub, m, err)
+		}
+	}
+}

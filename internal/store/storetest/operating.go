@@ -1,0 +1,141 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"leadsync/internal/outbox"
+	"leadsync/internal/store"
+)
+
+func (e *env) list(q store.ListQuery) []outbox.EntryID {
+	e.Helper()
+	ids := []outbox.EntryID{}
+	e.must(e.db.List(e.Context(), q, func(r outbox.Entry) error { ids = append(ids, r.ID); return nil }))
+	return ids
+}
+
+func listFilters(e *env) {
+	a := e.insertWith(`lead_id, state, reason`, `'a', 'dead', 'refused'`)
+	b := e.insertWith(`lead_id, state, reason`, `'b', 'dead', 'no_address'`)
+	c := e.insertWith(`lead_id, lane`, `'a', 'backfill'`)
+	d := e.insertWith(`lead_id, portal`, `'a', 'other'`)
+	all := []outbox.EntryID{a, b, c, d}
+	back := slices.Clone(all)
+	slices.Reverse(back)
+	for _, tc := range []struct {
+		q    store.ListQuery
+		want []outbox.EntryID
+	}{
+		{store.ListQuery{}, all},
+		{store.ListQuery{Desc: true}, back},
+		{store.ListQuery{Desc: true, AfterID: c, Limit: 1}, []outbox.EntryID{b}},
+		{store.ListQuery{AfterID: a, Limit: 2}, []outbox.EntryID{b, c}},
+		{store.ListQuery{State: outbox.Dead}, []outbox.EntryID{a, b}},
+		{store.ListQuery{State: outbox.Dead, Reason: outbox.NoAddress}, []outbox.EntryID{b}},
+		{store.ListQuery{LeadID: "a"}, []outbox.EntryID{a, c}},
+		{store.ListQuery{LeadID: "a", Portal: "other"}, []outbox.EntryID{d}},
+		{store.ListQuery{Lane: outbox.Backfill}, []outbox.EntryID{c}},
+		{store.ListQuery{Portal: "none"}, []outbox.EntryID{}},
+	} {
+		e.same(fmt.Sprintf("%+v", tc.q), e.list(tc.q), tc.want)
+	}
+	stop := errors.New("stop")
+	var n int
+	err := e.db.List(e.Context(), store.ListQuery{}, func(r outbox.Entry) error {
+		n++
+		_, err := e.db.SkipRows(e.Context(), store.Selection{IDs: []outbox.EntryID{r.ID}}) // each may use the store
+		if n == 2 {
+			return stop
+		}
+		return err
+	})
+	if !errors.Is(err, stop) || n != 2 {
+		e.Errorf("stopped after %d rows with %v", n, err)
+	}
+}
+
+func requeueAndSkip(e *env) {
+	row := func(id, state, reason string) outbox.EntryID {
+		return e.insertWith(`lead_id, state, reason, note, attempts, settled_at, not_before, contact_id`, `$1, $2, $3, 'n', 8, 5, 6, '901'`, id, state, reason)
+	}
+	dead, dead2, byOp := row("a", "dead", "refused"), row("b", "dead", "no_address"), row("c", "skipped", "by_operator")
+	unchanged, done, waits := row("d", "skipped", "unchanged"), row("e", "delivered", ""), row("f", "pending", "")
+	change := func(what string, f func() (int64, error), want int64) {
+		e.Helper()
+		n, err := f()
+		e.must(err)
+		if n != want {
+			e.Errorf("%s: %d rows, want %d", what, n, want)
+		}
+	}
+	requeue := func(q store.Selection) func() (int64, error) {
+		return func() (int64, error) { return e.db.Requeue(e.Context(), q) }
+	}
+	skip := func(q store.Selection) func() (int64, error) {
+		return func() (int64, error) { return e.db.SkipRows(e.Context(), q) }
+	}
+	for _, f := range []func() (int64, error){requeue(store.Selection{}), skip(store.Selection{}), requeue(store.Selection{Portal: portal})} {
+		_, err := f()
+		e.wants(err, store.ErrNothingSelected)
+	}
+	change("requeue by another portal", requeue(store.Selection{Portal: "other", State: outbox.Dead}), 0)
+	change("requeue by reason", requeue(store.Selection{Reason: outbox.Refused}), 1)
+	if r := e.entry(dead); r.State != outbox.Pending || r.Attempts != 0 || r.Reason != nil || r.Note != nil || r.SettledAt != nil || r.NotBefore != nil {
+		e.Errorf("requeued row %+v", r)
+	}
+	change("requeue by state", requeue(store.Selection{Portal: portal, State: outbox.Dead}), 1)
+	change("requeue skipped by state", requeue(store.Selection{State: outbox.Skipped}), 0)
+	change("requeue by id", requeue(store.Selection{IDs: []outbox.EntryID{byOp, unchanged, done, waits, 999}}), 1)
+	change("skip by lead", skip(store.Selection{LeadID: "b"}), 1)
+	if r := e.entry(dead2); r.State != outbox.Skipped || deref(r.Reason) != "by_operator" || r.NotBefore != nil || number(r.SettledAt) < 1000 {
+		e.Errorf("skipped row %+v", r)
+	}
+	change("skip by id", skip(store.Selection{IDs: []outbox.EntryID{byOp, unchanged, done, waits}}), 2)
+	change("skip what is settled", skip(store.Selection{State: outbox.Delivered}), 0)
+	if r := e.entry(done); r.State != outbox.Delivered {
+		e.Errorf("delivered row became %s", r.State)
+	}
+}
+
+func purgeKeepsIDsRising(e *env) {
+	for i := range 10 {
+		e.insertWith(`lead_id, state, settled_at`, `'a', $1, $2`, []string{"delivered", "skipped"}[i%2], 100+i)
+	}
+	e.insertWith(`lead_id, state, settled_at`, `'a', 'dead', 1`)
+	e.insertWith(`lead_id, settled_at`, `'a', 1`)
+	e.insertWith(`portal, state, settled_at`, `'other', 'delivered', 1`)
+	last := e.insertWith(`lead_id, state, settled_at`, `'a', 'delivered', 104`)
+	states := []outbox.State{outbox.Delivered, outbox.Skipped, outbox.Pending}
+	for _, want := range []int64{3, 3, 2, 0} {
+		n, err := e.db.PurgeSettled(e.Context(), portal, states, 107, 3)
+		e.must(err)
+		if n != want {
+			e.Errorf("purged %d, want %d", n, want)
+		}
+	}
+	e.same("left", e.list(store.ListQuery{}), []outbox.EntryID{8, 9, 10, 11, 12, 13})
+	if n, err := e.db.PurgeSettled(e.Context(), portal, []outbox.State{outbox.Delivered, outbox.Skipped, outbox.Dead}, 1<<60, 100); err != nil || n != 4 {
+		e.Errorf("purged %d, %v", n, err)
+	}
+	if id := e.insert("b", `{}`); id <= last {
+		e.Errorf("id %d was given out again (%d was purged)", id, last)
+	}
+	high, err := e.db.HighID(e.Context())
+	e.must(err)
+	if high != last+1 {
+		e.Errorf("highest id %d, want %d", high, last+1)
+	}
+}
+
+// within waits for a hint.
+func within(c <-chan struct{}, d time.Duration) bool {
+	select {
+	case <-c:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}

@@ -1,0 +1,201 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"leadsync/internal/lead"
+	"leadsync/internal/outbox"
+	"leadsync/internal/store"
+)
+
+func readyByLaneAndTime(e *env) {
+	a := e.insert("a", `{}`)
+	b := e.insertWith(`lead_id, lane`, `'b', 'backfill'`)
+	c := e.insertWith(`lead_id, lane`, `'c', 'odd'`)
+	d := e.insertWith(`lead_id, not_before`, `'d', 5000`)
+	f := e.insertWith(`lead_id, lane, not_before`, `'f', 'backfill', 3000`)
+	e.insertWith(`lead_id, portal`, `'g', 'other'`)
+	e.insertWith(`lead_id, state`, `'h', 'dead'`)
+	e.same("live", e.ready(outbox.Live), []outbox.EntryID{a, c})
+	e.same("backfill", e.ready(outbox.Backfill), []outbox.EntryID{b})
+	rows, err := e.db.Ready(e.Context(), portal, outbox.Live, a, 10)
+	e.must(err)
+	e.same("live after the first", idsOf(rows), []outbox.EntryID{c})
+	for at, want := range map[int64][]outbox.EntryID{2999: {}, 3000: {f}, 5000: {f, d}} {
+		rows, err := e.db.DueAgain(e.Context(), portal, at, 10)
+		e.must(err)
+		e.same(fmt.Sprintf("due at %d", at), idsOf(rows), want)
+	}
+	due, err := e.db.NextDue(e.Context(), portal)
+	e.must(err)
+	if due != 3000 {
+		e.Errorf("next due %d, want 3000", due)
+	}
+	if due, err := e.db.NextDue(e.Context(), "empty"); err != nil || due != 0 {
+		e.Errorf("next due of an empty portal: %d, %v", due, err)
+	}
+	all, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"a", "b", "c", "d", "f", "g", "h"}, 10, 1<<20)
+	e.must(err)
+	if len(all) != 5 {
+		e.Errorf("pending rows of %d leads, want 5: any lane, any not_before, this portal, pending alone", len(all))
+	}
+}
+
+// lateCommit holds two transactions open where the engine can, and lets the lower id commit last.
+func lateCommit(e *env) {
+	if e.db.Dialect() == "sqlite" { // one writer at a time: a low id that appears late is an explicit one
+		e.insertWith(`id, lead_id`, `10, 'late'`)
+		e.same("first", e.ready(outbox.Live), []outbox.EntryID{10})
+		e.insertWith(`id, lead_id`, `9, 'late'`)
+		e.same("then", e.ready(outbox.Live), []outbox.EntryID{9, 10})
+		return
+	}
+	first, err := e.app.BeginTx(e.Context(), nil)
+	e.must(err)
+	defer func() { _ = first.Rollback() }()
+	_, err = first.ExecContext(e.Context(), `INSERT INTO lead_outbox (lead_id) VALUES ('late')`)
+	e.must(err)
+	var low outbox.EntryID
+	e.must(first.QueryRowContext(e.Context(), `SELECT max(id) FROM lead_outbox`).Scan(&low))
+	high := e.insert("late", `{}`)
+	if low >= high {
+		e.Fatalf("ids %d and %d: the test needs the open transaction to have the lower one", low, high)
+	}
+	l := e.acquire("one")
+	e.same("before the late commit", e.ready(outbox.Live), []outbox.EntryID{high})
+	e.settle(store.Settlement{Lease: l, Now: 1, Outcomes: []outbox.Outcome{delivered(high)}, HighID: high})
+	e.must(first.Commit())
+	e.same("after it", e.ready(outbox.Live), []outbox.EntryID{low})
+	got, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"late"}, 10, 1<<20)
+	e.must(err)
+	e.same("of the lead", entryIDs(got["late"].Rows), []outbox.EntryID{low})
+}
+
+func pendingOfLimits(e *env) {
+	var a, b []outbox.EntryID
+	for range 5 {
+		a = append(a, e.insert("a", `{"k":"123456"}`)) // 14 bytes
+		b = append(b, e.insert("b", `{}`))
+	}
+	for _, tc := range []struct {
+		rows, bytes int
+		a, b        []outbox.EntryID
+		moreA       bool
+		moreB       bool
+	}{
+		{10, 1 << 20, a, b, false, false},
+		{5, 70, a, b, false, false},
+		{5, 69, a[:4], b, true, false},
+		{4, 1 << 20, a[:4], b[:4], true, true},
+		{5, 28, a[:2], b, true, false},
+		{5, 1, a[:1], b[:1], true, true},
+	} {
+		got, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"b", "a"}, tc.rows, tc.bytes)
+		e.must(err)
+		what := fmt.Sprintf("%d rows, %d bytes", tc.rows, tc.bytes)
+		e.same(what+", a", entryIDs(got["a"].Rows), tc.a)
+		e.same(what+", b", entryIDs(got["b"].Rows), tc.b)
+		if got["a"].More != tc.moreA || got["b"].More != tc.moreB {
+			e.Errorf("%s: more %t %t, want %t %t", what, got["a"].More, got["b"].More, tc.moreA, tc.moreB)
+		}
+	}
+}
+
+func largeProperties(e *env) {
+	just := `"` + strings.Repeat("x", outbox.MaxPropertiesBytes-2) + `"`
+	middle := `"` + strings.Repeat("é", 100_000) + `"`
+	ids := []outbox.EntryID{e.insert("a", just), e.insert("a", just+" "), e.insert("a", middle), e.insert("a", `{}`)}
+	got, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"a"}, 10, 8<<20)
+	e.must(err)
+	rows := got["a"].Rows
+	e.same("rows", entryIDs(rows), ids)
+	for i, want := range []string{just, "NULL", middle, `{}`} {
+		if deref(rows[i].Properties) != want {
+			e.Errorf("row %d: %d bytes loaded, want %d", i, len(deref(rows[i].Properties)), len(want))
+		}
+	}
+	for i, want := range []int64{outbox.MaxPropertiesBytes, outbox.MaxPropertiesBytes + 1, 200_002, 2} {
+		if rows[i].PropertiesBytes != want {
+			e.Errorf("row %d: length %d, want %d", i, rows[i].PropertiesBytes, want)
+		}
+	}
+}
+
+func rowsOfNewest(e *env) {
+	var ids []outbox.EntryID
+	for i := range 8 {
+		ids = append(ids, e.insertWith(`lead_id, state`, `'a', $1`, []string{"pending", "delivered", "skipped", "dead"}[i%4]))
+	}
+	e.insert("b", `{}`)
+	rows, err := e.db.RowsOf(e.Context(), portal, "a", 3)
+	e.must(err)
+	e.same("newest three", entryIDs(rows), []outbox.EntryID{ids[7], ids[6], ids[5]})
+	rows, err = e.db.RowsOf(e.Context(), portal, "a", 100)
+	e.must(err)
+	slices.Reverse(ids)
+	e.same("all", entryIDs(rows), ids)
+}
+
+func earlierEvents(e *env) {
+	row := func(event any, state, reason string) outbox.EntryID {
+		return e.insertWith(`event_id, lead_id, state, reason`, `$1, 'a', $2, $3`, event, state, reason)
+	}
+	long := randomText(5000)
+	first, second := row("e1", "pending", ""), row("e1", "pending", "")
+	late, done := row("e2", "pending", ""), row("e2", "delivered", "")
+	requeued, dup := row("e3", "pending", ""), row("e3", "skipped", "duplicate")
+	skipped, other := row("e4", "pending", ""), row("e4", "skipped", "unchanged")
+	long1, long2, long3 := row(long+"x", "pending", ""), row(long+"y", "pending", ""), row(long+"x", "pending", "")
+	none1, none2, empty1, empty2 := row(nil, "pending", ""), row(nil, "pending", ""), row("", "pending", ""), row("", "pending", "")
+	e.insertWith(`event_id, portal, state`, `'e1', 'other', 'delivered'`)
+	alone := row("e5", "pending", "")
+	e.insertWith(`event_id, portal, state`, `'e5', 'other', 'delivered'`)
+
+	rows, err := e.db.Entries(e.Context(), []outbox.EntryID{first, second, late, done, requeued, dup, skipped, other, long1, long2, long3, none1,
+		none2, empty1, empty2, alone})
+	e.must(err)
+	got, err := e.db.EarlierEvents(e.Context(), portal, rows)
+	e.must(err)
+	want := []outbox.EntryID{second, late, done, dup, skipped, other, long3}
+	var ids []outbox.EntryID
+	for id, is := range got {
+		if is {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	e.same("repeated", ids, want)
+}
+
+func parkedRows(e *env) {
+	l := e.acquire("one")
+	a, b := e.insert("a", `{}`), e.insert("b", `{}`)
+	e.settle(store.Settlement{Lease: l, Now: 9, Outcomes: []outbox.Outcome{
+		{ID: a, State: outbox.Pending, Note: "waits for an address", NotBefore: outbox.Parked},
+		{ID: b, State: outbox.Pending, Attempts: 1, NotBefore: 777}}})
+	e.same("ready", e.ready(outbox.Live), []outbox.EntryID{})
+	rows, err := e.db.DueAgain(e.Context(), portal, 1<<60, 10)
+	e.must(err)
+	e.same("due", idsOf(rows), []outbox.EntryID{b})
+	if due, err := e.db.NextDue(e.Context(), portal); err != nil || due != 777 {
+		e.Errorf("next due %d, %v", due, err)
+	}
+	if r := e.entry(a); r.SettledAt != nil || deref(r.Note) != "waits for an address" || r.State != outbox.Pending {
+		e.Errorf("parked row %+v", r)
+	}
+	got, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"a"}, 10, 1<<20)
+	e.must(err)
+	e.same("a new row of the lead brings it along", entryIDs(got["a"].Rows), []outbox.EntryID{a})
+	other := e.insertWith(`lead_id, portal, not_before`, `'a', 'other', $1`, outbox.Parked)
+	n, err := e.db.Unpark(e.Context(), portal)
+	e.must(err)
+	if n != 1 {
+		e.Errorf("unparked %d rows, want 1", n)
+	}
+	e.same("ready again", e.ready(outbox.Live), []outbox.EntryID{a})
+	if r := e.entry(other); number(r.NotBefore) != outbox.Parked {
+		e.Errorf("a parked row of another portal waits until %d", number(r.NotBefore))
+	}
+}

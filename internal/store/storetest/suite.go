@@ -1,0 +1,216 @@
+package storetest
+
+import (
+	"database/sql"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+	"leadsync/internal/store"
+)
+
+const (
+	portal = "default"
+	hub    = int64(4711)
+)
+
+// numbered are the arguments of a statement, in order.
+var numbered = regexp.MustCompile(`\$\d`)
+
+// env is one test's database, seen by the store and by the application.
+type env struct {
+	*testing.T
+	url string
+	db  *store.DB
+	app *sql.DB
+}
+
+// Run runs the contract on databases that newURL makes.
+func Run(t *testing.T, newURL func(t testing.TB) string) {
+	tests := []contract{
+		{"FourColumnInsert", fourColumnInsert},
+		{"FourColumnInsertByTool", fourColumnInsertByTool},
+		{"AnythingCanBeInsertedAndRead", anythingGoes},
+		{"LeadIDsAreBytes", leadIDsAreBytes},
+		{"ReadyByLaneAndTime", readyByLaneAndTime},
+		{"G2LateCommitIsFound", lateCommit},
+		{"PendingOfLimits", pendingOfLimits},
+		{"LargeProperties", largeProperties},
+		{"RowsOfNewest", rowsOfNewest},
+		{"EarlierEvents", earlierEvents},
+		{"ParkedRows", parkedRows},
+		{"SettleWritesEverything", settleWritesEverything},
+		{"SettleLeavesSettledRowsAlone", settleLeavesSettledRowsAlone},
+		{"SettleUnderOldEpochChangesNothing", settleUnderOldEpoch},
+		{"SettleIsAllOrNothing", settleIsAllOrNothing},
+		{"SettleManyRows", settleManyRows},
+		{"OneContactOneLead", oneContactOneLead},
+		{"LinksRoundTrip", linksRoundTrip},
+		{"G1Account", account},
+		{"AddIsIdempotent", addIsIdempotent},
+		{"AddLargeRows", addLargeRows},
+		{"TwoImportsAtOnce", twoImportsAtOnce},
+		{"SettleLargeLedgers", settleLargeLedgers},
+		{"ListFilters", listFilters},
+		{"RequeueAndSkip", requeueAndSkip},
+		{"PurgeKeepsIDsRising", purgeKeepsIDsRising},
+		{"TwoDaemons", twoDaemons},
+		{"LeaseEndsWithTheEpoch", leaseEndsWithTheEpoch},
+		{"PortalState", portalState},
+		{"ReserveDaily", reserveDaily},
+		{"KeysAreMadeOnce", keysAreMadeOnce},
+		{"KeysAreReplacedOnce", keysAreReplacedOnce},
+		{"GrantRoundTrip", grantRoundTrip},
+		{"ConnectKeepsThePortal", connectKeepsThePortal},
+		{"GrantLease", grantLease},
+		{"GrantLeaseTogether", grantLeaseTogether},
+		{"ConnectTogether", connectTogether},
+		{"MigrateTogether", migrateTogether},
+		{"SchemaVersions", schemaVersions},
+		{"ReadOnly", readOnly},
+		{"Wakes", wakes},
+		{"RowsOfAnotherPortal", rowsOfAnotherPortal},
+		{"ErrorsHoldNoValues", errorsHoldNoValues},
+		{"G1AccountUnderFire", accountUnderFire},
+	}
+	run(t, newURL, tests)
+}
+
+// RunServer runs the part of the contract that only an engine with a server can break.
+func RunServer(t *testing.T, newURL func(t testing.TB) string) {
+	run(t, newURL, []contract{
+		{"ServerGoesAway", serverGoesAway},
+		{"AnswerOfTheCommitIsLost", answerOfTheCommitIsLost},
+		{"DeadlockIsRepeated", deadlock},
+	})
+}
+
+type contract struct {
+	name string
+	run  func(*env)
+}
+
+func run(t *testing.T, newURL func(t testing.TB) string, tests []contract) {
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			url := newURL(t)
+			tc.run(&env{T: t, url: url, db: Open(t, url), app: App(t, url)})
+		})
+	}
+}
+
+// must fails the test on an error.
+func (e *env) must(err error) {
+	e.Helper()
+	if err != nil {
+		e.Fatal(err)
+	}
+}
+
+// insert adds a plain row as the application and returns its id.
+func (e *env) insert(leadID, properties string) outbox.EntryID {
+	e.Helper()
+	return e.insertWith(`lead_id, event_type, email, properties`, `$1, 'lead.registered', 'ada@example.com', $2`, leadID, properties)
+}
+
+func (e *env) insertWith(columns, values string, args ...any) outbox.EntryID {
+	e.Helper()
+	var id outbox.EntryID
+	switch e.db.Dialect() {
+	case "sqlite":
+		values = strings.ReplaceAll(values, "$", "?")
+	case "mysql": // an application on MySQL has no RETURNING
+		res, err := e.app.ExecContext(e.Context(), `INSERT INTO lead_outbox (`+columns+`) VALUES (`+numbered.ReplaceAllString(values, "?")+`)`, args...)
+		e.must(err)
+		n, err := res.LastInsertId()
+		e.must(err)
+		return outbox.EntryID(n)
+	}
+	e.must(e.app.QueryRowContext(e.Context(), `INSERT INTO lead_outbox (`+columns+`) VALUES (`+values+`) RETURNING id`, args...).Scan(&id))
+	return id
+}
+
+func (e *env) acquire(owner string) *store.Lease {
+	e.Helper()
+	l, err := e.db.Acquire(e.Context(), portal, owner)
+	e.must(err)
+	e.Cleanup(func() { _ = l.Release(e.Context()) })
+	return l
+}
+
+func (e *env) entry(id outbox.EntryID) outbox.Entry {
+	e.Helper()
+	all, err := e.db.Entries(e.Context(), []outbox.EntryID{id})
+	e.must(err)
+	if len(all) != 1 {
+		e.Fatalf("row %d: found %d times", id, len(all))
+	}
+	return all[0]
+}
+
+func (e *env) ready(lane outbox.Lane) []outbox.EntryID {
+	e.Helper()
+	rows, err := e.db.Ready(e.Context(), portal, lane, 0, 1000)
+	e.must(err)
+	return idsOf(rows)
+}
+
+func (e *env) settle(s store.Settlement) int {
+	e.Helper()
+	res, err := e.db.Settle(e.Context(), s)
+	e.must(err)
+	return res.Settled
+}
+
+func (e *env) same(what string, got, want []outbox.EntryID) {
+	e.Helper()
+	if !slices.Equal(got, want) {
+		e.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+func idsOf(rows []store.ReadyRow) []outbox.EntryID {
+	ids := []outbox.EntryID{}
+	for _, r := range rows {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+func entryIDs(rows []outbox.Entry) []outbox.EntryID {
+	ids := []outbox.EntryID{}
+	for _, r := range rows {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+func delivered(id outbox.EntryID) outbox.Outcome {
+	return outbox.Outcome{ID: id, State: outbox.Delivered, ContactID: "901"}
+}
+
+func linked(id lead.ID, contact lead.ContactID) ledger.Link {
+	return ledger.Link{Portal: portal, HubID: hub, LeadID: id, State: ledger.Linked, ContactID: contact, Address: string(contact) + "@example.com"}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func deref(s *string) string {
+	if s == nil {
+		return "NULL"
+	}
+	return *s
+}
+
+func (e *env) wants(err, target error) {
+	e.Helper()
+	if !errors.Is(err, target) {
+		e.Errorf("got error %v, want %v", err, target)
+	}
+}
