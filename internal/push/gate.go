@@ -1,0 +1,358 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"leadsync/internal/backoff"
+	"leadsync/internal/hubspot"
+	"leadsync/internal/observe"
+)
+
+// Condition is how the lane of a portal stands, in the words of `status --json`.
+type Condition string
+
+// The conditions.
+const (
+	Running    Condition = "running"
+	Limited    Condition = "limited"     // HubSpot's own limit, it passes by itself
+	Paused     Condition = "paused"      // a person must act, the lane probes
+	NeedsLogin Condition = "needs_login" // the token is refused
+	Degraded   Condition = "degraded"    // an outage; tried again with backoff
+	Down       Condition = "down"        // the database or the lease is away
+)
+
+// Sentinels that Store.Trouble returns.
+var (
+	// ErrDatabaseAway: the database cannot be reached, is full or read-only. It costs time and nothing else.
+	ErrDatabaseAway = errors.New("database away")
+	// ErrLeaseLost: another daemon owns the portal now; what was in memory is dropped.
+	ErrLeaseLost = errors.New("portal lease lost")
+	// errMayNotSend: the lease would not outlive the request.
+	errMayNotSend = errors.New("the portal lease does not outlive a request")
+)
+
+// AwayError is ErrDatabaseAway with the cause in a few words, which name no row.
+type AwayError struct{ Cause string }
+
+func (e *AwayError) Error() string { return ErrDatabaseAway.Error() + ": " + e.Cause }
+
+// Unwrap makes the error match ErrDatabaseAway.
+func (e *AwayError) Unwrap() error { return ErrDatabaseAway }
+
+// WrongAccountError stops the lane: the token belongs to another HubSpot account than the one whose contacts the links name.
+type WrongAccountError struct{ Want, Have int64 }
+
+func (e *WrongAccountError) Error() string {
+	return fmt.Sprintf("the token belongs to HubSpot account %d, this portal to %d: use a token of %d, or another database or portal name for %d", e.Have, e.Want, e.Want, e.Have)
+}
+
+// gate decides whether the lane may send. Trouble closes it for a while; the first success opens it. Safe for concurrent use.
+type gate struct {
+	log      *slog.Logger
+	schedule backoff.Schedule
+
+	mu        sync.Mutex
+	cond      Condition
+	cause     string
+	since     time.Time
+	until     time.Time
+	fails     int // in a row, without a success between
+	counted   time.Time
+	lastWrite time.Time // of the last accepted write request
+	lastGood  time.Time // of the last answered request
+	braked    bool      // paused by the brake: only the brake's own probe opens it
+	cure      string    // what the trouble itself says would help; empty = cure() of its class
+	token     bool      // no request was sent: there is no token
+	told      time.Time // when the condition was last in the log
+	unsettled bool      // the database took no settlement: that it can be read proves nothing
+	changed   chan struct{}
+}
+
+func newGate(log *slog.Logger, s backoff.Schedule, now time.Time) *gate {
+	return &gate{log: log, schedule: s, cond: Running, since: now, changed: make(chan struct{})}
+}
+
+// wroteWell notes an accepted write request.
+func (g *gate) wroteWell(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lastWrite, g.lastGood = now, now
+}
+
+// wroteSince reports whether a write of the portal succeeded after t and within the last minute.
+func (g *gate) wroteSince(t, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lastWrite.After(t) && now.Sub(g.lastWrite) <= time.Minute
+}
+
+// good notes an answered request; after trouble it opens the gate.
+func (g *gate) good(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lastGood = now
+	g.fails = 0
+	g.unsettled = false
+	if g.cond == Running || g.braked {
+		return
+	}
+	g.log.Info(observe.PushRecovered, "condition", string(g.cond), "elapsed", now.Sub(g.since).Round(time.Millisecond))
+	g.set(Running, "", now, time.Time{})
+}
+
+// scopeRetry is how long after a 403 MISSING_SCOPES it is tried again by itself; a login tries at once.
+const scopeRetry = time.Hour
+
+// trouble closes the gate for as long as the trouble calls for. A single failure while others succeed does not close it: its leads
+// wait by themselves.
+func (g *gate) trouble(err error, now time.Time) {
+	class := hubspot.Classify(err)
+	cond, cause, until := Degraded, string(class), time.Time{}
+	var other *WrongAccountError
+	var backwards *IDsBackwardsError
+	token, isToken := errors.AsType[*hubspot.TokenError](err)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	wait := hubspot.RetryAfter(err)
+	switch {
+	case errors.Is(err, ErrDatabaseAway):
+		cond, cause = Down, "database"
+		if away, ok := errors.AsType[*AwayError](err); ok {
+			cause += ": " + away.Cause
+		}
+	case errors.Is(err, ErrLeaseLost), errors.Is(err, errMayNotSend):
+		cond, cause = Down, "lease"
+	case errors.As(err, &other):
+		cond, cause = Paused, other.Error()
+	case errors.As(err, &backwards):
+		cond, cause = Paused, err.Error()
+	case class == hubspot.ClassRateLimited:
+		cond, until = Limited, now.Add(max(wait, time.Second))
+	case class == hubspot.ClassDaily:
+		cond, until = Limited, now.Add(max(wait, time.Minute))
+	case class == hubspot.ClassMigrating:
+		cond, until = Limited, now.Add(max(wait, time.Minute))
+	case class == hubspot.ClassLocked:
+		wait = max(wait, lockedWait)
+	case class == hubspot.ClassUnauthorized:
+		cond = NeedsLogin
+	case class == hubspot.ClassForbidden && isToken:
+		cond, cause = Paused, token.Err.Error()
+	case class == hubspot.ClassScope:
+		cond, until = Paused, now.Add(scopeRetry)
+		if scopes := hubspot.ScopesOf(err); len(scopes) > 0 {
+			cause += ": " + strings.Join(scopes, ", ")
+		}
+	case class == hubspot.ClassForbidden:
+		cond = Paused
+	}
+	if now.Sub(g.counted) > 0 || g.fails == 0 { // requests that fail together are one failure
+		g.fails++
+		g.counted = now.Add(g.schedule.Delay(g.fails) / 2)
+	}
+	if cond == Degraded && g.fails < 2 && until.IsZero() {
+		until = now.Add(max(wait, g.schedule.Delay(1)/2))
+	}
+	if until.IsZero() {
+		until = now.Add(max(wait, g.schedule.Delay(g.fails)))
+	}
+	if g.braked && cond == Degraded { // the brake's word is the graver one
+		return
+	}
+	hint, own := cure(cond, class), ""
+	if says, ok := errors.AsType[interface {
+		error
+		Cure() string
+	}](err); ok {
+		hint, own = says.Cure(), says.Cure()
+	}
+	if cond == g.cond && cause == g.cause {
+		if until.After(g.until) {
+			g.until = until
+			g.wake()
+		}
+		g.cure, g.token = own, isToken
+		if cond != NeedsLogin || now.Sub(g.told) < tellAgain {
+			return
+		}
+	} else {
+		g.set(cond, cause, now, until)
+		g.cure, g.token = own, isToken
+	}
+	g.told = now
+	level, message := slog.LevelWarn, observe.PushDegraded
+	switch cond { // a person must act
+	case NeedsLogin:
+		level, message = slog.LevelError, observe.AuthorizationRequired
+	case Paused:
+		level = slog.LevelError
+	}
+	g.log.Log(context.Background(), level, message, "condition", string(cond), observe.Class, cause,
+		observe.RetryIn, until.Sub(now).Round(time.Millisecond), observe.Hint, hint, observe.Err, err)
+}
+
+// tellAgain is how often a lane that waits for a login says so.
+const tellAgain = time.Hour
+
+// tokenBack says that there is a token again, after a login or when its trouble has passed: what was for want of one is over, and
+// other trouble that a person may just have mended is tried at once.
+func (g *gate) tokenBack(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.cond == NeedsLogin, g.token:
+		g.log.Info(observe.PushRecovered, "condition", string(g.cond), "elapsed", now.Sub(g.since).Round(time.Millisecond))
+		g.fails = 0
+		g.set(Running, "", now, time.Time{})
+	case g.cond == Paused && !g.braked:
+		g.until = now
+		g.wake()
+	}
+}
+
+// cure is the one thing that would help.
+func cure(c Condition, class hubspot.Class) string {
+	switch {
+	case c == NeedsLogin:
+		return "HubSpot refuses the token: put a valid one into the token file (auth.mode static), or run `leadsync auth login`; it goes on by itself"
+	case class == hubspot.ClassScope:
+		return "grant the missing scopes to the app in HubSpot; it is tried again by itself"
+	case class == hubspot.ClassForbidden:
+		return "check hubspot.base_url, the app's permissions in HubSpot, and proxies on the way"
+	case c == Paused:
+		return "do what the cause says; it is tried again by itself"
+	case class == hubspot.ClassDaily:
+		return "the account's requests of the day are used up; it goes on after midnight of the account's time zone"
+	case class == hubspot.ClassMigrating:
+		return "HubSpot moves the account to another data centre; it goes on by itself"
+	case c == Limited, class == hubspot.ClassLocked:
+		return "nothing to do: HubSpot's limit passes by itself"
+	case c == Down:
+		return "start or repair the database; it goes on by itself"
+	}
+	return "HubSpot or the way to it is away; it is tried again by itself"
+}
+
+// lockedWait: a record stays locked for 2 seconds after many writes.
+// https://developers.hubspot.com/docs/api-reference/error-handling (read 2026-11-22)
+const lockedWait = 2 * time.Second
+
+// pause closes the gate until somebody acts; between two probes it stays closed.
+func (g *gate) pause(cause string, now time.Time, probe time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.braked || g.cause != cause {
+		g.log.Error(observe.PushPaused, observe.Reason, cause, observe.Until, now.Add(probe).UTC())
+		g.set(Paused, cause, now, now.Add(probe))
+		g.braked = true
+		return
+	}
+	g.until = now.Add(probe)
+	g.wake()
+}
+
+// probing closes a paused gate again while a probe is under way.
+func (g *gate) probing(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.braked {
+		g.until = now.Add(probeEvery)
+	}
+}
+
+// settleFailed notes that what HubSpot did could not be recorded. One job at a time finds out when it can, so that a disk that is full
+// for hours does not let everything that waits be sent and forgotten.
+func (g *gate) settleFailed() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unsettled = true
+}
+
+func (g *gate) cannotSettle() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.unsettled
+}
+
+// databaseBack opens a gate that the database had closed. nothing: no lead waits, so that no job will find out.
+func (g *gate) databaseBack(now time.Time, nothing bool) {
+	g.mu.Lock()
+	closed := g.cond == Down && (!g.unsettled || nothing)
+	g.mu.Unlock()
+	if closed {
+		g.good(now)
+	}
+}
+
+// resume opens a paused gate.
+func (g *gate) resume(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.braked {
+		return
+	}
+	g.log.Info(observe.PushResumed, observe.PausedFor, now.Sub(g.since).Round(time.Second), observe.Reason, g.cause)
+	g.set(Running, "", now, time.Time{})
+}
+
+func (g *gate) set(c Condition, cause string, now, until time.Time) {
+	g.braked, g.token, g.cure = false, false, ""
+	g.cond, g.cause, g.since, g.until = c, cause, now, until
+	g.wake()
+}
+
+func (g *gate) wake() {
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// state is a copy of what the gate knows.
+func (g *gate) state() Status {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	word, _, _ := strings.Cut(g.cause, ":")
+	s := Status{Condition: g.cond, Cause: g.cause, Since: g.since, Until: g.until, LastGood: g.lastGood}
+	switch {
+	case g.cond == Running:
+	case g.braked:
+		s.Cure = "mend what the cause names, in HubSpot or in the mapping; the lane probes with one row a minute and goes on by itself"
+	case g.cure != "":
+		s.Cure = g.cure
+	default:
+		s.Cure = cure(g.cond, hubspot.Class(word))
+	}
+	return s
+}
+
+// closedFor returns how long the gate stays closed and a channel that is closed when that changes. Zero: it is open.
+func (g *gate) closedFor(now time.Time) (time.Duration, <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return max(0, g.until.Sub(now)), g.changed
+}
+
+// wait returns when the gate is open or the context ends. It calls turn at least every beatEvery.
+func (g *gate) wait(ctx context.Context, now func() time.Time, turn func()) error {
+	for {
+		turn()
+		d, changed := g.closedFor(now())
+		if d <= 0 {
+			return ctx.Err()
+		}
+		t := time.NewTimer(min(d, beatEvery))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-t.C:
+		case <-changed:
+			t.Stop()
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+)
+
+// recycled finds the works whose contact people archived: one request for all of them, and the proof that the ids are of this
+// account. What it does not find stays missing.
+func (w *Worker) recycled(ctx context.Context, works []*work) error {
+	missing := map[string]*work{}
+	var ids []string
+	for _, k := range works {
+		if k.answer.kind == missingContact {
+			missing[string(k.link.ContactID)] = k
+			ids = append(ids, string(k.link.ContactID))
+		}
+	}
+	for part := range slices.Chunk(ids, BatchSize) {
+		res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: part, Properties: []string{ledger.AddressField}, Archived: true})
+		if errors.Is(err, lead.ErrNotFound) || hubspot.Classify(err) == hubspot.ClassNotFound {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for i := range res.Results {
+			if k := missing[string(res.Results[i].ID)]; k != nil {
+				k.goneAs(ledger.Gone, outbox.Millis(w.now()))
+			}
+		}
+	}
+	return nil
+}
+
+// goneAs notes that the lead's contact is no more, and tells the application.
+func (k *work) goneAs(state ledger.State, now int64) {
+	k.link.State, k.link.SecondLookAt = state, 0
+	k.answer = answer{kind: located}
+	k.dirty, k.read, k.unseen = true, true, false
+	k.inbox = append(k.inbox, InboxRow{LeadID: k.id, ContactID: k.link.ContactID, Email: k.link.Address, ChangeType: contactDeleted,
+		Properties: "{}", ChangedAt: now})
+}
+
+// whereIs finds out what became of a contact that HubSpot does not show: merged into another, archived, or erased there.
+func (w *Worker) whereIs(ctx context.Context, k *work) error {
+	id := hubspot.ContactID(k.link.ContactID)
+	c, err := w.hub.Contact(ctx, id, w.readProperties([]*work{k}), false) // follows merges
+	if err == nil {
+		v := w.view(c)
+		if v.id != k.link.ContactID {
+			return w.followMerge(ctx, k, v)
+		}
+		return w.take(ctx, k, v)
+	}
+	if !notFound(err) {
+		return err
+	}
+	switch _, err = w.hub.Contact(ctx, id, []string{ledger.AddressField}, true); {
+	case err == nil:
+		k.goneAs(ledger.Gone, outbox.Millis(w.now()))
+	case notFound(err):
+		k.goneAs(ledger.Purged, outbox.Millis(w.now()))
+	default:
+		return err
+	}
+	return nil
+}
+
+func notFound(err error) bool {
+	return errors.Is(err, lead.ErrNotFound) || hubspot.Classify(err) == hubspot.ClassNotFound
+}
+
+// followMerge links the lead to the survivor of a merge. Of two leads the one whose address is the survivor's keeps the contact;
+// the other link is passive.
+func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error {
+	links, err := w.store.LinksByContact(ctx, w.hubID(), append([]lead.ContactID{v.id}, v.merged...))
+	if err != nil {
+		return err
+	}
+	links = slices.DeleteFunc(links, func(l ledger.Link) bool {
+		return l.State != ledger.Linked || l.LeadID == k.id && l.Portal == w.cfg.Portal
+	})
+	now := outbox.Millis(w.now())
+	if w.keeps(k.link, links, v) {
+		for _, l := range links {
+			if !w.claimLead(l.LeadID) { // in a job, where it finds out by itself
+				k.hint.until, k.done = w.now().Add(addressWait), true
+				return nil
+			}
+			old := l.ContactID
+			l.State, l.ContactID, l.SecondLookAt = ledger.Passive, v.id, 0
+			_, err := w.store.Settle(ctx, Settlement{Links: []ledger.Link{l}, Inbox: []InboxRow{mergedInto(l.LeadID, old, v, now)}})
+			w.unclaimLead(l.LeadID)
+			if err != nil {
+				return err
+			}
+		}
+	} else {
+		k.link.State, k.link.SecondLookAt = ledger.Passive, 0
+	}
+	k.inbox = append(k.inbox, mergedInto(k.id, k.link.ContactID, v, now))
+	k.link.ContactID, k.dirty, k.read, k.unseen = v.id, true, true, false
+	k.answer = answer{kind: located}
+	if k.link.State == ledger.Passive {
+		return nil
+	}
+	return w.take(ctx, k, v)
+}
+
+// keeps decides between the leads whose contacts were merged into v: the one whose address it has, then the one that is linked to
+// it already, then the least id, so that each of them comes to the same answer.
+func (w *Worker) keeps(own *ledger.Link, others []ledger.Link, v *contactView) bool {
+	rank := func(l *ledger.Link) int {
+		switch {
+		case l.Address == v.email && v.email != "":
+			return 0
+		case l.ContactID == v.id:
+			return 1
+		}
+		return 2
+	}
+	for i := range others {
+		o := &others[i]
+		if o.Portal != w.cfg.Portal { // another portal's link is not ours to change
+			return false
+		}
+		if a, b := rank(own), rank(o); b < a || a == b && o.LeadID < own.LeadID {
+			return false
+		}
+	}
+	return true
+}
+
+func mergedInto(id lead.ID, old lead.ContactID, v *contactView, now int64) InboxRow {
+	at := v.updatedAt.UnixMilli()
+	if v.updatedAt.IsZero() {
+		at = now
+	}
+	return InboxRow{LeadID: id, ContactID: v.id, Email: v.email, ChangeType: contactMerged,
+		Properties: fmt.Sprintf(`{"merged":{"value":%q}}`, string(old)), ChangedAt: at}
+}

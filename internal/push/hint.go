@@ -1,0 +1,118 @@
+package push
+
+import (
+	"time"
+
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+)
+
+// hint is what the worker remembers of a lead between two jobs. It may be lost in a crash without harm: the rows are still
+// pending, and every way to find out again stands in the plan.
+type hint struct {
+	until   time.Time // leave the lead alone before
+	unknown bool      // a write had an unknown outcome: read back before anything is skipped, sent or declared dead
+	lookup  bool      // look the addresses up before a create
+	// take folds only the first rows; 0 = all. It narrows down a refusal that names no property.
+	take int
+	// size bounds the batch the lead goes out in; 0 = BatchSize. It narrows down a batch that fails while others succeed.
+	size int
+	// failedAt is when a request with the lead last ended in a 5xx or time-out.
+	failedAt time.Time
+	// tried is the address of the last create whose outcome was unknown: a contact that has it is likely the lead's own.
+	tried string
+	// claims are addresses under which a contact of the lead may have been created that it is not linked to yet: no other lead may
+	// look there before it is known, or it would take the contact for its own.
+	claims []string
+	// refused are values HubSpot refused by name, by row and property: the code.
+	refused map[outbox.EntryID]map[string]string
+}
+
+func (h *hint) refuse(id outbox.EntryID, property, code string) {
+	if h.refused == nil {
+		h.refused = map[outbox.EntryID]map[string]string{}
+	}
+	if h.refused[id] == nil {
+		h.refused[id] = map[string]string{}
+	}
+	h.refused[id][property] = code
+}
+
+// work is one lead in a job. One goroutine has it at a time.
+type work struct {
+	id     lead.ID
+	rows   []*row           // pending rows that may be folded, in id order
+	ids    []outbox.EntryID // all that were read, also those that are decided by now
+	more   bool             // the store has further pending rows
+	link   *ledger.Link
+	dirty  bool // the link is to be written
+	hint   *hint
+	live   bool
+	oldest int64    // commit time of the oldest row, unix ms
+	top    HighMark // of the newest row
+	claims []string // addresses no other lead may use meanwhile
+
+	plan  plan
+	ended []outbox.Outcome // decided row by row, before or beside the fold
+	inbox []InboxRow
+	// blocked are addresses that cannot be written now, and why.
+	blocked map[string]blockage
+
+	// askedFor is the address that was looked up after a refusal that did not name it.
+	askedFor string
+
+	// fill is the ledger of a contact that is gone, when the lead is linked to another one: what it holds goes there too. The link is
+	// written when that is done and not before, so that a crash between leads to a repeat.
+	fill map[string]ledger.Field
+	// unfit are properties whose value out of the ledger HubSpot refused.
+	unfit map[string]bool
+
+	// unmarked: the contact does not hold the lead's id in the id property yet. markTaken: HubSpot says that another contact does.
+	unmarked, markTaken bool
+
+	waiting map[int]time.Duration // by attempts: how long rows that are put off wait
+
+	unread bool // the pending rows were not read: a second look
+
+	looked bool // the addresses were looked up in this job
+	read   bool // the contact was read in this job, and no write came after
+	linked bool // the contact was found by a lookup in this job
+	unseen bool // a 2xx named the lead nowhere
+	// optedOut: the contact's present address is opted out of all e-mail.
+	optedOut  bool
+	history   []*row // rows of the lead in any state, read when a rule needs them
+	answer    answer
+	again     bool // wants another round
+	revisit   bool // has further rows to read at once
+	unsettled bool // its outcome could not be written
+	done      bool
+}
+
+// blockage says why an address cannot be written now.
+type blockage struct {
+	reason outbox.Reason // empty: the row waits without using an attempt
+	note   string
+	wait   time.Duration // for the one without a reason
+}
+
+// answer is what one write request said about one lead.
+type answer struct {
+	kind    answerKind
+	whole   bool // a conflict of the whole batch, which may be another lead's
+	contact *contactView
+	refusal refusal
+}
+
+type answerKind int
+
+const (
+	unasked        answerKind = iota // no request with the lead was answered
+	accepted                         // named in results
+	refused                          // refused with a reason of its own
+	conflict                         // another contact has the address
+	missingContact                   // HubSpot has no such contact
+	located                          // it had none, and where it went is known now
+	unnamed                          // a 2xx that names it nowhere
+	heldBack                         // refused like most of the batch, put off by the brake
+)

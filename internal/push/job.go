@@ -1,0 +1,252 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+)
+
+// job is up to 100 leads that go through reading, writing and settling together. Its leads and their addresses are in no other
+// job meanwhile.
+type job struct {
+	works []*work
+	live  bool
+	probe bool // sent by the brake to find out whether the fault is mended
+}
+
+// maxRounds bounds how often a job plans anew: a lookup, a write, a stripped value and a conflict are four.
+const maxRounds = 8
+
+// runJob brings each lead of a job to its end or leaves it pending with a hint. It returns the error that stopped it, if any.
+func (w *Worker) runJob(ctx context.Context, j *job) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = w.panicked(ctx, j, p)
+		}
+	}()
+	priority := hubspot.PriorityBackfill
+	if j.live {
+		priority = hubspot.PriorityLive
+	}
+	ctx = hubspot.WithGate(hubspot.WithPriority(ctx, priority), w.mayWrite)
+	open := j.works
+	for round := 0; len(open) > 0; round++ {
+		if round == maxRounds {
+			for _, k := range open {
+				w.putOff(k, slices.DeleteFunc(slices.Clone(k.rows), func(r *row) bool { return !k.waits(r) }))
+				k.hint.until = w.now().Add(w.cfg.Retry.Delay(1))
+			}
+			return w.settle(ctx, open)
+		}
+		if err := w.look(ctx, open); err != nil {
+			return err
+		}
+		writes := map[op][]*work{}
+		for _, k := range open {
+			if k.done {
+				continue
+			}
+			if k.plan.op != opSettle && k.unseen && k.wasRead() {
+				w.attemptFailed(k, outbox.GaveUp, "HubSpot answered without naming the row, and does not show its values")
+				continue
+			}
+			if k.plan.op != opSettle {
+				writes[k.plan.op] = append(writes[k.plan.op], k)
+			}
+		}
+		var failed error
+		for _, kind := range []op{opCreate, opUpdate, opUpsert} {
+			if len(writes[kind]) == 0 {
+				continue
+			}
+			s := &sender{w: w, ctx: ctx, kind: kind}
+			if failed = s.send(writes[kind]); failed != nil {
+				break
+			}
+		}
+		if err := w.recycled(ctx, open); err != nil {
+			failed = errors.Join(failed, err)
+			forget(open, missingContact)
+		}
+		held := w.judge(j, open)
+		if err := w.hear(ctx, open, held); err != nil {
+			return errors.Join(failed, err)
+		}
+		settleErr := w.settle(ctx, open)
+		if failed != nil || settleErr != nil {
+			return errors.Join(failed, settleErr)
+		}
+		open = stillOpen(open)
+		for _, k := range open {
+			w.decide(k)
+		}
+	}
+	return nil
+}
+
+// forget treats answers of a kind as not given.
+func forget(works []*work, kind answerKind) {
+	for _, k := range works {
+		if k.answer.kind == kind {
+			k.answer = answer{}
+		}
+	}
+}
+
+func (k *work) wasRead() bool { return k.read || k.looked }
+
+// look reads what the plans ask for and plans those leads anew.
+func (w *Worker) look(ctx context.Context, works []*work) error {
+	for range 2 { // a lookup that finds a contact may ask for nothing more, but a merge found while reading may
+		var byID, byAddress []*work
+		for _, k := range works {
+			switch k.plan.op {
+			case opRead:
+				byID = append(byID, k)
+			case opLookup:
+				byAddress = append(byAddress, k)
+			}
+		}
+		if len(byID) > 0 {
+			if err := w.readLinked(ctx, byID); err != nil {
+				return err
+			}
+		}
+		if len(byAddress) > 0 {
+			if err := w.lookup(ctx, byAddress); err != nil {
+				return err
+			}
+			w.learnExisting(byAddress)
+		}
+		for _, k := range append(byID, byAddress...) {
+			w.decide(k)
+			w.holdOptedOut(k)
+		}
+		if len(byID)+len(byAddress) == 0 {
+			return nil
+		}
+	}
+	for _, k := range works { // still wants reading: next round
+		if k.plan.op == opRead || k.plan.op == opLookup {
+			k.plan.op = opSettle
+			k.again = true
+		}
+	}
+	return nil
+}
+
+// holdOptedOut: until this version acts on consent, a change of address of an opted-out contact is held, since the opt-out belongs
+// to the address and would be lost with it. https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide
+// (read 2026-11-22); the other fields go on.
+func (w *Worker) holdOptedOut(k *work) {
+	for k.optedOut && k.link.State == ledger.Linked && k.plan.op == opUpdate && k.plan.diff.addr != nil {
+		k.block(k.plan.diff.addr.canon, blockage{note: "waits: the contact is opted out, and its new address would not be", wait: time.Hour})
+		w.decide(k)
+	}
+}
+
+// block keeps an address from being written in this job: an earlier one of the lead, or none, is written instead.
+func (k *work) block(address string, why blockage) {
+	if k.blocked == nil {
+		k.blocked = map[string]blockage{}
+	}
+	k.blocked[address] = why
+}
+
+// taken is the blockage of an address that a contact has; its id may not be known.
+func taken(holder lead.ContactID) blockage {
+	return blockage{reason: outbox.AddressTaken, note: heldBy(holder)}
+}
+
+// stillOpen are the works that need another round.
+func stillOpen(works []*work) []*work {
+	var open []*work
+	for _, k := range works {
+		if !k.done {
+			open = append(open, k)
+		}
+	}
+	return open
+}
+
+// panicked puts a job's leads off after a panic, in smaller batches each time; a lead that panics alone is dead.
+func (w *Worker) panicked(ctx context.Context, j *job, p any) error {
+	w.cfg.Log.Error(msgPanic, "panic", fmt.Sprintf("%T", p), "leads", len(j.works), "stack", string(debug.Stack()))
+	if len(j.works) > 1 {
+		for _, k := range j.works {
+			k.hint.unknown, k.hint.size = true, max(1, len(j.works)/2)
+		}
+		return nil
+	}
+	k := j.works[0]
+	var s Settlement
+	for _, r := range k.rows {
+		s.Outcomes = append(s.Outcomes, outbox.Outcome{ID: r.ID, State: outbox.Dead, Reason: outbox.Panic, Attempts: r.Attempts})
+	}
+	_, err := w.store.Settle(context.WithoutCancel(ctx), s)
+	return err
+}
+
+// narrow remembers that a request with the lead failed without a clear answer, and asks for a smaller batch when others
+// succeeded since it failed before: the bad row of a batch is found by halving, an outage is not taken for one.
+func (w *Worker) narrow(k *work, size int) {
+	now := w.now()
+	if !k.hint.failedAt.IsZero() && w.gate.wroteSince(k.hint.failedAt, now) {
+		if size == 1 {
+			w.attemptFailed(k, outbox.GaveUp, "the request with this row alone ended without an answer while others succeeded")
+		}
+		k.hint.size = max(1, size/2)
+	}
+	k.hint.failedAt = now
+}
+
+// attemptFailed counts one attempt of every due row of the fold and puts the lead off, or ends what has had its last.
+func (w *Worker) attemptFailed(k *work, last outbox.Reason, note string) {
+	for _, r := range k.plan.all.rows {
+		o := w.retryLater(r, k, last, note)
+		if k.more { // rows that were not read have no not_before
+			k.hint.until = time.UnixMilli(o.NotBefore)
+		}
+		k.ended = append(k.ended, o)
+	}
+	k.done = true
+}
+
+// retryLater is the outcome of a row whose attempt failed for a reason of its own. A row that was taken along before its time
+// (another row of the lead was due) does not lose an attempt.
+func (w *Worker) retryLater(r *row, k *work, last outbox.Reason, note string) outbox.Outcome {
+	now := outbox.Millis(w.now())
+	o := outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, Note: note, ContactID: k.link.ContactID,
+		CorrelationID: k.answer.refusal.correlationID}
+	if r.NotBefore != nil && *r.NotBefore > now && *r.NotBefore != outbox.Parked {
+		o.NotBefore = *r.NotBefore
+		return o
+	}
+	o.Attempts++
+	if o.Attempts >= w.cfg.MaxAttempts {
+		o.State, o.Reason, o.NotBefore = outbox.Dead, last, 0
+		return o
+	}
+	o.NotBefore = now + w.wait(k, o.Attempts).Milliseconds()
+	return o
+}
+
+// wait is how long rows with that many attempts wait. It is the same for all rows of a work: with a jitter of its own each of them would
+// bring the lead back at another moment, and cost a request of its own.
+func (w *Worker) wait(k *work, attempts int) time.Duration {
+	if k.waiting == nil {
+		k.waiting = map[int]time.Duration{}
+	}
+	if _, known := k.waiting[attempts]; !known {
+		k.waiting[attempts] = w.cfg.Retry.Delay(attempts)
+	}
+	return k.waiting[attempts]
+}

@@ -1,0 +1,237 @@
+package push
+
+import (
+	"slices"
+	"time"
+
+	"leadsync/internal/ledger"
+	"leadsync/internal/mapping"
+	"leadsync/internal/outbox"
+)
+
+// op is the next step of one lead.
+type op int
+
+const (
+	opSettle op = iota // every row is decided, no request is needed
+	opRead             // linked: read the contact by id right before the write
+	opLookup           // not linked: look for a contact by every address (and by id_property)
+	opCreate
+	opUpdate
+	opUpsert
+)
+
+// plan is the one request a lead needs next.
+type plan struct {
+	op   op
+	all  intent // the fold
+	diff intent // what of it is to be written
+	addr string // the address to create with
+}
+
+// decide plans the next step of a lead from its rows, its link and what was learnt in this job. It changes only the work.
+func (w *Worker) decide(k *work) {
+	k.plan = plan{}
+	k.rows = w.endRows(k)
+	if len(k.rows) == 0 {
+		return
+	}
+	rows := k.narrowed()
+	in := fold(rows, k.blocked)
+	k.plan.all = in
+	in = in.clone()
+	if k.link.State == ledger.Linked {
+		in.refill(k.fill, k.unfit)
+	}
+	in.dropOvertaken(k.link)
+	switch k.link.State {
+	case ledger.Linked:
+		w.decideLinked(k, in)
+	case ledger.Purged:
+		w.endAll(k, rows, outbox.Dead, outbox.ContactPurged, "the contact was erased in HubSpot; `outbox retry` does not bring it back")
+	case ledger.Gone:
+		if !fold(k.rows, nil).registered(k.link.AppliedID) {
+			w.endAll(k, rows, outbox.Dead, outbox.ContactGone, "contact "+string(k.link.ContactID)+" is in HubSpot's recycle bin")
+			return
+		}
+		in.refill(k.link.Fields, k.unfit)
+		w.decideUnlinked(k, in)
+	default:
+		w.decideUnlinked(k, in)
+	}
+}
+
+// narrowed are the rows to fold: all of them, or fewer when a refusal that names nothing is being tracked down. A lead without a
+// contact begins with the row that brings the address, since nothing can be written without one; the ledger keeps the order.
+func (k *work) narrowed() []*row {
+	n := k.hint.take
+	if n == 0 || n >= len(k.rows) {
+		return k.rows
+	}
+	if k.link.State != ledger.Linked {
+		if a := address(k.rows, k.blocked); a != nil {
+			return []*row{a.row}
+		}
+	}
+	return k.rows[:n]
+}
+
+// drop takes rows out of the work.
+func (k *work) drop(rows []*row) {
+	k.rows = slices.DeleteFunc(slices.Clone(k.rows), func(r *row) bool { return slices.Contains(rows, r) })
+}
+
+func (w *Worker) decideLinked(k *work, in intent) {
+	diff := in.clone()
+	diff.dropHeld(k.link)
+	k.plan.diff = diff
+	switch {
+	case k.hint.unknown && !k.read:
+		k.plan.op = opRead
+	case diff.empty() && !k.read && (k.more || !proved(k.rows, k.link)):
+		k.plan.op = opRead
+	case !k.read && in.unheard(k.link):
+		k.plan.op = opRead
+	case diff.empty() && !k.unmarked:
+		k.plan.op = opSettle
+	case !k.read && w.readsBeforeWrite(diff):
+		k.plan.op = opRead
+	default:
+		k.plan.op = opUpdate
+	}
+}
+
+// readsBeforeWrite: a change whose winner is not the application goes through the three-way with a fresh reading, and before an
+// address change the contact's own opt-out is read.
+func (w *Worker) readsBeforeWrite(diff intent) bool {
+	if diff.addr != nil {
+		return true
+	}
+	t := w.table()
+	for p := range diff.changes {
+		if _, winner := t.Rule(p); winner != mapping.App {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *Worker) decideUnlinked(k *work, in intent) {
+	k.plan.diff = in
+	addr := k.link.Address
+	if in.addr != nil {
+		addr = in.addr.canon
+	}
+	if _, no := k.blocked[addr]; no || addr == "" && k.held() {
+		k.plan.op = opSettle // nothing can be sent; settle puts the rows off
+		return
+	}
+	if addr == "" {
+		w.park(k)
+		return
+	}
+	k.plan.addr = addr
+	t := w.table()
+	look := k.hint.unknown || k.hint.lookup || k.more
+	if t.IDProperty() != "" {
+		k.plan.op = opUpsert
+		look = look || t.NeedsReading()
+	} else {
+		k.plan.op = opCreate
+		look = look || len(addresses(k.rows)) > 1 || w.readFirst.Load()
+	}
+	if look && !k.looked {
+		k.plan.op = opLookup
+	}
+}
+
+// endRows ends the rows that are decided by themselves and returns the others.
+func (w *Worker) endRows(k *work) []*row {
+	kept := k.rows[:0:0]
+	dead := w.mode() == Dead
+	for _, r := range k.rows {
+		r.strip(k.hint.refused[r.ID])
+		switch {
+		case r.end != nil:
+		case r.id() < k.link.ClosedAtID:
+			r.ends(outbox.Skipped, outbox.Overtaken, "the lead was deleted by a later event")
+		case k.link.State == ledger.Passive:
+			r.ends(outbox.Skipped, outbox.Merged, "the contact was merged into another lead's contact")
+		case r.emptied(), dead && len(r.left) > 0:
+			r.ends(outbox.Dead, outbox.InvalidProperty, leftNote(r.left))
+		case r.mapped == 0 && r.unmapped > 0:
+			r.ends(outbox.Skipped, outbox.NotMapped, "")
+		case r.overtaken(k.link):
+			r.ends(outbox.Skipped, outbox.Overtaken, "")
+		}
+		if r.end == nil {
+			kept = append(kept, r)
+			continue
+		}
+		if o := *r.end; o.State != outbox.Pending || r.NotBefore == nil || *r.NotBefore != o.NotBefore {
+			k.ended = append(k.ended, o)
+		}
+		if r.end.State == outbox.Dead && r.end.Reason == outbox.InvalidProperty {
+			for _, l := range r.left {
+				k.link.Refuse(l.Property, l.Code)
+				k.dirty = k.dirty || k.link.State != ledger.None
+			}
+		}
+	}
+	return kept
+}
+
+// endAll ends rows of the fold with one reason and takes them out of it.
+func (w *Worker) endAll(k *work, rows []*row, state outbox.State, reason outbox.Reason, note string) {
+	for _, r := range rows {
+		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: state, Reason: reason, Note: note, Attempts: r.Attempts,
+			ContactID: k.link.ContactID})
+	}
+	k.drop(rows)
+	k.plan = plan{op: opSettle}
+}
+
+// held reports whether an address of the rows is blocked.
+func (k *work) held() bool { return slices.ContainsFunc(k.rows, k.waits) }
+
+// waits reports whether the row's address is blocked and still the last word about it.
+func (k *work) waits(r *row) bool {
+	_, no := k.blocked[r.addr]
+	return no && r.addr != "" && !k.link.Overtaken(ledger.AddressField, r.id()) && (k.plan.all.addr == nil || k.plan.all.addr.id() < r.id())
+}
+
+// park lets rows wait that have neither contact nor address; a row that brings one folds them in.
+func (w *Worker) park(k *work) {
+	now := w.now()
+	for _, r := range k.rows {
+		o := outbox.Outcome{ID: r.ID, State: outbox.Pending, Note: "waits for an address", Attempts: r.Attempts, NotBefore: outbox.Parked}
+		if w.cfg.NoAddress > 0 && now.Sub(time.UnixMilli(r.CreatedAt)) > w.cfg.NoAddress {
+			o = outbox.Outcome{ID: r.ID, State: outbox.Dead, Reason: outbox.NoAddress, Attempts: r.Attempts}
+		}
+		if o.State == outbox.Pending && r.NotBefore != nil && *r.NotBefore == outbox.Parked {
+			continue
+		}
+		k.ended = append(k.ended, o)
+	}
+	k.rows = nil
+	k.plan = plan{op: opSettle}
+}
+
+// clone copies the maps, so that what is dropped from a plan is not lost to the fold.
+func (in intent) clone() intent {
+	c := intent{rows: in.rows, changes: make(map[string]change, len(in.changes)), addr: in.addr}
+	for p, v := range in.changes {
+		c.changes[p] = v
+	}
+	return c
+}
+
+// refill adds what settled rows said before the contact went away: the outbox no longer has them.
+func (in *intent) refill(fields map[string]ledger.Field, unfit map[string]bool) {
+	for p, f := range fields {
+		if _, ok := in.changes[p]; ok || p == ledger.AddressField || f.Sent == "" || unfit[p] {
+			continue
+		}
+		in.changes[p] = change{property: p, send: f.Sent, canon: f.Sent, set: f.Set}
+	}
+}

@@ -1,0 +1,172 @@
+package push
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// poolKey parts the planned leads by what a job of them would do, and by how far a failing batch was narrowed down.
+type poolKey struct {
+	op   op
+	size int // most leads in one job
+}
+
+// pools hold planned leads until there are enough for a full batch, or until they have lingered. One goroutine uses them.
+type pools struct {
+	byKey map[poolKey][]pooled
+	n     int
+	live  int // of them
+}
+
+type pooled struct {
+	*work
+	at time.Time // when it was planned
+}
+
+func newPools() *pools { return &pools{byKey: map[poolKey][]pooled{}} }
+
+func (p *pools) size() int   { return p.n }
+func (p *pools) empty() bool { return p.n == 0 }
+
+// full reports whether some pool holds a whole batch.
+func (p *pools) full() bool {
+	for key, ks := range p.byKey {
+		if len(ks) >= key.size {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *pools) add(k *work, now time.Time) {
+	key := poolKey{k.plan.op, BatchSize}
+	if s := k.hint.size; s > 0 && s < BatchSize {
+		key.size = s
+	}
+	p.byKey[key] = append(p.byKey[key], pooled{k, now})
+	p.n++
+	if k.live {
+		p.live++
+	}
+}
+
+// patience is the longest a planned lead waits for its batch to fill while other batches keep the jobs busy.
+const patience = time.Second
+
+// ripe tells how long until a planned lead need not wait for company any more. The linger counts from the commit of its oldest
+// row, so a row that a poll found late is not delayed again; a database clock that differs from ours cannot prolong it.
+func (x pooled) ripe(now time.Time, linger time.Duration) time.Duration {
+	waited := max(now.Sub(x.at), now.Sub(time.UnixMilli(x.oldest)))
+	return min(linger, linger-waited)
+}
+
+// ripeIn is the least time until a lead is ripe, -1 when there is none; liveOnly leaves backfill out.
+func (p *pools) ripeIn(now time.Time, linger time.Duration, liveOnly bool) time.Duration {
+	least := time.Duration(-1)
+	for _, ks := range p.byKey {
+		for _, x := range ks {
+			if liveOnly && !x.live {
+				continue
+			}
+			if d := max(0, x.ripe(now, linger)); least < 0 || d < least {
+				least = d
+			}
+		}
+	}
+	return least
+}
+
+// slots are how many jobs may be formed: any are for all leads, live may be used beyond them by jobs with a live lead.
+type slots struct{ any, live int }
+
+// take forms jobs: those with live leads that wait no longer come first, then whole batches, then what has lingered when nothing
+// more is there to read. Live leads come first in each batch; one probe of one lead is formed while the brake is on.
+func (p *pools) take(now time.Time, linger time.Duration, read reading, free slots, probe bool) []*job {
+	var jobs []*job
+	form := func(most int, ready func([]pooled, poolKey) bool) {
+		for _, key := range p.keys() {
+			for len(jobs) < most && ready(p.byKey[key], key) {
+				limit := key.size
+				if probe {
+					limit = 1
+				}
+				jobs = append(jobs, p.form(key, limit))
+			}
+		}
+	}
+	waited := func(x pooled) bool {
+		end := probe || !read.more || x.live && !read.moreLive
+		return end && x.ripe(now, linger) <= 0 || now.Sub(x.at) >= patience
+	}
+	form(free.live, func(ks []pooled, key poolKey) bool {
+		live, ripe := 0, false
+		for _, x := range ks {
+			if x.live {
+				live++
+				ripe = ripe || waited(x)
+			}
+		}
+		return ripe || live >= key.size
+	})
+	form(free.any, func(ks []pooled, key poolKey) bool { return len(ks) >= key.size })
+	form(free.any, func(ks []pooled, _ poolKey) bool { return slices.ContainsFunc(ks, waited) })
+	return jobs
+}
+
+// keys are the pools in a fixed order.
+func (p *pools) keys() []poolKey {
+	keys := make([]poolKey, 0, len(p.byKey))
+	for key := range p.byKey {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b poolKey) int { return 1000*(int(a.op)-int(b.op)) + a.size - b.size })
+	return keys
+}
+
+// form takes up to limit leads out of a pool. No id stands twice in a batch, compared in lower case: HubSpot would refuse it whole.
+func (p *pools) form(key poolKey, limit int) *job {
+	ks := p.byKey[key]
+	slices.SortStableFunc(ks, func(a, b pooled) int {
+		switch {
+		case a.live == b.live:
+			return 0
+		case a.live:
+			return -1
+		}
+		return 1
+	})
+	j := &job{}
+	seen := map[string]bool{}
+	var rest []pooled
+	for _, x := range ks {
+		id := strings.ToLower(string(x.id))
+		if len(j.works) == limit || key.op == opUpsert && seen[id] {
+			rest = append(rest, x)
+			continue
+		}
+		seen[id] = true
+		j.works = append(j.works, x.work)
+		j.live = j.live || x.live
+		if x.live {
+			p.live--
+		}
+	}
+	p.n -= len(j.works)
+	p.byKey[key] = rest
+	if len(rest) == 0 {
+		delete(p.byKey, key)
+	}
+	return j
+}
+
+// abandon lets the planned leads go that no job has taken.
+func (w *Worker) abandon(p *pools) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, ks := range p.byKey {
+		for _, x := range ks {
+			w.releaseLocked(x.work, nil, w.now())
+		}
+	}
+}

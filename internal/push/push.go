@@ -1,0 +1,178 @@
+// Package push brings the pending rows of lead_outbox to HubSpot contacts: it reads them, folds the rows of one lead into one
+// intent, plans the one request that intent needs, sends requests in batches and settles every row with the evidence HubSpot gave.
+//
+// It guarantees, per lead: rows take effect in id order whatever was retried, requeued or committed late (G2); a crash or a lost
+// answer leads to a repeat that changes nothing more (G3); delivered has HubSpot's positive word behind it (G4); an outage costs
+// no attempt (G5); one bad row in a batch of 100 costs at most 15 requests (G6). It does not know SQL, OAuth or time zones, and it
+// does not pull.
+//
+// Design: one goroutine reads and plans, jobs of at most 100 leads send and settle. A lead is in at most one job at a time, and so
+// is an address, so that no two requests about one person ever overlap; all memory about a lead between two jobs is a hint that may
+// be lost in a crash without harm, because pending rows are the write-ahead log of the ledger. The rejected way was an upsert by
+// address with the row as the unit of work: it overwrites what sales edited, lands on other people's contacts, and sends a lead
+// with ten pending rows ten times. The rules were checked with an executable model; each one removed counterexamples.
+package push
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"leadsync/internal/backoff"
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/mapping"
+	"leadsync/internal/outbox"
+)
+
+// BatchSize is the most leads in one request: HubSpot refuses more than 100 inputs.
+// https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide (read 2026-11-22)
+const BatchSize = 100
+
+// Mode says what happens to a value that HubSpot would refuse.
+type Mode string
+
+// The modes of push.on_invalid_field.
+const (
+	Drop Mode = "drop" // send the rest and name the field in the note
+	Dead Mode = "dead" // the row is dead
+)
+
+// Config is what a Worker needs. All durations and counts must be set; New does not know defaults.
+type Config struct {
+	Portal       string
+	PollInterval time.Duration
+	Linger       time.Duration // how long a trickle is gathered, counted from the commit of the oldest row
+	Concurrency  int           // requests under way at once
+	MaxAttempts  int
+	OnInvalid    Mode
+	Retry        backoff.Schedule // waits of a row that is tried again for a reason of its own
+	Outage       backoff.Schedule // waits of the lane while HubSpot or the database is away
+	SecondLook   time.Duration    // how long after an unknown outcome a contact is read once more
+	// Doubt is how long after the start requests of an owner that did not release the portal may still be executed: the leads
+	// that are planned meanwhile are read before they are written, and get a second look. 0 after a clean release.
+	Doubt     time.Duration
+	NoAddress time.Duration // how long a row waits for an address before it is dead; 0 = for ever
+	RetainSettled,
+	RetainDead time.Duration // 0 = for ever
+	Mapping *mapping.Table
+	Log     *slog.Logger
+	// Person names a lead in logs: the keyed hash, or the id itself when the operator chose so.
+	Person func(lead.ID) slog.Attr
+	// Now is the clock; tests fake it with testing/synctest and leave it nil.
+	Now func() time.Time
+}
+
+// Contacts is the part of the HubSpot client that push uses.
+type Contacts interface {
+	BatchCreate(ctx context.Context, in []hubspot.Input) (*hubspot.BatchResult, error)
+	BatchUpdate(ctx context.Context, in []hubspot.Input) (*hubspot.BatchResult, error)
+	BatchUpsert(ctx context.Context, idProperty string, in []hubspot.Input) (*hubspot.BatchResult, error)
+	BatchRead(ctx context.Context, r hubspot.ReadRequest) (*hubspot.BatchResult, error)
+	Contact(ctx context.Context, id hubspot.ContactID, properties []string, archived bool) (*hubspot.Contact, error)
+}
+
+// Account is what must be known of the HubSpot account before anything is sent.
+type Account interface {
+	Account(ctx context.Context) (hubspot.Account, error)
+	ContactProperties(ctx context.Context) ([]hubspot.Property, error)
+}
+
+// HubSpot is all of the client that a Worker uses.
+type HubSpot interface {
+	Contacts
+	Account
+}
+
+// ReadyRow is a pending row as the scan sees it: enough to find its lead.
+type ReadyRow struct {
+	ID     outbox.EntryID
+	LeadID *string // nil, or cut when it is too long
+	// CreatedAt is the commit time of the row as the database wrote it, unix ms.
+	CreatedAt int64
+}
+
+// LeadRows are the pending rows of one lead in id order.
+type LeadRows struct {
+	Rows []outbox.Entry
+	More bool // there are further ones
+}
+
+// InboxRow is one row for lead_inbox.
+type InboxRow struct {
+	LeadID     lead.ID
+	ContactID  lead.ContactID
+	Email      string
+	ChangeType string
+	Properties string // JSON
+	ChangedAt  int64  // unix ms, HubSpot's time
+}
+
+// Settlement is what one transaction writes: all of it or nothing.
+type Settlement struct {
+	Outcomes []outbox.Outcome
+	Links    []ledger.Link
+	Inbox    []InboxRow
+	High     HighMark // raises the portal's mark when it is higher
+}
+
+// TakenError is returned by Settle when a contact of the settlement belongs to another lead; nothing was written then.
+type TakenError struct {
+	ContactID lead.ContactID
+	Holder    lead.ID
+}
+
+func (e *TakenError) Error() string {
+	return "contact " + string(e.ContactID) + " belongs to another lead"
+}
+
+// Unwrap makes the error match lead.ErrDuplicate.
+func (e *TakenError) Unwrap() error { return lead.ErrDuplicate }
+
+// Reader reads the pending rows of the portal. Everything it returns is owned by the caller.
+type Reader interface {
+	// Ready returns pending rows of a lane without a not_before, in id order above after.
+	Ready(ctx context.Context, lane outbox.Lane, after outbox.EntryID, limit int) ([]ReadyRow, error)
+	// DueAgain returns pending rows whose not_before has passed, earliest first.
+	DueAgain(ctx context.Context, now int64, limit int) ([]ReadyRow, error)
+	// PendingOf returns all pending rows of the leads, whatever their lane or not_before, up to a bound of rows and bytes a lead.
+	PendingOf(ctx context.Context, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]LeadRows, error)
+	// Entries returns rows by id.
+	Entries(ctx context.Context, ids []outbox.EntryID) ([]outbox.Entry, error)
+	// EarlierEvents tells which of the rows repeat an event_id.
+	EarlierEvents(ctx context.Context, rows []outbox.Entry) (map[outbox.EntryID]bool, error)
+	// RowsOf returns the newest rows of a lead in any state.
+	RowsOf(ctx context.Context, id lead.ID, limit int) ([]outbox.Entry, error)
+}
+
+// Links reads the links of the HubSpot account that is pinned.
+type Links interface {
+	Links(ctx context.Context, hubID int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error)
+	LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error)
+	LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error)
+	LinksToLookAt(ctx context.Context, hubID int64, now int64, limit int) ([]ledger.Link, error)
+}
+
+// Writer writes outcomes. Each call is one transaction that is fenced by the portal lease.
+type Writer interface {
+	// Settle writes a settlement and returns how many rows left pending.
+	Settle(ctx context.Context, s Settlement) (int, error)
+	// PinHub records the account behind the token; another one than before starts with no links.
+	PinHub(ctx context.Context, a hubspot.Account) error
+	// Purge deletes at most limit settled rows of the states that were settled before the time.
+	Purge(ctx context.Context, states []outbox.State, before int64, limit int) (int64, error)
+}
+
+// Store is the database as push sees it.
+type Store interface {
+	Reader
+	Links
+	Writer
+	// MaySend reports whether the portal lease outlives a request of the longest length.
+	MaySend() bool
+	// Trouble classifies a database error: ErrLeaseLost, ErrDatabaseAway, or neither.
+	Trouble(err error) error
+	// HighMark is the highest one that any owner of the portal has settled; zero = none.
+	HighMark(ctx context.Context) (HighMark, error)
+}

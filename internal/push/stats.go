@@ -1,0 +1,111 @@
+package push
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"leadsync/internal/observe"
+	"leadsync/internal/outbox"
+)
+
+// stats counts what was settled since the last summary. Safe for concurrent use.
+type stats struct {
+	mu                                      sync.Mutex
+	rows, delivered, skipped, dead, retried int
+}
+
+func (s *stats) settled(out []outbox.Outcome, _ int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range out {
+		s.rows++
+		switch o.State {
+		case outbox.Delivered:
+			s.delivered++
+		case outbox.Skipped:
+			s.skipped++
+		case outbox.Dead:
+			s.dead++
+		default:
+			s.retried++
+		}
+	}
+}
+
+// drain returns the counts and starts anew.
+func (s *stats) drain() (rows, delivered, skipped, dead, retried int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rows, delivered, skipped, dead, retried = s.rows, s.delivered, s.skipped, s.dead, s.retried
+	s.rows, s.delivered, s.skipped, s.dead, s.retried = 0, 0, 0, 0, 0
+	return
+}
+
+// Summarise writes one line a minute that sums the pushing up, and none while nothing happens. It returns when ctx ends.
+func (w *Worker) Summarise(ctx context.Context) {
+	t := time.NewTicker(time.Minute)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			w.summary()
+			return
+		case <-t.C:
+			w.summary()
+		}
+	}
+}
+
+func (w *Worker) summary() {
+	rows, delivered, skipped, dead, retried := w.stats.drain()
+	if rows == 0 {
+		return
+	}
+	w.cfg.Log.Info(observe.PushSummary, "rows", rows, "delivered", delivered, "skipped", skipped, "dead", dead, "retried", retried)
+}
+
+// Status is how the lane stands.
+type Status struct {
+	Condition Condition
+	Cause     string
+	Cure      string // a sentence; empty while it runs
+	Since     time.Time
+	Until     time.Time // when it is tried again, zero while it runs
+	LastGood  time.Time // of the last answered request, zero = none since the start
+	HubID     int64     // zero while the account is not known
+	TimeZone  string
+	Problems  []string // faults of mapped properties
+}
+
+// Status tells how the lane stands. Safe for concurrent use.
+func (w *Worker) Status() Status {
+	s := w.gate.state()
+	if a := w.attached.Load(); a != nil {
+		s.HubID, s.TimeZone = a.account.PortalID, a.account.TimeZone
+		if a.lacks != "" {
+			s.Problems = append(s.Problems, a.lacks)
+		}
+		for _, p := range a.table.Problems() {
+			s.Problems = append(s.Problems, p.String())
+		}
+	}
+	return s
+}
+
+// perMinute lets a bounded number of lines a minute through.
+type perMinute struct {
+	mu    sync.Mutex
+	start time.Time
+	n     int
+}
+
+func (p *perMinute) allow(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.start) >= time.Minute {
+		p.start, p.n = now, 0
+	}
+	p.n++
+	return p.n <= deadLines
+}

@@ -1,0 +1,21 @@
+package push
+
+import (
+	"time"
+
+	"leadsync/internal/hubspot"
+)
+
+// TokenTrouble tells the lane that there is no token, found out without a request: an idle lane says so too.
+func (w *Worker) TokenTrouble(err error) { w.gate.trouble(&hubspot.TokenError{Err: err}, w.now()) }
+
+// TokenRenewed tells the lane that there is a token, after a login or when the trouble of one has passed: it goes on at once, and
+// what the old token was not allowed is tried again.
+func (w *Worker) TokenRenewed() {
+	if a := w.attached.Load(); a != nil && a.lacks != "" {
+		again := *a
+		again.readAt = time.Time{}
+		w.attached.Store(&again)
+	}
+	w.gate.tokenBack(w.now())
+}

@@ -1,0 +1,357 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/mapping"
+	"leadsync/internal/observe"
+	"leadsync/internal/outbox"
+)
+
+// Worker pushes one portal. Run it once; the other methods are safe for concurrent use.
+type Worker struct {
+	cfg   Config
+	hub   HubSpot
+	store Store
+
+	gate      *gate
+	brake     brake
+	stats     stats
+	deadLimit perMinute
+
+	attached atomic.Pointer[attachment]
+	began    time.Time
+	beat     atomic.Int64 // when the loop last turned, unix ns
+	// readFirst: more than a fifth of the last creates met an existing contact, so the next ones are looked up first.
+	readFirst atomic.Bool
+
+	mu        sync.Mutex // guards what follows
+	busyLead  map[lead.ID]bool
+	busyAddr  map[string]lead.ID
+	hints     map[lead.ID]*hint
+	revisit   map[lead.ID]bool // leads to read again that the scan has passed
+	scan      map[outbox.Lane]*scanner
+	jobsUnder int
+
+	ids idWatch
+
+	jobDone chan struct{}
+	wake    chan struct{}
+}
+
+// attachment is what was learnt of the HubSpot account.
+type attachment struct {
+	account hubspot.Account
+	table   *mapping.Table
+	readAt  time.Time
+	lacks   string // what the token may not read, a sentence; empty = nothing
+}
+
+// New returns a worker that has not started.
+func New(cfg Config, hub HubSpot, store Store) *Worker {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Person == nil {
+		cfg.Person = func(lead.ID) slog.Attr { return slog.Attr{} }
+	}
+	w := &Worker{cfg: cfg, hub: hub, store: store, began: cfg.Now(),
+		busyLead: map[lead.ID]bool{}, busyAddr: map[string]lead.ID{}, hints: map[lead.ID]*hint{}, revisit: map[lead.ID]bool{},
+		scan: newScan(), jobDone: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+	w.gate = newGate(cfg.Log, cfg.Outage, cfg.Now())
+	return w
+}
+
+func (w *Worker) now() time.Time { return w.cfg.Now() }
+func (w *Worker) mode() Mode     { return w.cfg.OnInvalid }
+func (w *Worker) debug() bool    { return w.cfg.Log.Enabled(context.Background(), slog.LevelDebug) }
+func (w *Worker) hubID() int64   { return w.attached.Load().account.PortalID }
+
+func (w *Worker) table() *mapping.Table {
+	if a := w.attached.Load(); a != nil {
+		return a.table
+	}
+	return w.cfg.Mapping
+}
+
+// mayWrite is asked right before each request starts: the lease must outlive it.
+func (w *Worker) mayWrite(context.Context) error {
+	if !w.store.MaySend() {
+		return errMayNotSend
+	}
+	return nil
+}
+
+// Wake hints that rows may have been inserted. It never blocks; the poll behind it would find them too.
+func (w *Worker) Wake() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run pushes until ctx ends, then lets the requests under way finish and settle for as long as work lives; both are owned by the
+// caller. It returns nil on a clean stop and ErrLeaseLost when another daemon owns the portal.
+func (w *Worker) Run(ctx, work context.Context) error { return w.run(ctx, work, false) }
+
+// Once pushes what is pending and returns when nothing more can be sent now.
+func (w *Worker) Once(ctx, work context.Context) error { return w.run(ctx, work, true) }
+
+func (w *Worker) run(ctx, work context.Context, once bool) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var jobs sync.WaitGroup
+	defer jobs.Wait()
+	pools := newPools()
+	defer w.abandon(pools)
+	for {
+		w.turn()
+		if err := w.attach(ctx); err != nil {
+			if ctx.Err() != nil {
+				return w.cause(ctx)
+			}
+			w.gate.trouble(err, w.now())
+			if once {
+				return err
+			}
+			if w.gate.wait(ctx, w.now, w.turn) != nil {
+				return w.cause(ctx)
+			}
+			continue
+		}
+		if d, _ := w.gate.closedFor(w.now()); d > 0 {
+			if once && w.idle() {
+				return errors.New("the lane waits: " + w.Status().Cause)
+			}
+			if w.gate.wait(ctx, w.now, w.turn) != nil {
+				return w.cause(ctx)
+			}
+		}
+		read, err := w.fill(ctx, pools)
+		if err != nil {
+			if ctx.Err() != nil {
+				return w.cause(ctx)
+			}
+			if t := w.store.Trouble(err); t != nil {
+				err = errors.Join(t, err)
+			}
+			if errors.Is(err, ErrLeaseLost) {
+				return err
+			}
+			w.gate.trouble(err, w.now())
+			if once {
+				return err
+			}
+			continue
+		}
+		w.gate.databaseBack(w.now(), read.leads == 0 && pools.empty() && w.idle() && w.soonest() < 0)
+		for _, j := range pools.take(w.now(), w.cfg.Linger, read, slots{any: w.free(false), live: w.free(true)}, w.brake.on()) {
+			w.start(j)
+			jobs.Go(func() {
+				err := w.runJob(work, j)
+				w.finished(j, err)
+				if errors.Is(err, ErrLeaseLost) {
+					stop(ErrLeaseLost)
+				}
+			})
+		}
+		if ctx.Err() != nil {
+			return w.cause(ctx)
+		}
+		if once && read.leads == 0 && !read.more && pools.empty() && w.idle() && !w.soon() {
+			return nil
+		}
+		w.pauseUntilWork(ctx, pools, read)
+	}
+}
+
+// LastTurn is when the reading loop last turned; it turns at least every beatEvery while the worker runs, also when it waits
+// knowingly. Zero before the start.
+func (w *Worker) LastTurn() time.Time {
+	if n := w.beat.Load(); n != 0 {
+		return time.Unix(0, n)
+	}
+	return time.Time{}
+}
+
+// beatEvery bounds every wait of the loop.
+const beatEvery = 10 * time.Second
+
+func (w *Worker) turn() { w.beat.Store(w.now().UnixNano()) }
+
+// InDoubt reports whether a request had an unknown outcome that was not read back yet: whoever serves the portal next must know.
+func (w *Worker) InDoubt() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hints {
+		if h.unknown {
+			return true
+		}
+	}
+	return false
+}
+
+// inDoubt: requests of the owner before may still be executed.
+func (w *Worker) inDoubt() bool { return w.cfg.Doubt > 0 && w.now().Sub(w.began) < w.cfg.Doubt }
+
+func (w *Worker) cause(ctx context.Context) error {
+	if errors.Is(context.Cause(ctx), ErrLeaseLost) {
+		return ErrLeaseLost
+	}
+	return nil
+}
+
+// start counts a job in.
+func (w *Worker) start(j *job) {
+	w.mu.Lock()
+	w.jobsUnder++
+	w.mu.Unlock()
+	if w.brake.on() {
+		j.probe = true
+		w.gate.probing(w.now())
+	}
+}
+
+// finished releases the leads of a job and takes what it learnt into the gate and the hints.
+func (w *Worker) finished(j *job, err error) {
+	now := w.now()
+	switch {
+	case err == nil:
+		w.gate.good(now)
+	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, ErrDatabaseAway):
+	default:
+		w.gate.trouble(err, now)
+		if errors.Is(err, ErrDatabaseAway) {
+			w.gate.settleFailed()
+		}
+		w.cfg.Log.Debug(observe.PushDegraded, "leads", len(j.works), "err", err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.jobsUnder--
+	for _, k := range j.works {
+		w.releaseLocked(k, err, now)
+	}
+	select {
+	case w.jobDone <- struct{}{}:
+	default:
+	}
+}
+
+// releaseLocked lets a lead go. What is not settled is read again, since the scan has passed its rows.
+func (w *Worker) releaseLocked(k *work, err error, now time.Time) {
+	delete(w.busyLead, k.id)
+	settled := k.done && !k.unsettled && !k.hint.until.After(now) && k.answer.kind != heldBack
+	if settled && (err == nil || len(k.ended) == 0 && !k.hint.unknown) {
+		w.unclaimLocked(k.id, k.claims)
+		if k.hint.claims = nil; k.hint.take == 0 {
+			delete(w.hints, k.id)
+		}
+		if k.revisit || k.hint.take > 0 {
+			w.revisit[k.id] = true
+		}
+		return
+	}
+	w.hints[k.id] = k.hint
+	w.revisit[k.id] = true
+	if k.hint.unknown && (k.link.State != ledger.Linked || k.unsettled || k.fill != nil) {
+		k.hint.claims = k.claims
+	} else {
+		w.unclaimLocked(k.id, k.claims)
+		k.hint.claims = nil
+	}
+	if err != nil && !k.hint.until.After(now) && k.hint.unknown {
+		k.hint.until = now.Add(w.cfg.Outage.Delay(1) / 2)
+	}
+}
+
+// liveSlots are jobs that only live leads may start, so that they need not wait for one of a backfill to end.
+const liveSlots = 2
+
+// unclaimLocked lets addresses of a lead go.
+func (w *Worker) unclaimLocked(id lead.ID, addresses []string) {
+	for _, a := range addresses {
+		if w.busyAddr[a] == id {
+			delete(w.busyAddr, a)
+		}
+	}
+}
+
+// free is how many more jobs may be started: a few more than requests may be under way, so that one always waits at the limiter.
+func (w *Worker) free(live bool) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	most := w.cfg.Concurrency + 2
+	switch {
+	case w.brake.on(), w.gate.cannotSettle():
+		most = 1
+	case live:
+		most += liveSlots
+	}
+	return max(0, most-w.jobsUnder)
+}
+
+// want is how many leads the pools should hold, so that none of the free jobs waits for the database.
+func (w *Worker) want() int {
+	if w.brake.on() {
+		return 1
+	}
+	return min(w.free(true)+1, w.cfg.Concurrency+2) * BatchSize
+}
+
+func (w *Worker) idle() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.jobsUnder == 0
+}
+
+// claimLead takes a lead that is in no job; a job of another lead needs to change its link.
+func (w *Worker) claimLead(id lead.ID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.busyLead[id] {
+		return false
+	}
+	w.busyLead[id] = true
+	return true
+}
+
+func (w *Worker) unclaimLead(id lead.ID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.busyLead, id)
+}
+
+// pauseUntilWork waits for the next reason to read: a finished job, a hint, the poll, or the end of a linger.
+func (w *Worker) pauseUntilWork(ctx context.Context, p *pools, read reading) {
+	if read.more && w.free(false) > 0 && p.size() < w.want() && !p.full() {
+		return
+	}
+	d := min(w.cfg.PollInterval, beatEvery)
+	if l := p.ripeIn(w.now(), w.cfg.Linger, w.free(false) == 0); l >= 0 && w.free(true) > 0 {
+		d = min(d, max(l, time.Millisecond))
+	}
+	if s := w.soonest(); s >= 0 {
+		d = min(d, max(s, time.Millisecond))
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	wake := w.wake
+	if !p.empty() && w.free(true) == 0 {
+		wake = nil // nothing could be started
+	}
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-w.jobDone:
+	case <-wake:
+	}
+}
