@@ -1,0 +1,171 @@
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"leadsync/internal/outbox"
+)
+
+// Codes of problems, beside the words of the states paused, needs_login, degraded and down.
+const (
+	CodeNoDaemon         = "no_daemon"          // rows wait and nobody serves the portal
+	CodeOldRows          = "old_rows"           // a row has waited longer than status.alert_after
+	CodeDeadRows         = "dead_rows"          // rows that need a person
+	CodeUnsupported      = "unsupported_events" // rows of event types that this version does not act on
+	CodeProperty         = "property"           // a mapped property that cannot be written
+	CodeOtherVersion     = "other_version"      // the daemon is not of the version of this binary
+	CodeStatusUnreadable = "status_unreadable"  // what the daemon saved cannot be read
+)
+
+// problems lists what is wrong with a portal, and whether it is well all the same.
+func (p *Portal) problems(in Input) (all []Problem, well bool) {
+	name := Name(p.Portal)
+	say := func(code, text, cure string) {
+		all = append(all, Problem{Code: code, Text: "portal " + name + ": " + text, Cure: cure})
+	}
+	well = true
+	if p.State != nil && !p.State.Well() {
+		well = false
+		say(p.laneProblem())
+	}
+	if !p.Served && p.Waiting > 0 {
+		well = false
+		cure := "start it: systemctl start leadsync"
+		if p.Portal != in.Portal && p.row.Owner == "" {
+			cure = "if the name is right, start an instance with it as portal; if not, correct it in the application, and skip the rows: " +
+				"leadsync outbox skip --portal " + name + " --state pending"
+		}
+		say(CodeNoDaemon, count(p.Waiting, "row waits", "rows wait")+" and no daemon is alive", cure)
+	}
+	if waited := in.Now.Sub(time.UnixMilli(p.OldestWaitingAt)); in.AlertAfter > 0 && p.Served && p.OldestWaitingAt > 0 && waited > in.AlertAfter {
+		say(CodeOldRows, "the oldest pending row has waited for "+Elapsed(waited), "see its note: leadsync outbox list --portal "+name+" --state pending")
+	}
+	if p.Queue.Dead > 0 {
+		say(CodeDeadRows, count(p.Queue.Dead, "row is dead", "rows are dead")+": "+counted(p.DeadReasons),
+			"see why: leadsync outbox list --portal "+name+" --state dead; when that is mended: leadsync outbox retry --portal "+name+" --state dead")
+	}
+	if len(p.Unsupported) > 0 {
+		say(CodeUnsupported, "rows of event types that this version does not act on wait: "+counted(p.Unsupported),
+			"they block nothing; install a version that acts on them, or skip them by id")
+	}
+	if p.broken {
+		say(CodeStatusUnreadable, "what the daemon saved about itself cannot be read", "restart the daemon; it saves anew")
+	}
+	if !p.Served {
+		return all, well
+	}
+	for _, text := range p.snapshot.PropertyProblems {
+		say(CodeProperty, text, "create or correct the property in HubSpot, or take it out of mapping.fields")
+	}
+	if v := p.snapshot.Version; v != "" && in.Version != "" && v != in.Version {
+		say(CodeOtherVersion, "the daemon is version "+v+", this command is version "+in.Version, "restart the daemon after an upgrade: systemctl restart leadsync")
+	}
+	return all, well
+}
+
+// laneProblem words why the lane is not well.
+func (p *Portal) laneProblem() (code, text, cure string) {
+	state := *p.State
+	switch {
+	case p.silent:
+		return string(state), "the daemon holds the portal, but has reported nothing since " + Clock(*p.Since),
+			"see its log: journalctl -u leadsync; if it hangs, restart it: systemctl restart leadsync"
+	case !p.Served:
+		return string(state), "the daemon ended without releasing the portal; its last sign of life was at " + Clock(*p.Since),
+			"see why: journalctl -u leadsync; start it: systemctl start leadsync"
+	}
+	text = "the lane is " + string(state)
+	if p.Cause != nil {
+		text += ": " + *p.Cause
+	}
+	if p.Since != nil {
+		text += ", since " + Clock(*p.Since)
+	}
+	if cure = p.snapshot.Cure; cure != "" {
+		return string(state), text, cure
+	}
+	switch state {
+	case Paused:
+		cure = "remove the cause in HubSpot or in the configuration; the lane probes and goes on by itself"
+	case NeedsLogin:
+		cure = "connect the account again: leadsync auth login"
+		if mode := p.Token.Mode; mode != nil && *mode == "static" {
+			cure = "put a token that HubSpot takes into the file of hubspot.auth.static_token_file; it is read again by itself"
+		}
+	case Degraded:
+		cure = "none needed while HubSpot or the network is away: rows wait without losing an attempt, and the lane goes on by itself"
+	case Down:
+		cure = "see the daemon's log: journalctl -u leadsync; the lane goes on by itself when the database answers"
+	default:
+		cure = "this version does not know the state; install the daemon's version"
+	}
+	return string(state), text, cure
+}
+
+// counted lists counts, the largest first: "invalid_email 7, gave_up 1".
+func counted[K ~string](counts map[K]int64) string {
+	keys := slices.SortedFunc(maps.Keys(counts), func(a, b K) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	words := make([]string, len(keys))
+	for i, k := range keys {
+		name := string(k)
+		if name == "" {
+			name = "without a reason"
+		}
+		words[i] = fmt.Sprintf("%s %d", name, counts[k])
+	}
+	return strings.Join(words, ", ")
+}
+
+// Counted is the dead reasons of a portal in words, the most frequent first; "" when there is none.
+func Counted(reasons map[outbox.Reason]int64) string { return counted(reasons) }
+
+func count(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// Name is a portal's name as it can stand in a line and in a command: the application may write anything into the column. What is
+// not a plain name is quoted in a form that the shell takes back (bash, zsh) and a terminal cannot be disturbed by.
+func Name(portal string) string {
+	plain := portal != ""
+	for _, r := range portal {
+		plain = plain && (r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r)))
+	}
+	if plain {
+		return portal
+	}
+	quoted := fmt.Sprintf("%+q", portal)
+	return "$'" + strings.ReplaceAll(strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`), "'", `\'`) + "'"
+}
+
+// Clock is a moment as it stands in a text: UTC, to the second.
+func Clock(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// Elapsed is a duration with as much detail as a person needs: 45s, 12m, 3h5m, 4d7h. Less than nothing is 0s.
+func Elapsed(d time.Duration) string {
+	two := func(n, m time.Duration, big, small string) string {
+		if m == 0 {
+			return fmt.Sprintf("%d%s", n, big)
+		}
+		return fmt.Sprintf("%d%s%d%s", n, big, m, small)
+	}
+	switch d = max(0, d).Truncate(time.Second); {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 48*time.Hour:
+		return two(d/time.Hour, d%time.Hour/time.Minute, "h", "m")
+	}
+	return two(d/(24*time.Hour), d%(24*time.Hour)/time.Hour, "d", "h")
+}

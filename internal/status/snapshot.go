@@ -1,0 +1,104 @@
+// Package status is what a daemon says about itself and what an operator is told: the snapshot that the daemon saves in the
+// database, and the report that `leadsync status` makes of it together with the rows themselves.
+//
+// Guarantee: the report never claims that a lane runs when nobody serves it, or when its daemon has said nothing for a while;
+// what is not known is null. Every row of every portal is counted, also those of portals that no daemon serves and of event types
+// that this version does not act on. A report whose OK is false has a problem entry that says why and what cures it.
+//
+// It reads no database by itself and asks nobody over the network: a daemon that is gone cannot hinder the answer. It does not
+// decide how a lane stands; the push package does.
+//
+// Design: the daemon writes one small JSON text into its row of leadsync_portals, at every change and at least every SaveEvery, and
+// whoever asks reads that row. The rejected way was to ask the daemon itself over a socket: that needs access rules of its own,
+// works on one host only, and is silent exactly when the question matters most.
+package status
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// How often a daemon reports, and after which silence it is no longer believed.
+const (
+	// SaveEvery is the longest time between two saves of a snapshot by a daemon that serves a portal.
+	SaveEvery = 10 * time.Second
+	// StaleAfter is how old a snapshot may be: beyond it a daemon that holds the portal counts as hung. It allows for a database
+	// that is slow to take the save and for clocks of two hosts that differ.
+	StaleAfter = 2 * time.Minute
+)
+
+// State is how the lane of a portal stands.
+type State string
+
+// The states of the public contract.
+const (
+	Running    State = "running"
+	Limited    State = "limited"     // HubSpot's own limit, it passes by itself
+	Paused     State = "paused"      // a person must act, the lane probes
+	NeedsLogin State = "needs_login" // the token is refused
+	Degraded   State = "degraded"    // an outage; tried again with backoff
+	Down       State = "down"        // the database or the daemon is away
+)
+
+// Well reports whether the lane does its work.
+func (s State) Well() bool { return s == Running || s == Limited }
+
+// Snapshot is what a daemon saves about its portal. Times are unix ms, 0 = none or not known. It holds no token, no address and
+// no value of a lead.
+type Snapshot struct {
+	State State `json:"state"`
+	// Cause is a machine word or a short phrase, empty while the lane runs.
+	Cause string `json:"cause,omitempty"`
+	// Cure is a sentence for the operator where the daemon knows better than the report does; empty = the report's own.
+	Cure string `json:"cure,omitempty"`
+	// Since is when the state began; Until is when the lane tries again, 0 while it runs.
+	Since int64 `json:"since,omitempty"`
+	Until int64 `json:"until,omitempty"`
+	// LastSuccessAt is when HubSpot last answered a request well.
+	LastSuccessAt int64  `json:"last_success_at,omitempty"`
+	Budget        Budget `json:"budget"`
+	Token         Token  `json:"token"`
+	// Streams has one object for each pull stream, as its owner writes it; it is passed on as it is.
+	Streams []json.RawMessage `json:"streams,omitempty"`
+	// PropertyProblems are sentences about mapped properties that the account does not have or that cannot be written.
+	PropertyProblems []string `json:"property_problems,omitempty"`
+	// Version of the daemon.
+	Version string `json:"version,omitempty"`
+}
+
+// Budget is the use of HubSpot's limits; nil is not known, or no limit of our own.
+type Budget struct {
+	WindowUsed  *int64 `json:"window_used"` // requests in the last 10 seconds
+	WindowLimit *int64 `json:"window_limit"`
+	DailyUsed   *int64 `json:"daily_used"` // reserved today, in the account's time zone
+	DailyLimit  *int64 `json:"daily_limit"`
+}
+
+// Token says how the daemon is let in; nil is not known.
+type Token struct {
+	Mode      *string `json:"mode"`       // oauth or static
+	ExpiresAt *int64  `json:"expires_at"` // unix ms; nil for a token without an end
+}
+
+// Marshal is the text to save.
+func (s Snapshot) Marshal() (json.RawMessage, error) {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("encode status: %w", err)
+	}
+	return text, nil
+}
+
+// Parse reads what Marshal of this or another version wrote; what a later version added is passed over. An empty text is the zero
+// Snapshot.
+func Parse(text string) (Snapshot, error) {
+	var s Snapshot
+	if text == "" {
+		return s, nil
+	}
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return Snapshot{}, fmt.Errorf("decode status: %w", err)
+	}
+	return s, nil
+}

@@ -1,0 +1,329 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"leadsync/internal/outbox"
+	"leadsync/internal/store"
+)
+
+// now is the time of every report here.
+var now = time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) int64 { return now.Add(-d).UnixMilli() }
+
+func saved(t *testing.T, s Snapshot) string {
+	t.Helper()
+	text, err := s.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// served is a portal whose daemon is alive and has just reported s.
+func served(t *testing.T, portal string, s Snapshot) Input {
+	t.Helper()
+	return Input{Version: "1.2.3", Now: now, Portal: portal, AlertAfter: 15 * time.Minute,
+		Portals: []store.PortalRow{{Portal: portal, HubID: 62515, Owner: "host-1", Status: saved(t, s), StatusAt: ago(time.Second), StartedAt: ago(time.Hour)}},
+		Owners:  map[string]store.OwnerInfo{portal: {Alive: true, Owner: "host-1", Since: ago(time.Hour)}}}
+}
+
+func pending(portal string, kind outbox.Type, n int64, waited time.Duration) store.CountRow {
+	return store.CountRow{Portal: portal, State: outbox.Pending, Type: kind, Count: n, OldestCreatedAt: ago(waited)}
+}
+
+func codes(r Report) string {
+	var all []string
+	for _, p := range r.Problems {
+		all = append(all, p.Code)
+		if p.Text == "" || p.Cure == "" {
+			all = append(all, "(without words)")
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// The object of design 1.2, key by key and in its order.
+func TestReportIsTheContractsObject(t *testing.T) {
+	in := served(t, "default", Snapshot{State: Limited, Cause: "rate_limited", Since: ago(time.Minute), LastSuccessAt: ago(2 * time.Second),
+		Budget: Budget{WindowUsed: new(int64(17)), WindowLimit: new(int64(90)), DailyUsed: new(int64(1200)), DailyLimit: new(int64(225000))},
+		Token:  Token{Mode: new("oauth"), ExpiresAt: new(now.Add(time.Hour).UnixMilli())}, Streams: []json.RawMessage{[]byte(`{"stream":"changes"}`)}})
+	in.Counts = []store.CountRow{pending("default", outbox.Registered, 12, time.Minute),
+		{Portal: "default", State: outbox.Delivered, Count: 998}, {Portal: "default", State: outbox.Skipped, Reason: outbox.Unchanged, Count: 3},
+		{Portal: "default", State: outbox.Dead, Reason: outbox.InvalidEmail, Count: 2}}
+	text, err := json.Marshal(Build(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"version":"1.2.3","now":1795334400000,"ok":true,"problems":[{"code":"dead_rows","text":"portal default: 2 rows are dead: invalid_email 2",` +
+		`"cure":"see why: leadsync outbox list --portal default --state dead; when that is mended: leadsync outbox retry --portal default --state dead"}],` +
+		`"daemon":{"alive":true,"owner":"host-1","since":1795330800000},` +
+		`"portals":[{"portal":"default","portal_id":62515,"state":"limited","cause":"rate_limited","since":1795334340000,` +
+		`"queue":{"pending":12,"delivered":998,"skipped":3,"dead":2},"oldest_pending_at":1795334340000,"dead_reasons":{"invalid_email":2},` +
+		`"last_success_at":1795334398000,"budget":{"window_used":17,"window_limit":90,"daily_used":1200,"daily_limit":225000},` +
+		`"token":{"mode":"oauth","expires_at":1795338000000},"streams":[{"stream":"changes"}]}]}`
+	if diff := cmp.Diff(want, string(text)); diff != "" {
+		t.Error(diff)
+	}
+	text, err = json.Marshal(Build(Input{Now: now, Portal: "default"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = `{"version":"","now":1795334400000,"ok":true,"problems":[],"daemon":{"alive":false,"owner":null,"since":null},` +
+		`"portals":[{"portal":"default","portal_id":null,"state":null,"cause":null,"since":null,` +
+		`"queue":{"pending":0,"delivered":0,"skipped":0,"dead":0},"oldest_pending_at":null,"dead_reasons":{},` +
+		`"last_success_at":null,"budget":{"window_used":null,"window_limit":null,"daily_used":null,"daily_limit":null},` +
+		`"token":{"mode":null,"expires_at":null},"streams":[]}]}`
+	if diff := cmp.Diff(want, string(text)); diff != "" {
+		t.Errorf("nothing is known: %s", diff)
+	}
+}
+
+func TestStateDecidesOverOK(t *testing.T) {
+	for state, ok := range map[State]bool{Running: true, Limited: true, Paused: false, NeedsLogin: false, Degraded: false, Down: false, "later": false} {
+		r := Build(served(t, "default", Snapshot{State: state, Cause: "why", Since: ago(time.Minute)}))
+		if r.OK != ok || *r.Portals[0].State != state {
+			t.Errorf("%s: ok is %v, state %s", state, r.OK, *r.Portals[0].State)
+		}
+		want := ""
+		if !ok {
+			want = string(state)
+		}
+		if codes(r) != want {
+			t.Errorf("%s: problems %q", state, codes(r))
+		}
+		if !ok && !strings.Contains(r.Problems[0].Text, "why, since 2026-11-22 07:59:00 UTC") {
+			t.Errorf("%s: %s", state, r.Problems[0].Text)
+		}
+	}
+}
+
+func TestCureFitsTheCase(t *testing.T) {
+	for want, s := range map[string]Snapshot{
+		"leadsync auth login":            {State: NeedsLogin, Token: Token{Mode: new("oauth")}},
+		"hubspot.auth.static_token_file": {State: NeedsLogin, Token: Token{Mode: new("static")}},
+		"the daemon's own word":          {State: Paused, Cure: "the daemon's own word"},
+		"the lane probes and goes on":    {State: Paused},
+		"none needed while HubSpot":      {State: Degraded},
+		"when the database answers":      {State: Down},
+		"this version does not know":     {State: "later"},
+		"take it out of mapping.fields":  {State: Running, PropertyProblems: []string{"plan is no property of the account"}},
+		"systemctl restart leadsync":     {State: Running, Version: "1.2.4"},
+	} {
+		r := Build(served(t, "default", s))
+		if len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Cure, want) {
+			t.Errorf("%+v: %+v, want %q", s, r.Problems, want)
+		}
+	}
+}
+
+// What a dead, stopped, hung or starting daemon left behind is not what the lane does now.
+func TestStaleSnapshotIsNotBelieved(t *testing.T) {
+	running := Snapshot{State: Running, LastSuccessAt: ago(time.Hour), Budget: Budget{WindowUsed: new(int64(5))}, Token: Token{Mode: new("static")}}
+	tests := []struct {
+		name    string
+		change  func(*Input)
+		state   State // "" = null
+		cause   string
+		ok      bool
+		problem string
+	}{
+		{"alive", func(*Input) {}, Running, "", true, ""},
+		{"killed", func(in *Input) { in.Owners["default"] = store.OwnerInfo{Owner: "host-1", Since: ago(time.Hour)} }, Down, "daemon died", false, "down"},
+		{"stopped", func(in *Input) {
+			in.Owners["default"] = store.OwnerInfo{Owner: "host-1", Since: ago(time.Hour)}
+			in.Portals[0].Clean = true
+		}, "", "stopped", true, ""},
+		{"stopped, and rows wait", func(in *Input) {
+			in.Owners["default"] = store.OwnerInfo{Owner: "host-1", Since: ago(time.Hour)}
+			in.Portals[0].Clean = true
+			in.Counts = []store.CountRow{pending("default", outbox.Updated, 1, time.Second)}
+		}, "", "stopped", false, "no_daemon"},
+		{"killed, and rows wait", func(in *Input) {
+			in.Owners["default"] = store.OwnerInfo{Owner: "host-1", Since: ago(time.Hour)}
+			in.Counts = []store.CountRow{pending("default", outbox.Updated, 1, time.Second)}
+		}, Down, "daemon died", false, "down no_daemon"},
+		{"a successor has not reported yet", func(in *Input) {
+			in.Owners["default"] = store.OwnerInfo{Alive: true, Owner: "host-2", Since: ago(0)}
+		}, "", "starting", true, ""},
+		{"a successor never reports", func(in *Input) {
+			in.Owners["default"] = store.OwnerInfo{Alive: true, Owner: "host-2", Since: ago(StaleAfter + time.Second)}
+			in.Portals[0].StatusAt = ago(time.Hour)
+		}, Down, "no report", false, "down"},
+		{"hung", func(in *Input) { in.Portals[0].StatusAt = ago(StaleAfter + time.Second) }, Down, "no report", false, "down"},
+		{"slow to save", func(in *Input) { in.Portals[0].StatusAt = ago(StaleAfter - time.Second) }, Running, "", true, ""},
+		{"unreadable", func(in *Input) { in.Portals[0].Status = "{" }, "", "starting", true, "status_unreadable"},
+		{"never served, the day's count alone", func(in *Input) {
+			in.Owners["default"] = store.OwnerInfo{}
+			in.Portals[0] = store.PortalRow{Portal: "default", Clean: true}
+		}, "", "", true, ""},
+	}
+	for _, tt := range tests {
+		in := served(t, "default", running)
+		tt.change(&in)
+		r := Build(in)
+		p := r.Portals[0]
+		state, cause := State(""), ""
+		if p.State != nil {
+			state = *p.State
+		}
+		if p.Cause != nil {
+			cause = *p.Cause
+		}
+		if state != tt.state || cause != tt.cause || r.OK != tt.ok || codes(r) != tt.problem {
+			t.Errorf("%s: state %q, cause %q, ok %v, problems %q", tt.name, state, cause, r.OK, codes(r))
+		}
+		if state != Running && p.Budget.WindowUsed != nil {
+			t.Errorf("%s: a budget of the past", tt.name)
+		}
+	}
+}
+
+func TestRowsThatNobodyServes(t *testing.T) {
+	in := served(t, "default", Snapshot{State: Running})
+	in.Counts = []store.CountRow{pending("typo", outbox.Registered, 3, time.Hour), pending("typo", "", 1, time.Minute),
+		{Portal: "old", State: outbox.Delivered, Count: 5}, {Portal: "app", State: "odd", Count: 2}}
+	in.Portals = append(in.Portals, store.PortalRow{Portal: "west", Owner: "host-2", Clean: true})
+	in.Owners["west"] = store.OwnerInfo{Owner: "host-2"}
+	r := Build(in)
+	var names []string
+	for _, p := range r.Portals {
+		names = append(names, p.Portal)
+	}
+	if !reflect.DeepEqual(names, []string{"default", "app", "old", "typo", "west"}) {
+		t.Errorf("portals %q", names)
+	}
+	if r.OK || codes(r) != "no_daemon" || r.Problems[0].Text != "portal typo: 4 rows wait and no daemon is alive" ||
+		!strings.Contains(r.Problems[0].Cure, "leadsync outbox skip --portal typo --state pending") {
+		t.Errorf("ok %v, %+v", r.OK, r.Problems)
+	}
+	if *r.Portals[3].OldestPendingAt != ago(time.Hour) || r.Portals[1].Queue.Pending != 2 || r.Portals[1].OldestPendingAt != nil {
+		t.Errorf("%+v", r.Portals)
+	}
+}
+
+// Rows of a type without support are pending and counted, a problem, and not exit code 3: with a daemon or without.
+func TestUnsupportedEventTypes(t *testing.T) {
+	for _, alive := range []bool{true, false} {
+		in := served(t, "default", Snapshot{State: Running})
+		if !alive {
+			in.Portals[0].Clean = true
+			in.Owners["default"] = store.OwnerInfo{Owner: "host-1"}
+		}
+		in.Counts = []store.CountRow{pending("default", outbox.Deleted, 3, 100*time.Hour), pending("default", outbox.Erased, 1, time.Hour)}
+		r := Build(in)
+		if !r.OK || codes(r) != "unsupported_events" || !strings.HasSuffix(r.Problems[0].Text, ": lead.deleted 3, lead.erased 1") ||
+			r.Portals[0].Queue.Pending != 4 || *r.Portals[0].OldestPendingAt != ago(100*time.Hour) {
+			t.Errorf("alive %v: ok %v, %+v", alive, r.OK, r.Problems)
+		}
+	}
+}
+
+func TestOldRowsAreAProblem(t *testing.T) {
+	in := served(t, "default", Snapshot{State: Running})
+	in.Counts = []store.CountRow{pending("default", outbox.Registered, 1, 14*time.Minute)}
+	if r := Build(in); !r.OK || codes(r) != "" {
+		t.Errorf("young: %+v", r.Problems)
+	}
+	in.Counts[0].OldestCreatedAt = ago(16 * time.Minute)
+	if r := Build(in); !r.OK || codes(r) != "old_rows" || !strings.Contains(r.Problems[0].Text, "16m") {
+		t.Errorf("old: %+v", r.Problems)
+	}
+	in.Counts[0].OldestCreatedAt = 0 // an application wrote no time there
+	if r := Build(in); !r.OK || codes(r) != "" || r.Portals[0].OldestPendingAt != nil || r.Portals[0].Waiting != 1 {
+		t.Errorf("without a time: %+v", r.Problems)
+	}
+}
+
+func TestSnapshotComesBack(t *testing.T) {
+	s := Snapshot{State: Paused, Cause: "c", Cure: "d", Since: 1, Until: 2, LastSuccessAt: 3, Budget: Budget{WindowUsed: new(int64(0))},
+		Token: Token{Mode: new("static")}, Streams: []json.RawMessage{[]byte(`{"a":1}`)}, PropertyProblems: []string{"p"}, Version: "v"}
+	back, err := Parse(saved(t, s))
+	if diff := cmp.Diff(s, back); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	if s, err := Parse(""); err != nil || s.State != "" {
+		t.Errorf("empty: %+v, %v", s, err)
+	}
+	if s, err := Parse(`{"state":"running","of_a_later_version":{}}`); err != nil || s.State != Running {
+		t.Errorf("later version: %+v, %v", s, err)
+	}
+	if _, err := Parse(`{"state":`); err == nil {
+		t.Error("broken text accepted")
+	}
+}
+
+// database answers as the store would, and notes whom it was asked about.
+type database struct {
+	rows   []store.PortalRow
+	asked  []string
+	counts error
+}
+
+func (d *database) Portals(context.Context) ([]store.PortalRow, error) { return d.rows, nil }
+func (d *database) Counts(context.Context) ([]store.CountRow, error) {
+	return []store.CountRow{pending(strings.Repeat("x", 1000), outbox.Registered, 1, 0)}, d.counts
+}
+func (d *database) Owner(_ context.Context, portal string) (store.OwnerInfo, error) {
+	d.asked = append(d.asked, portal)
+	return store.OwnerInfo{Alive: true}, nil
+}
+
+func TestCollectAsksForOwnersOfKnownPortalsAlone(t *testing.T) {
+	db := &database{rows: []store.PortalRow{{Portal: "west"}}}
+	in, err := Collect(t.Context(), db, Input{Portal: "default"})
+	if err != nil || strings.Join(db.asked, " ") != "default west" || len(in.Owners) != 2 || len(in.Counts) != 1 || len(in.Portals) != 1 {
+		t.Errorf("asked for %q: %+v, %v", db.asked, in, err)
+	}
+	db.counts = errors.New("away")
+	if _, err := Collect(t.Context(), db, Input{}); !errors.Is(err, db.counts) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A portal may have any name; in a text and in the command of a cure it is harmless, and the shell reads it back as it was.
+func TestNameIsSafe(t *testing.T) {
+	if got := Name("eu-2.x_Y"); got != "eu-2.x_Y" {
+		t.Errorf("plain name became %s", got)
+	}
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Log("NOT CHECKED: there is no bash to read the names back")
+	}
+	for _, name := range []string{"", "a b", "it's", `"quoted"`, `back\slash`, "\x1b[31m", "new\nline", "$(id)", "`id`", "ü\u202e🦜", "-x;y&z|"} {
+		safe := Name(name)
+		for _, r := range safe {
+			if r < ' ' || r > '~' {
+				t.Errorf("%q is shown as %q", name, safe)
+			}
+		}
+		if bash == "" {
+			continue
+		}
+		cmd := exec.Command(bash, "-c", "printf %s "+safe)
+		cmd.Env = []string{"LC_ALL=C.UTF-8"}
+		if out, err := cmd.Output(); err != nil || string(out) != name {
+			t.Errorf("%q is written %s, and the shell reads %q, %v", name, safe, out, err)
+		}
+	}
+}
+
+func TestElapsed(t *testing.T) {
+	for want, d := range map[string]time.Duration{"0s": -time.Second, "1s": 1999 * time.Millisecond, "119s": 119 * time.Second, "2m": 120 * time.Second,
+		"119m": 119 * time.Minute, "2h": 2 * time.Hour, "3h5m": 3*time.Hour + 5*time.Minute + 59*time.Second, "47h59m": 48*time.Hour - time.Second,
+		"2d": 48 * time.Hour, "4d7h": 103*time.Hour + 59*time.Minute} {
+		if got := Elapsed(d); got != want {
+			t.Errorf("%v is %s, want %s", d, got, want)
+		}
+	}
+}
