@@ -1,0 +1,241 @@
+// Package app builds the daemon out of its parts and runs it: database, keys, portal lease, HubSpot client, push, and the reports to
+// the operator and to systemd. It is the only package that sees everything.
+//
+// Guarantees. Whatever is away when the daemon starts (database, HubSpot, another owner of the portal) is waited for, in clear
+// words, and nothing is lost meanwhile; only what a person must correct ends it, as a *ConfigError. A stop reads nothing new, lets
+// the requests under way end and settle within stop_timeout, releases the portal and returns nil.
+//
+// It decides nothing about a lead, knows no SQL and no HTTP.
+//
+// Design: one ownership of the portal is one run of one function (serve). Everything that depends on owning it (client, limiter,
+// worker) is made anew each time and ends with it, so a standby that takes over starts from what the database says and nothing
+// else. A daemon that keeps its parts and swaps the lease under them was rejected: what it remembers may be another owner's past.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"leadsync/internal/backoff"
+	"leadsync/internal/config"
+	"leadsync/internal/observe"
+	"leadsync/internal/people"
+	"leadsync/internal/push"
+	"leadsync/internal/sdnotify"
+	"leadsync/internal/store"
+)
+
+// ConfigError is what a person must correct before the daemon can run; the commands exit with 78 on it.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Options are what the daemon is built from.
+type Options struct {
+	Config  *config.Loaded
+	Log     *slog.Logger
+	Version string
+	// Getenv reads the environment systemd gives; nil = no systemd.
+	Getenv func(string) string
+	// Base replaces the network in tests; nil = the real one.
+	Base http.RoundTripper
+	// Ready is called once when the daemon is ready, for tests and for callers that wait. May be nil.
+	Ready func()
+}
+
+// App is one daemon. Run or Once it, once.
+type App struct {
+	cfg     *config.Loaded
+	log     *slog.Logger
+	version string
+	owner   string // unique to the process, host and pid for a person
+	notify  *sdnotify.Notifier
+	base    http.RoundTripper
+	ready   func()
+
+	db        *store.DB
+	hasher    *people.Hasher
+	keys      *people.Keyring
+	wakeEvery time.Duration               // 0 = the store's own; tests that fake hours ask less often
+	between   func(push.Store) push.Store // tests put faults between push and the database; nil = nothing
+
+	readied atomic.Bool
+	worker  atomic.Pointer[push.Worker] // while it serves
+	status  statusLine
+}
+
+// New checks what can be checked without the database: a *ConfigError when the configuration cannot work.
+func New(o Options) (*App, error) {
+	if missing := o.Config.Missing(); len(missing) > 0 {
+		return nil, &ConfigError{&config.Error{Problems: missing}}
+	}
+	getenv := o.Getenv
+	if getenv == nil {
+		getenv = func(string) string { return "" }
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	a := &App{cfg: o.Config, log: o.Log, version: o.Version, notify: sdnotify.New(getenv), base: o.Base, ready: o.Ready,
+		owner: fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text()[:6])}
+	return a, nil
+}
+
+// Run serves the portal until ctx ends, and returns nil then. It waits for a database that is away and for a portal that another
+// process serves. The error is a *ConfigError when a person must act first.
+func (a *App) Run(ctx context.Context) error {
+	started := time.Now()
+	for _, w := range a.cfg.Warnings {
+		a.log.Warn(observe.ConfigWarning, observe.Warning, w)
+	}
+	stopBeat := a.keepAlive(ctx)
+	defer stopBeat()
+	err := a.open(ctx)
+	defer a.close()
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	a.log.Info(observe.DaemonStarted, observe.Version, a.version, observe.Dialect, a.db.Dialect(), observe.Database, a.db.String(),
+		observe.Portal, a.cfg.Portal, observe.PortalID, a.cfg.HubSpot.PortalID)
+	for ctx.Err() == nil {
+		lease, err := a.acquire(ctx)
+		if errors.Is(err, store.ErrMoved) {
+			if err = a.reopen(ctx); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			return err
+		}
+		if err := a.serve(ctx, lease); err != nil {
+			return err
+		}
+	}
+	a.log.Info(observe.DaemonStopped, observe.Elapsed, time.Since(started).Round(time.Millisecond))
+	return nil
+}
+
+// OnceResult tells how a single pass ended.
+type OnceResult struct {
+	Pending int64 // rows of the portal that this version acts on and that still wait
+}
+
+// Once pushes what can be sent now and returns. The error says why rows are left when a person or time must help: the portal is
+// served by a daemon, the database or HubSpot is away.
+func (a *App) Once(ctx context.Context) (OnceResult, error) {
+	defer a.close()
+	if err := a.openOnce(ctx); err != nil {
+		return OnceResult{}, err
+	}
+	lease, err := a.db.Acquire(ctx, a.cfg.Portal, a.owner)
+	var held *store.HeldError
+	if errors.As(err, &held) {
+		return OnceResult{}, fmt.Errorf("%w; it pushes by itself, `leadsync status` shows how it stands", held)
+	}
+	if err != nil {
+		return OnceResult{}, err
+	}
+	err = a.serveOnce(ctx, lease)
+	left, countErr := a.pending(context.WithoutCancel(ctx))
+	return OnceResult{Pending: left}, errors.Join(err, countErr)
+}
+
+// The waits while something is away.
+var (
+	databaseWaits = backoff.Schedule{Base: 500 * time.Millisecond, Cap: 30 * time.Second, Factor: 2, Jitter: 0.2}
+	outageWaits   = backoff.Schedule{Base: time.Second, Cap: time.Minute, Factor: 2, Jitter: 0.2}
+	// rowWaits are those of a row that is tried again for a reason of its own: about two hours in eight attempts.
+	rowWaits = backoff.Schedule{Base: 2 * time.Second, Cap: time.Hour, Factor: 4, Jitter: 0.2}
+)
+
+// standbyEvery is how often a standby asks whether the portal is free.
+const standbyEvery = 2 * time.Second
+
+// acquire takes the portal, or waits as a standby until its owner is gone. It ends with store.ErrMoved when the database must be opened
+// again.
+func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
+	var waiting string
+	for attempt := 1; ; attempt++ {
+		lease, err := within(ctx, func(ctx context.Context) (*store.Lease, error) { return a.db.Acquire(ctx, a.cfg.Portal, a.owner) })
+		var held *store.HeldError
+		var act *ConfigError
+		wait := standbyEvery
+		switch {
+		case err == nil:
+			a.log.Info(observe.PortalLeaseTaken, observe.Portal, a.cfg.Portal, observe.Owner, a.owner, observe.Epoch, lease.Epoch())
+			return lease, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.As(err, &held):
+			a.becomeReady()
+			a.status.set("standby: portal " + a.cfg.Portal + " is served by " + held.Owner)
+			if waiting != held.Owner {
+				waiting = held.Owner
+				a.log.Info(msgStandby, observe.Portal, a.cfg.Portal, observe.Owner, held.Owner)
+			}
+		case errors.Is(err, store.ErrMoved):
+			return nil, err
+		case errors.As(a.orConfig(err), &act):
+			return nil, act
+		default:
+			wait = a.databaseAway(err, attempt)
+		}
+		if !sleep(ctx, wait) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// msgStandby is the line of a daemon that waits for its turn.
+const msgStandby = "standing by for another owner of the portal"
+
+// pending counts rows that still wait and that this version acts on.
+func (a *App) pending(ctx context.Context) (int64, error) {
+	counts, err := a.db.Counts(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return pendingOf(counts, a.cfg.Portal), nil
+}
+
+// becomeReady tells systemd once that the start is done.
+func (a *App) becomeReady() {
+	if a.readied.Swap(true) {
+		return
+	}
+	if err := a.notify.Ready(""); err != nil {
+		a.log.Warn(msgNotify, observe.Err, err)
+	}
+	if a.ready != nil {
+		a.ready()
+	}
+}
+
+// sleep waits; false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

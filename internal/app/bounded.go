@@ -1,0 +1,89 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+	"leadsync/internal/push"
+)
+
+// patience is how long the database may take for one call. A server that went without a word (a machine that lost its power, a
+// firewall that forgot the connection) answers a read never; what is behind it would wait as long as the kernel, a quarter of an
+// hour. It is longer than SQLite's busy timeout, and shorter than the unit's WatchdogSec.
+const patience = 30 * time.Second
+
+var errSilent = errors.New("the database is silent")
+
+// bounded ends calls of push that the database does not answer; they are tried again like any other of a database that is away.
+type bounded struct{ push.Store }
+
+// within makes one call that ends in time.
+func within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errSilent)
+	defer cancel()
+	return call(ctx)
+}
+
+func (b bounded) Ready(ctx context.Context, lane outbox.Lane, after outbox.EntryID, limit int) ([]push.ReadyRow, error) {
+	return within(ctx, func(ctx context.Context) ([]push.ReadyRow, error) { return b.Store.Ready(ctx, lane, after, limit) })
+}
+
+func (b bounded) DueAgain(ctx context.Context, now int64, limit int) ([]push.ReadyRow, error) {
+	return within(ctx, func(ctx context.Context) ([]push.ReadyRow, error) { return b.Store.DueAgain(ctx, now, limit) })
+}
+
+func (b bounded) PendingOf(ctx context.Context, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]push.LeadRows, error) {
+	return within(ctx, func(ctx context.Context) (map[lead.ID]push.LeadRows, error) {
+		return b.Store.PendingOf(ctx, leads, maxRows, maxBytes)
+	})
+}
+
+func (b bounded) Entries(ctx context.Context, ids []outbox.EntryID) ([]outbox.Entry, error) {
+	return within(ctx, func(ctx context.Context) ([]outbox.Entry, error) { return b.Store.Entries(ctx, ids) })
+}
+
+func (b bounded) EarlierEvents(ctx context.Context, rows []outbox.Entry) (map[outbox.EntryID]bool, error) {
+	return within(ctx, func(ctx context.Context) (map[outbox.EntryID]bool, error) { return b.Store.EarlierEvents(ctx, rows) })
+}
+
+func (b bounded) RowsOf(ctx context.Context, id lead.ID, limit int) ([]outbox.Entry, error) {
+	return within(ctx, func(ctx context.Context) ([]outbox.Entry, error) { return b.Store.RowsOf(ctx, id, limit) })
+}
+
+func (b bounded) Links(ctx context.Context, hubID int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error) {
+	return within(ctx, func(ctx context.Context) (map[lead.ID]*ledger.Link, error) { return b.Store.Links(ctx, hubID, leads) })
+}
+
+func (b bounded) LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error) {
+	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) { return b.Store.LinksByAddress(ctx, hubID, addresses) })
+}
+
+func (b bounded) LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
+	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) { return b.Store.LinksByContact(ctx, hubID, contacts) })
+}
+
+func (b bounded) LinksToLookAt(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
+	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) { return b.Store.LinksToLookAt(ctx, hubID, now, limit) })
+}
+
+func (b bounded) Settle(ctx context.Context, in push.Settlement) (int, error) {
+	return within(ctx, func(ctx context.Context) (int, error) { return b.Store.Settle(ctx, in) })
+}
+
+func (b bounded) PinHub(ctx context.Context, a hubspot.Account) error {
+	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, b.Store.PinHub(ctx, a) })
+	return err
+}
+
+func (b bounded) Purge(ctx context.Context, states []outbox.State, before int64, limit int) (int64, error) {
+	return within(ctx, func(ctx context.Context) (int64, error) { return b.Store.Purge(ctx, states, before, limit) })
+}
+
+func (b bounded) HighMark(ctx context.Context) (push.HighMark, error) {
+	return within(ctx, b.Store.HighMark)
+}

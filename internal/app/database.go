@@ -1,0 +1,167 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"leadsync/internal/observe"
+	"leadsync/internal/outbox"
+	"leadsync/internal/people"
+	"leadsync/internal/store"
+)
+
+// startPatience is asked of systemd again and again while the start waits for the database.
+const startPatience = 90 * time.Second
+
+// open opens and migrates the database and opens the hash key of people; it waits while the database is away.
+func (a *App) open(ctx context.Context) error {
+	away := false
+	for attempt := 1; ; attempt++ {
+		err := a.openOnce(ctx)
+		if err == nil {
+			if away {
+				a.log.Info(observe.DatabaseRecovered, observe.Database, a.db.String())
+			}
+			return nil
+		}
+		if ctx.Err() != nil || !a.canWait(err) {
+			return err
+		}
+		away = true
+		wait := a.databaseAway(err, attempt)
+		_ = a.notify.ExtendTimeout(startPatience + wait) // systemd's clock of the start; a failure is told by Status
+		if !sleep(ctx, wait) {
+			return ctx.Err()
+		}
+	}
+}
+
+// reopen goes over to the file that was put in place of the SQLite file that is open: a backup that was restored, where the application
+// writes from now on. One that is not there yet is waited for.
+func (a *App) reopen(ctx context.Context) error {
+	a.close()
+	for attempt := 1; ; attempt++ {
+		err := a.open(ctx)
+		if !errors.Is(err, store.ErrNoDatabase) {
+			return err
+		}
+		if !sleep(ctx, a.databaseAway(err, attempt)) {
+			return ctx.Err()
+		}
+	}
+}
+
+// databaseAway says what is waited for and returns for how long.
+func (a *App) databaseAway(err error, attempt int) time.Duration {
+	wait, name := databaseWaits.Delay(attempt), a.databaseName()
+	text := fmt.Sprintf("waiting for database %s: %s; retry in %s", name, store.Cause(err), wait.Round(100*time.Millisecond))
+	a.status.set(text)
+	a.log.Warn(observe.WaitingDatabase, observe.Database, name, observe.Cause, store.Cause(err), observe.RetryIn, wait.Round(time.Millisecond))
+	return wait
+}
+
+// databaseName is the URL without user and password.
+func (a *App) databaseName() string {
+	url, err := a.cfg.DatabaseURL()
+	if err != nil {
+		return "database"
+	}
+	return store.Redact(url.Reveal())
+}
+
+// openOnce opens the database, brings the schema up to date and opens the hash key.
+func (a *App) openOnce(ctx context.Context) error {
+	url, err := a.cfg.DatabaseURL()
+	if err != nil {
+		return &ConfigError{err}
+	}
+	db, err := store.Open(ctx, url.Reveal(), store.Options{Log: a.log, WakeEvery: a.wakeEvery})
+	if err != nil {
+		return a.orConfig(err)
+	}
+	fail := func(err error) error { return errors.Join(a.orConfig(err), db.Close()) }
+	if _, _, err := db.Migrate(ctx); err != nil {
+		return fail(err)
+	}
+	keys, err := a.cfg.TokenKeys()
+	if err != nil {
+		return fail(&ConfigError{err})
+	}
+	ring, err := people.ParseKeys(keys.Reveal())
+	if err != nil {
+		return fail(&ConfigError{fmt.Errorf("hubspot.auth.token_key_file: %w", err)})
+	}
+	sealed, err := db.LoadOrMakeKey(ctx, people.HashKeyName, func() (string, error) { return people.NewHashKey(ring) })
+	if err != nil {
+		return fail(err)
+	}
+	hasher, err := people.Open(ring, sealed)
+	if err != nil {
+		return fail(&ConfigError{fmt.Errorf("hubspot.auth.token_key_file: %w", err)})
+	}
+	if fresh, err := people.Reseal(ring, sealed); err == nil && fresh != "" { // a new first line of the token key file
+		if _, err := db.ReplaceKey(ctx, people.HashKeyName, sealed, fresh); err != nil {
+			return fail(err)
+		}
+	}
+	a.db, a.hasher, a.keys = db, hasher, ring
+	return nil
+}
+
+func (a *App) close() {
+	if a.db == nil {
+		return
+	}
+	if err := a.db.Close(); err != nil {
+		a.log.Warn(msgClose, observe.Err, err)
+	}
+	a.db = nil
+}
+
+const msgClose = "closing the database"
+
+// canWait reports whether time may heal the error. A server that takes no writes may be a standby that becomes the primary.
+func (a *App) canWait(err error) bool {
+	return store.IsUnavailable(err) || store.IsFull(err) || store.IsReadOnly(err) && !a.onFile() || errors.Is(err, context.DeadlineExceeded)
+}
+
+func (a *App) onFile() bool { return strings.HasPrefix(a.databaseName(), "sqlite:") }
+
+// orConfig makes a *ConfigError with its cure of what a person must correct: no time heals a refused password or a file that may not
+// be written. Any other error is returned as it is.
+func (a *App) orConfig(err error) error {
+	switch {
+	case errors.Is(err, store.ErrURL):
+		return &ConfigError{err}
+	case errors.Is(err, store.ErrNoDatabase):
+		return &ConfigError{fmt.Errorf("%w; create it with `leadsync migrate up`", err)}
+	case errors.Is(err, store.ErrSchemaNewer):
+		return &ConfigError{fmt.Errorf("%w; install a newer leadsync", err)}
+	case errors.Is(err, store.ErrSchemaOlder):
+		return &ConfigError{fmt.Errorf("%w; bring it up to date with `leadsync migrate up`", err)}
+	case errors.Is(err, store.ErrServerTooOld):
+		return &ConfigError{fmt.Errorf("%w; install a newer one, or name another in database.url", err)}
+	case (store.IsReadOnly(err) || store.IsDenied(err)) && a.onFile():
+		return &ConfigError{fmt.Errorf("database %s: %s; give the user that runs leadsync (uid %d) the right to write the file and its folder",
+			a.databaseName(), store.Cause(err), os.Getuid())}
+	case store.IsDenied(err):
+		return &ConfigError{fmt.Errorf("database %s: %s; correct user, password, database name or rights, in the server or in database.url",
+			a.databaseName(), store.Cause(err))}
+	}
+	return err
+}
+
+// pendingOf counts the pending rows of a portal that this version acts on.
+func pendingOf(counts []store.CountRow, portal string) int64 {
+	var n int64
+	for _, c := range counts {
+		if c.Portal == portal && c.State == outbox.Pending && (c.Type == "" || !c.Type.Known() || c.Type.Supported()) {
+			n += c.Count
+		}
+	}
+	return n
+}

@@ -1,0 +1,465 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"leadsync/internal/config"
+	"leadsync/internal/hubspotsim"
+	"leadsync/internal/outbox"
+	"leadsync/internal/people"
+	"leadsync/internal/replay"
+	"leadsync/internal/store/storetest"
+)
+
+// place is where a cell of the fault table plays: an empty, migrated database, and how leads are identified in HubSpot.
+type place struct {
+	dialect string
+	url     string // empty = a new SQLite file
+	keyed   bool   // mapping.id_property: contacts are upserted, not created
+	oauth   bool   // auth.mode oauth, with an access token that has just ended
+}
+
+// bubble reports whether time is faked there.
+func (p place) bubble() bool { return p.dialect == "sqlite" }
+
+func (p place) String() string {
+	switch {
+	case p.keyed:
+		return p.dialect + " with an id property"
+	case p.oauth:
+		return p.dialect + " with oauth"
+	}
+	return p.dialect
+}
+
+// places are the dialects that can be reached. A server's database is used by one cell after the other.
+func places(t *testing.T) []place {
+	all := []place{{dialect: "sqlite"}}
+	for _, d := range []struct {
+		name, env string
+		have      bool
+		url       func(testing.TB) string
+	}{{"postgres", storetest.PostgresEnv, storetest.HavePostgres(), storetest.Postgres}, {"mysql", storetest.MySQLEnv, storetest.HaveMySQL(), storetest.MySQL}} {
+		if !d.have {
+			t.Logf("NOT CHECKED on %s: %s is not set", d.name, d.env)
+			continue
+		}
+		url := d.url(t)
+		db := storetest.OpenRaw(t, url)
+		_, _, err := db.Migrate(t.Context())
+		must(t, err)
+		all = append(all, place{dialect: d.name, url: url})
+	}
+	return all
+}
+
+// scene is one history in which push uses every operation of HubSpot and of the database that it knows: contacts are created,
+// updated, read by address and by id, found merged and archived; rows are folded, refused, doubled and late. What it must come to
+// is the same whatever happens on the way.
+type scene struct {
+	*rig
+	place
+	tx     *sql.Tx           // of together
+	stands map[string]string // contact id -> the one that people put in its place
+	rows   int
+}
+
+// inScene runs f in a bubble of its own.
+func inScene(t *testing.T, p place, f func(*scene)) {
+	t.Helper()
+	now := time.Now()
+	synctest.Test(t, func(t *testing.T) {
+		// Rows carry the database's time, so the bubble begins in the present; ten minutes before midnight, which ends the day
+		// of HubSpot's daily limit.
+		time.Sleep(time.Until(now.Truncate(24 * time.Hour).Add(24*time.Hour - 10*time.Minute)))
+		s := newScene(t, p)
+		defer s.close()
+		f(s)
+	})
+}
+
+func newScene(t *testing.T, p place) *scene {
+	t.Helper()
+	cfg := hubspotsim.Config{Seed: 41, Latency: 20 * time.Millisecond, TimeZone: "Etc/UTC",
+		Properties: []hubspotsim.Property{{Name: "lead_key", Type: "string", FieldType: "text", HasUniqueValue: true}}}
+	yaml := "hubspot: {timeout: 5s}\nstop_timeout: 6s\npush: {poll_interval: 2s, linger: 20ms}\nretention: {settled: 720h, dead: 720h}\n"
+	yaml += "mapping: {fields: [{lead: city, contact: city, direction: both, winner: newest}"
+	for _, name := range []string{"firstname", "lastname", "company"} {
+		yaml += fmt.Sprintf(", {lead: %s, contact: %s}", name, name)
+	}
+	yaml += "]"
+	if p.keyed {
+		yaml += ", id_property: lead_key"
+	}
+	yaml += "}\n"
+	s := &scene{place: p, stands: map[string]string{}}
+	if p.url == "" {
+		empty, err := emptyDatabase()
+		must(t, err)
+		s.rig = rigOn(t, cfg, yaml, empty)
+		s.patient = true
+		s.write("hubspot-client-secret", s.sim.Credentials().ClientSecret)
+		return s
+	}
+	sim, err := hubspotsim.New(cfg)
+	must(t, err)
+	s.rig = &rig{t: t, dir: t.TempDir(), sim: sim, url: p.url, yaml: yaml, log: slog.New(slog.DiscardHandler), patient: true}
+	s.write("token-key", people.NewKey())
+	s.write("hubspot-token", sim.Credentials().StaticToken)
+	s.db = storetest.App(t, p.url)
+	s.together(func() {
+		for _, table := range []string{"lead_outbox", "lead_inbox", "leadsync_links", "leadsync_portals", "leadsync_keys"} {
+			_, err := s.tx.Exec(`DELETE FROM ` + table)
+			must(t, err)
+		}
+	})
+	return s
+}
+
+// together makes one transaction of what f does.
+func (s *scene) together(f func()) {
+	s.t.Helper()
+	var err error
+	s.tx, err = s.db.Begin()
+	must(s.t, err)
+	f()
+	must(s.t, s.tx.Commit())
+}
+
+// start runs the daemon.
+func (s *scene) start() {
+	s.t.Helper()
+	if !s.oauth {
+		s.rig.start()
+		return
+	}
+	base := s.sim.Transport()
+	if s.base != nil {
+		base = s.base(base)
+	}
+	a, err := New(Options{Config: s.grant().cfg, Log: s.log, Version: "test", Base: base})
+	must(s.t, err)
+	a.between, a.wakeEvery = s.between, 5*time.Second
+	ctx, stop := context.WithCancelCause(context.Background())
+	run := &running{stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(run.done)
+		run.err = a.Run(ctx)
+	}()
+	s.running = run
+}
+
+// grant is the rig of this scene for what is done with OAuth.
+func (s *scene) grant() *oauthRig {
+	s.t.Helper()
+	s.write("leadsync.yaml", s.yaml)
+	cred := s.sim.Credentials()
+	cfg, err := config.Load(config.Source{File: filepath.Join(s.dir, "leadsync.yaml"), Environ: []string{"LEADSYNC_DATABASE_URL=" + s.rig.url,
+		"LEADSYNC_HUBSPOT_BASE_URL=http://127.0.0.1:9", "LEADSYNC_HUBSPOT_AUTHORIZE_URL=http://127.0.0.1:9/oauth/authorize",
+		"LEADSYNC_HUBSPOT_AUTH_CLIENT_ID=" + cred.ClientID, "LEADSYNC_HUBSPOT_LIMITS_REQUESTS_PER_10S=0", "LEADSYNC_HUBSPOT_LIMITS_DAILY=0",
+		"LEADSYNC_HUBSPOT_LIMITS_SHARE=1", "LEADSYNC_PUSH_POLL_INTERVAL=5s"}})
+	must(s.t, err)
+	key, err := cfg.TokenKeys()
+	must(s.t, err)
+	keys, err := people.ParseKeys(key.Reveal())
+	must(s.t, err)
+	return &oauthRig{rig: s.rig, cfg: cfg, keys: keys}
+}
+
+// event inserts one row, inside together; an empty text is NULL.
+func (s *scene) event(lead, typ, email, properties string, more ...string) {
+	s.t.Helper()
+	columns := append([]string{"lead_id", "event_type", "email", "properties"}, more[:len(more)/2]...)
+	values := append([]string{lead, typ, email, properties}, more[len(more)/2:]...)
+	args, marks := make([]any, len(values)), make([]string, len(values))
+	for i, v := range values {
+		if v != "" {
+			args[i] = v
+		}
+		if marks[i] = "?"; s.dialect == "postgres" {
+			marks[i] = fmt.Sprint("$", i+1)
+		}
+	}
+	_, err := s.tx.Exec(`INSERT INTO lead_outbox (`+strings.Join(columns, ", ")+`) VALUES (`+strings.Join(marks, ", ")+`)`, args...)
+	must(s.t, err)
+	s.rows++
+}
+
+const (
+	registered = "lead.registered"
+	updated    = "lead.updated"
+)
+
+// before is what was there before the trouble: leads that HubSpot knows, and what people did to their contacts since.
+func (s *scene) before() {
+	s.t.Helper()
+	if s.oauth {
+		s.grant().login(0)
+	}
+	s.start()
+	s.together(func() {
+		for i := range 4 {
+			s.event(fmt.Sprint("old", i), registered, fmt.Sprintf("old%d@example.com", i), fmt.Sprintf(`{"firstname":"Old%d","city":"Home"}`, i),
+				"event_id", fmt.Sprint("old-", i))
+		}
+	})
+	s.settled(time.Minute)
+	s.stop()
+	old := s.contacts()
+	s.stranger("second2@example.com")
+	id, err := s.sim.Merge(hubspotsim.Target{Email: "old2@example.com"}, hubspotsim.Target{Email: "second2@example.com"})
+	must(s.t, err)
+	s.stands[old["old2@example.com"]] = id
+	must(s.t, s.sim.Archive(hubspotsim.Target{Email: "old3@example.com"}))
+	s.stands[old["old3@example.com"]] = "of old3@example.com"
+	s.stranger("taken@example.com")
+	if s.oauth {
+		s.sim.EndTokens(true)
+	}
+}
+
+// touched are the addresses of leads whose contacts people merged and archived.
+var touched = []string{"old2@example.com", "old3@example.com"}
+
+// stranger makes a contact that is none of ours.
+func (s *scene) stranger(address string) {
+	s.t.Helper()
+	body := toJSON(map[string]any{"properties": map[string]string{"email": address}})
+	req, err := http.NewRequest(http.MethodPost, "http://127.0.0.1/crm/objects/2026-09/contacts", bytes.NewReader([]byte(body)))
+	must(s.t, err)
+	req.Header.Set("Authorization", "Bearer "+s.sim.Credentials().StaticToken)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "leadsync/people")
+	resp, err := s.sim.Transport().RoundTrip(req)
+	must(s.t, err)
+	_, _ = io.Copy(io.Discard, resp.Body)
+	must(s.t, resp.Body.Close())
+	if resp.StatusCode != http.StatusCreated {
+		s.t.Fatalf("a stranger's contact: %s", resp.Status)
+	}
+}
+
+// during is what happens while there is trouble.
+func (s *scene) during() {
+	s.t.Helper()
+	s.together(func() {
+		for i := range 6 {
+			s.event(fmt.Sprint("new", i), registered, fmt.Sprintf("new%d@example.com", i), `{"firstname":"New","lastname":"Lead"}`)
+		}
+		s.event("late", registered, "late@example.com", `{"firstname":"Late"}`, "lane", "backfill")
+		s.event("both", registered, "first@example.com", `{"firstname":"Two","city":"There"}`)
+		s.event("both", updated, "then@example.com", `{"lastname":"Addresses"}`)
+		s.event("taken", registered, "Taken@Example.com", `{"firstname":"Known","company":"To HubSpot"}`)
+		s.event("old0", updated, "", `{"company":"First"}`)
+		s.event("old0", updated, "", `{"company":"Second","city":"Away"}`)
+		s.event("old1", updated, "moved1@example.com", `{}`)
+		s.event("old2", updated, "", `{"lastname":"Merged"}`)
+		s.event("old3", registered, "old3@example.com", `{"lastname":"Again"}`)
+		s.event("old0", registered, "old0@example.com", `{}`, "event_id", "old-0") // a repeat
+		s.event("", registered, "nobody@example.com", `{}`)
+	})
+	time.Sleep(15 * time.Second)
+	s.together(func() {
+		s.event("new0", updated, "", `{"company":"Later"}`)
+		s.event("old1", updated, "", `{"company":"Later","firstname":null}`)
+	})
+	time.Sleep(15 * time.Second)
+}
+
+// after waits until nothing more moves.
+func (s *scene) after() {
+	s.t.Helper()
+	end, wait := time.Now().Add(3*time.Hour), time.Second
+	for {
+		var pending, looks int
+		must(s.t, s.db.QueryRow(fmt.Sprintf(`SELECT count(*) FROM lead_outbox WHERE state = 'pending' AND coalesce(not_before, 0) <> %d`, outbox.Parked)).Scan(&pending))
+		must(s.t, s.db.QueryRow(`SELECT count(*) FROM leadsync_links WHERE second_look_at IS NOT NULL`).Scan(&looks))
+		if pending+looks == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			s.t.Errorf("after three hours %d rows are pending and %d second looks due", pending, looks)
+			break
+		}
+		time.Sleep(wait)
+		wait = min(wait*5/4, 20*time.Second)
+	}
+	s.stop()
+}
+
+// all is the scene without any trouble.
+func (s *scene) all() {
+	s.t.Helper()
+	s.before()
+	s.start()
+	s.during()
+	s.after()
+}
+
+// contacts are the ids of the live contacts by address.
+func (s *scene) contacts() map[string]string {
+	s.t.Helper()
+	out := map[string]string{}
+	for _, c := range s.sim.Contacts() {
+		out[c.Properties["email"]] = c.ID
+	}
+	return out
+}
+
+// leave is what a cell leaves room for. The zero value is none.
+type leave struct {
+	attempts bool // rows may lose attempts
+	dead     bool // HubSpot refuses the rows in words that mean the rows themselves, so they may be dead, with its correlation id
+}
+
+// check holds the whole state against the plain replay, and what the replay does not look at against the contract: which rows are
+// dead and of what, attempts, links, the inbox, and how HubSpot was treated.
+func (s *scene) check(l leave) {
+	s.t.Helper()
+	live := s.contacts()
+	for id, now := range s.stands {
+		if address, ok := strings.CutPrefix(now, "of "); ok {
+			s.stands[id] = live[address]
+		}
+	}
+	rows := s.outbox()
+	if len(rows) != s.rows {
+		s.t.Errorf("G1: %d rows in the table, %d inserted", len(rows), s.rows)
+	}
+	var contacts []replay.Contact
+	for _, c := range s.sim.Contacts() {
+		kept := map[string]string{}
+		for _, p := range sceneProperties {
+			if v, ok := c.Properties[p.Name]; ok {
+				kept[p.Name] = v
+			}
+		}
+		if l.dead && (slices.Contains(touched, c.Properties["email"]) || c.Properties["email"] == "taken@example.com" && c.Properties["firstname"] == "") {
+			continue // the row that would have found out is dead
+		}
+		contacts = append(contacts, replay.Contact{ID: c.ID, Properties: kept})
+	}
+	told := rows
+	if l.dead {
+		told = slices.DeleteFunc(slices.Clone(rows), func(r replay.Row) bool { return r.LeadID != nil && slices.Contains(touched, *r.LeadID+"@example.com") })
+	}
+	for _, d := range replay.Check(told, contacts, sceneProperties) {
+		s.t.Errorf("%s (want %q, got %q)", d, d.Want, d.Got)
+	}
+	words := map[string]int{}
+	for _, r := range rows {
+		word := r.State
+		if r.Reason != "" {
+			word += "/" + r.Reason
+		}
+		words[word]++
+	}
+	if want := map[string]int{"delivered": s.rows - 2, "skipped/duplicate": 1, "dead/missing_lead_id": 1}; !l.dead && !maps.Equal(words, want) {
+		s.t.Errorf("rows %v, want %v", words, want)
+	}
+	var tried, pinned int
+	// HubSpot answers an update of a contact that was merged away without naming it: an attempt of that row's own.
+	must(s.t, s.db.QueryRow(`SELECT count(*) FROM lead_outbox WHERE attempts > 0 AND lead_id <> 'old2' OR attempts > 1`).Scan(&tried))
+	if tried > 0 && !l.attempts {
+		s.t.Errorf("G5: %d rows lost an attempt", tried)
+	}
+	must(s.t, s.db.QueryRow(`SELECT count(*) FROM leadsync_portals WHERE hub_id <> 0`).Scan(&pinned))
+	if pinned != 1 {
+		s.t.Errorf("%d portals are pinned, want 1", pinned)
+	}
+	s.checkLinks(live, l)
+	if got, want := s.inbox(), "contact.deleted 1, contact.merged 1"; got != want && !l.dead {
+		s.t.Errorf("inbox: %s, want %s", got, want)
+	}
+	st := s.sim.Stats()
+	if st.Untraced+st.Undated+st.Nameless+st.SecretsInURL > 0 {
+		s.t.Errorf("%d writes without trace ids, %d undated paths, %d without a name, %d secrets in addresses", st.Untraced, st.Undated, st.Nameless, st.SecretsInURL)
+	}
+}
+
+// checkLinks: each contact has one lead, each lead its contact.
+func (s *scene) checkLinks(live map[string]string, l leave) {
+	s.t.Helper()
+	rows, err := s.db.Query(`SELECT lead_id, state, contact_id, address FROM leadsync_links`)
+	must(s.t, err)
+	defer rows.Close()
+	links := 0
+	for rows.Next() {
+		var lead, state, contact, address string
+		must(s.t, rows.Scan(&lead, &state, &contact, &address))
+		if state == "linked" {
+			links++
+			if live[address] != contact && !(l.dead && slices.Contains(touched, address)) {
+				s.t.Errorf("lead %s is linked to contact %s under an address whose contact is %q", lead, contact, live[address])
+			}
+		}
+	}
+	must(s.t, rows.Err())
+	if links != len(live) && !l.dead {
+		s.t.Errorf("%d links, %d contacts", links, len(live))
+	}
+}
+
+// inbox is what the application was told, by kind.
+func (s *scene) inbox() string {
+	s.t.Helper()
+	rows, err := s.db.Query(`SELECT change_type, count(*) FROM lead_inbox GROUP BY change_type ORDER BY change_type`)
+	must(s.t, err)
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var kind string
+		var n int
+		must(s.t, rows.Scan(&kind, &n))
+		out = append(out, fmt.Sprint(kind, " ", n))
+	}
+	must(s.t, rows.Err())
+	return strings.Join(out, ", ")
+}
+
+// outbox are all rows, with the contacts that stand for those that people merged or archived.
+func (s *scene) outbox() []replay.Row {
+	s.t.Helper()
+	q, err := s.db.Query(`SELECT id, event_id, lead_id, event_type, email, properties, state, coalesce(reason, ''), coalesce(note, ''),
+  coalesce(contact_id, ''), coalesce(correlation_id, '') FROM lead_outbox ORDER BY id`)
+	must(s.t, err)
+	defer q.Close()
+	var out []replay.Row
+	for q.Next() {
+		var r replay.Row
+		var text [5]sql.NullString
+		must(s.t, q.Scan(&r.ID, &text[0], &text[1], &text[2], &text[3], &text[4], &r.State, &r.Reason, &r.Note, &r.ContactID, &r.CorrelationID))
+		for i, p := range []**string{&r.EventID, &r.LeadID, &r.EventType, &r.Email, &r.Properties} {
+			if text[i].Valid {
+				*p = &text[i].String
+			}
+		}
+		if now, ok := s.stands[r.ContactID]; ok {
+			r.ContactID = now
+		}
+		out = append(out, r)
+	}
+	must(s.t, q.Err())
+	return out
+}
+
+// sceneProperties are the definitions of what the events carry.
+var sceneProperties = func() (all []replay.Property) {
+	for _, name := range []string{"email", "firstname", "lastname", "company", "city"} {
+		all = append(all, replay.Property{Name: name, Type: "string", FieldType: "text"})
+	}
+	return all
+}()

@@ -1,0 +1,189 @@
+package app
+
+import (
+	"context"
+	"io"
+	"net"
+	"reflect"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+	"leadsync/internal/push"
+)
+
+// sqlKinds are the ways in which a call of the database fails.
+//
+//	refused     the database is away: nothing was done
+//	lost        done, and the connection broke before the answer
+//	hung        nothing is done, and no answer comes until the caller gives up
+//	slow        done, seven seconds later
+//	lease lost  another daemon had the portal in between
+var sqlKinds = []string{"refused", "lost", "hung", "slow", "lease lost"}
+
+// noSQL are the methods of push.Store that ask the database nothing.
+var noSQL = []string{"MaySend", "Trouble"}
+
+// shaky stands between push and the database: it notes every call, and lets those of one method fail. Safe for concurrent use.
+type shaky struct {
+	push.Store
+	*shakes
+}
+
+// shakes is what the stores of one scene share, also over restarts.
+type shakes struct {
+	portalLost func() // raises the portal's epoch, as another owner does
+
+	mu           sync.Mutex
+	seen         map[string]bool
+	method, kind string
+	met          int
+}
+
+func (s *shakes) into(sc *scene) {
+	s.seen = map[string]bool{}
+	s.portalLost = func() { // on a server a lease also ends; on SQLite another process had the file in between
+		_, err := sc.db.Exec(`UPDATE leadsync_portals SET epoch = epoch + 1, lease_until = 0`)
+		must(sc.t, err)
+	}
+	sc.between = func(inner push.Store) push.Store { return shaky{inner, s} }
+}
+
+// breaks makes every call of a method fail, until heals.
+func (s *shakes) breaks(method, kind string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.method, s.kind, s.met = method, kind, 0
+}
+
+// hasMet tells whether a call met the fault.
+func (s *shakes) hasMet() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.met > 0
+}
+
+// heals takes the fault away and tells how many calls met it.
+func (s *shakes) heals() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.method, s.kind = "", ""
+	return s.met
+}
+
+// through makes one call.
+func through[T any](ctx context.Context, s *shakes, method string, call func() (T, error)) (T, error) {
+	s.mu.Lock()
+	s.seen[method] = true
+	kind := ""
+	if s.method == method {
+		kind = s.kind
+		s.met++
+	}
+	first := s.met == 1
+	s.mu.Unlock()
+	var none T
+	switch kind {
+	case "refused":
+		return none, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	case "lost":
+		if _, err := call(); err != nil {
+			return none, err
+		}
+		return none, io.ErrUnexpectedEOF
+	case "hung":
+		<-ctx.Done()
+		return none, ctx.Err()
+	case "slow":
+		select {
+		case <-ctx.Done():
+			return none, ctx.Err()
+		case <-time.After(7 * time.Second):
+		}
+	case "lease lost":
+		if first { // the other owner does not come again and again
+			s.portalLost()
+		}
+	}
+	return call()
+}
+
+func (s shaky) Ready(ctx context.Context, lane outbox.Lane, after outbox.EntryID, limit int) ([]push.ReadyRow, error) {
+	return through(ctx, s.shakes, "Ready", func() ([]push.ReadyRow, error) { return s.Store.Ready(ctx, lane, after, limit) })
+}
+
+func (s shaky) DueAgain(ctx context.Context, now int64, limit int) ([]push.ReadyRow, error) {
+	return through(ctx, s.shakes, "DueAgain", func() ([]push.ReadyRow, error) { return s.Store.DueAgain(ctx, now, limit) })
+}
+
+func (s shaky) PendingOf(ctx context.Context, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]push.LeadRows, error) {
+	return through(ctx, s.shakes, "PendingOf", func() (map[lead.ID]push.LeadRows, error) { return s.Store.PendingOf(ctx, leads, maxRows, maxBytes) })
+}
+
+func (s shaky) Entries(ctx context.Context, ids []outbox.EntryID) ([]outbox.Entry, error) {
+	return through(ctx, s.shakes, "Entries", func() ([]outbox.Entry, error) { return s.Store.Entries(ctx, ids) })
+}
+
+func (s shaky) EarlierEvents(ctx context.Context, rows []outbox.Entry) (map[outbox.EntryID]bool, error) {
+	return through(ctx, s.shakes, "EarlierEvents", func() (map[outbox.EntryID]bool, error) { return s.Store.EarlierEvents(ctx, rows) })
+}
+
+func (s shaky) RowsOf(ctx context.Context, id lead.ID, limit int) ([]outbox.Entry, error) {
+	return through(ctx, s.shakes, "RowsOf", func() ([]outbox.Entry, error) { return s.Store.RowsOf(ctx, id, limit) })
+}
+
+func (s shaky) Links(ctx context.Context, hubID int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error) {
+	return through(ctx, s.shakes, "Links", func() (map[lead.ID]*ledger.Link, error) { return s.Store.Links(ctx, hubID, leads) })
+}
+
+func (s shaky) LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error) {
+	return through(ctx, s.shakes, "LinksByAddress", func() ([]ledger.Link, error) { return s.Store.LinksByAddress(ctx, hubID, addresses) })
+}
+
+func (s shaky) LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
+	return through(ctx, s.shakes, "LinksByContact", func() ([]ledger.Link, error) { return s.Store.LinksByContact(ctx, hubID, contacts) })
+}
+
+func (s shaky) LinksToLookAt(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
+	return through(ctx, s.shakes, "LinksToLookAt", func() ([]ledger.Link, error) { return s.Store.LinksToLookAt(ctx, hubID, now, limit) })
+}
+
+func (s shaky) Settle(ctx context.Context, in push.Settlement) (int, error) {
+	return through(ctx, s.shakes, "Settle", func() (int, error) { return s.Store.Settle(ctx, in) })
+}
+
+func (s shaky) PinHub(ctx context.Context, a hubspot.Account) error {
+	_, err := through(ctx, s.shakes, "PinHub", func() (struct{}, error) { return struct{}{}, s.Store.PinHub(ctx, a) })
+	return err
+}
+
+func (s shaky) Purge(ctx context.Context, states []outbox.State, before int64, limit int) (int64, error) {
+	return through(ctx, s.shakes, "Purge", func() (int64, error) { return s.Store.Purge(ctx, states, before, limit) })
+}
+
+func (s shaky) HighMark(ctx context.Context) (push.HighMark, error) {
+	return through(ctx, s.shakes, "HighMark", func() (push.HighMark, error) { return s.Store.HighMark(ctx) })
+}
+
+// sqlEffects are the methods of push.Store that ask the database. One that push has and shaky does not pass on, or that the scene never
+// calls, fails the test.
+func sqlEffects(t *testing.T, seen map[string]bool) []string {
+	t.Helper()
+	var all []string
+	for m := range reflect.TypeFor[push.Store]().Methods() {
+		if slices.Contains(noSQL, m.Name) {
+			continue
+		}
+		all = append(all, m.Name)
+		if !seen[m.Name] {
+			t.Errorf("the scene never calls %s, or shaky does not pass it on: the fault table would leave it out", m.Name)
+		}
+	}
+	return all
+}

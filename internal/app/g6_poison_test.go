@@ -1,0 +1,82 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"leadsync/internal/hubspotsim"
+)
+
+// One bad row in a batch of 100: 99 delivered, one dead with HubSpot's code, at most 15 extra requests, with errors per row and with a
+// refusal of the whole batch that names it or not.
+func TestG6PoisonCostsLittle(t *testing.T) {
+	for _, c := range []struct{ kind, whole, reason, note string }{
+		{"invalid", "", "dead/invalid_email", "INVALID_EMAIL"},
+		{"refused", "", "dead/refused", ""},
+		{"whole400", "", "dead/refused", ""},
+		{"whole400named", "", "dead/invalid_email", "INVALID_EMAIL"},
+	} {
+		inBubble(t, hubspotsim.Config{Seed: 13, Latency: 10 * time.Millisecond}, "", func(r *rig) {
+			r.event("warm", "lead.registered", "warm@example.com", `{}`)
+			r.start()
+			r.settled(time.Minute)
+			before := r.sim.Stats().Requests
+			var bad int64
+			r.events(func(insert func(lead, typ, email, properties string)) {
+				for i := range 100 {
+					email := fmt.Sprintf("p%d@example.com", i)
+					if i == 57 {
+						email = "fault-" + c.kind + "@example.com"
+					}
+					insert(fmt.Sprint(i), "lead.registered", email, `{"firstname":"F"}`)
+				}
+			})
+			must(t, r.db.QueryRow(`SELECT id FROM lead_outbox WHERE lead_id = '57'`).Scan(&bad))
+			r.settled(time.Hour)
+			if o := r.want(bad, c.reason); c.note != "" && !strings.Contains(o.Note, c.note) {
+				t.Errorf("%s: note %q does not hold %s", c.kind, o.Note, c.note)
+			} else if o.Correlation == "" {
+				t.Errorf("%s: no correlation id", c.kind)
+			}
+			if got := r.counts(); got["delivered"] != 100 {
+				t.Errorf("%s: %v", c.kind, got)
+			}
+			extra := r.sim.Stats().Requests - before - 1
+			t.Logf("%s: %d extra requests", c.kind, extra)
+			if extra > 15 {
+				t.Errorf("%s: %d extra requests, want at most 15", c.kind, extra)
+			}
+		})
+	}
+}
+
+// Under "drop" a value that HubSpot refuses costs the row that value; under "dead" the row. The other rows go out either way.
+func TestG6InvalidField(t *testing.T) {
+	for _, mode := range []string{"drop", "dead"} {
+		inBubble(t, hubspotsim.Config{Seed: 14}, "push: {on_invalid_field: "+mode+"}", func(r *rig) {
+			ok := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
+			bad := r.event("2", "lead.registered", "bob@example.com", `{"firstname":"Bob","lifecyclestage":"nonsense","no_such_property":"x"}`)
+			only := r.event("1", "lead.updated", "", `{"no_such_property":"x"}`)
+			r.start()
+			r.settled(time.Minute)
+			r.want(ok, "delivered")
+			if mode == "drop" {
+				o := r.want(bad, "delivered")
+				for _, part := range []string{"left out: ", "lifecyclestage (INVALID_OPTION)", "no_such_property (PROPERTY_DOESNT_EXIST)"} {
+					if !strings.Contains(o.Note, part) {
+						t.Errorf("note %q does not hold %q", o.Note, part)
+					}
+				}
+				r.wantContact("bob@example.com", map[string]string{"firstname": "Bob"})
+			} else {
+				r.want(bad, "dead/invalid_property")
+				if r.contact("bob@example.com") != nil {
+					t.Error("the contact of a dead row is there")
+				}
+			}
+			r.want(only, "dead/invalid_property")
+		})
+	}
+}

@@ -1,0 +1,492 @@
+package app
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"leadsync/internal/hubspotsim"
+	"leadsync/internal/outbox"
+	"leadsync/internal/people"
+	"leadsync/internal/store"
+)
+
+// model is one history under way: the rig, and what the checks must remember of it.
+type model struct {
+	*rig
+	script
+	rows   []*modelRow
+	held   []*modelRow
+	nextID int64
+	at     int // number of the step
+
+	faults    map[string]bool // kinds that were ever set
+	strangers map[string]bool // addresses that people gave to contacts
+	edits     map[int]map[string]string
+	under     atomic.Int32
+	told      map[string]int  // what the inbox says, by lead, field and value
+	racy      map[string]bool // values that people wrote while a request was under way
+	archived, purged, merged,
+	unknown map[int]bool // leads whose contact people touched before leadsync knew it
+	broken []string
+}
+
+// modelRow is one inserted row and, at the end, how it stands.
+type modelRow struct {
+	id            int64
+	lead          int
+	typ, email    string
+	fields        map[string]string
+	lane          string
+	state, reason string
+	note          string
+	attempts      int
+}
+
+func (m *model) breaks(format string, args ...any) {
+	m.broken = append(m.broken, fmt.Sprintf(format, args...))
+}
+
+// emptyDatabase is a migrated SQLite file, made once.
+var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "leadsync-model")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	db, err := store.Open(context.Background(), "sqlite://"+filepath.Join(dir, "leads.db"), store.Options{CreateSQLite: true})
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := db.Migrate(context.Background()); err != nil {
+		return nil, err
+	}
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, "leads.db"))
+})
+
+// run plays the script and returns the rules it broke.
+func (s script) run(t *testing.T) (broken []string) {
+	t.Helper()
+	empty, err := emptyDatabase()
+	must(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{script: s, nextID: 1, faults: map[string]bool{}, strangers: map[string]bool{}, edits: map[int]map[string]string{}, racy: map[string]bool{},
+			archived: map[int]bool{}, purged: map[int]bool{}, merged: map[int]bool{}, unknown: map[int]bool{}}
+		cfg := hubspotsim.Config{Seed: 77, Latency: 20 * time.Millisecond,
+			Properties: []hubspotsim.Property{{Name: "lead_key", Type: "string", FieldType: "text", HasUniqueValue: true}}}
+		setQuirk(&cfg.Quirks, s.quirk)
+		yaml := "push: {max_attempts: 3, poll_interval: 2s, on_invalid_field: drop}\n"
+		if s.dead {
+			yaml = strings.Replace(yaml, "drop", "dead", 1)
+		}
+		yaml += s.mapping()
+		m.rig = rigOn(t, cfg, yaml, empty)
+		defer m.close()
+		m.base = func(inner http.RoundTripper) http.RoundTripper {
+			if os.Getenv("LEADSYNC_TRACE") != "" {
+				inner = tracing{inner, t}
+			}
+			return counting{inner, &m.under}
+		}
+		m.start()
+		time.Sleep(200 * time.Millisecond) // the definitions are read
+		m.defineStatus("NEW", "NOTHING")   // OPEN was an option when they were
+		for i, st := range s.steps {
+			m.at = i
+			m.do(st)
+			m.account()
+		}
+		m.end()
+		m.check()
+		broken = m.broken
+	})
+	return broken
+}
+
+// mapping is the block of the configuration.
+func (s script) mapping() string {
+	var b strings.Builder
+	if s.idProp || s.winner != "" {
+		b.WriteString("mapping:\n")
+	}
+	if s.idProp {
+		b.WriteString("  id_property: lead_key\n")
+	}
+	if s.winner != "" {
+		b.WriteString("  fields:\n    - {lead: zip, contact: zip}\n    - {lead: hs_lead_status, contact: hs_lead_status}\n")
+		for _, f := range bothWays {
+			fmt.Fprintf(&b, "    - {lead: %s, contact: %s, direction: both, winner: %s}\n", f, f, s.winner)
+		}
+	}
+	return b.String()
+}
+
+// bothWays are the fields that flow both ways when a winner is drawn.
+var bothWays = []string{"company", "city"}
+
+// counting knows whether a request is under way: what people do meanwhile no client can see in time.
+type counting struct {
+	inner http.RoundTripper
+	under *atomic.Int32
+}
+
+func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.under.Add(1)
+	defer c.under.Add(-1)
+	return c.inner.RoundTrip(r)
+}
+
+// tracing logs each request with its answer, for a script that is played again with LEADSYNC_TRACE=1.
+type tracing struct {
+	inner http.RoundTripper
+	t     *testing.T
+}
+
+func (x tracing) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.GetBody != nil {
+		if b, err := r.GetBody(); err == nil {
+			body, _ = io.ReadAll(b)
+		}
+	}
+	began := time.Now()
+	resp, err := x.inner.RoundTrip(r)
+	var answer []byte
+	if err == nil {
+		answer, _ = io.ReadAll(resp.Body)
+		resp.Body = io.NopCloser(bytes.NewReader(answer))
+	}
+	if !strings.Contains(r.URL.Path, "properties") {
+		x.t.Logf("%s %s %s\n    %s\n    %v %.1500s", began.Format("04:05.000"), r.Method, r.URL.RequestURI(), body, err, answer)
+	}
+	return resp, err
+}
+
+// rigOn is newRig on a copy of a database file, without a log.
+func rigOn(t *testing.T, cfg hubspotsim.Config, yaml string, file []byte) *rig {
+	t.Helper()
+	sim, err := hubspotsim.New(cfg)
+	must(t, err)
+	dir := t.TempDir()
+	r := &rig{t: t, dir: dir, sim: sim, url: "sqlite://" + filepath.Join(dir, "leads.db"), yaml: yaml, log: slog.New(slog.DiscardHandler)}
+	r.write("token-key", people.NewKey())
+	r.write("hubspot-token", sim.Credentials().StaticToken)
+	r.write("leads.db", string(file))
+	r.db, err = sql.Open("sqlite", "file:"+filepath.Join(dir, "leads.db")+"?_pragma=busy_timeout(10000)")
+	must(t, err)
+	return r
+}
+
+func (m *model) defineStatus(options ...string) {
+	p := hubspotsim.Property{Name: "hs_lead_status"}
+	for i, o := range options {
+		p.Options = append(p.Options, hubspotsim.Option{Label: o, Value: o, DisplayOrder: i})
+	}
+	must(m.t, m.sim.DefineProperty(p))
+}
+
+func (m *model) address(lead, n int) string {
+	switch {
+	case n < 0:
+		return ""
+	case m.shared:
+		return fmt.Sprintf("a%d@example.com", n)
+	}
+	return fmt.Sprintf("lead%d-a%d@example.com", lead, n)
+}
+
+// marker is a value that every row of a lead carries, so that a contact shows whose it is.
+func marker(lead int) string { return fmt.Sprint("L", lead) }
+
+func (m *model) do(st step) {
+	switch st.word {
+	case "insert", "hold":
+		row := m.row(st.lead, st.typ, m.address(st.lead, st.email), st.fields)
+		if st.n == 0 {
+			row.lane = "backfill"
+		}
+		if st.word == "hold" {
+			m.held = append(m.held, row)
+			return
+		}
+		m.commit(row)
+	case "commit":
+		if len(m.held) > 0 {
+			i := st.n % len(m.held)
+			m.commit(m.held[i])
+			m.held = slices.Delete(m.held, i, i+1)
+		}
+	case "swap":
+		other := st.lead%modelLeads + 1
+		a, b := m.lastAddress(st.lead), m.lastAddress(other)
+		if a != "" && b != "" {
+			m.commit(m.row(st.lead, "lead.updated", b, nil))
+			m.commit(m.row(other, "lead.updated", a, nil))
+		}
+	case "requeue":
+		m.change(st.n, `state = 'dead'`, `state = 'pending', attempts = 0, not_before = NULL, reason = NULL, note = NULL, settled_at = NULL`)
+	case "skip":
+		for _, lead := range m.change(st.n, `state IN ('pending', 'dead')`, `state = 'skipped', reason = 'by_operator', not_before = NULL, settled_at = `+fmt.Sprint(time.Now().UnixMilli())) {
+			m.unknown[lead] = true // HubSpot may have made its contact, and nobody looks any more
+		}
+	case "restart":
+		m.stop()
+		m.start()
+	case "sleep":
+		d, err := time.ParseDuration(st.text)
+		must(m.t, err)
+		time.Sleep(d)
+	case "faults":
+		must(m.t, m.sim.SetFaults(st.text))
+		for part := range strings.SplitSeq(st.text, ",") {
+			if _, kind, ok := strings.Cut(part, "="); ok {
+				kind, _, _ = strings.Cut(kind, ":")
+				if head, _, ok := strings.Cut(kind, "x"); ok && kind != "502html" {
+					kind = head
+				}
+				m.faults[strings.TrimSuffix(kind, "x")] = true
+			}
+		}
+	default:
+		m.person(st)
+	}
+}
+
+func (m *model) row(lead int, typ, email string, fields map[string]string) *modelRow {
+	row := &modelRow{id: m.nextID, lead: lead, typ: typ, email: email, fields: maps.Clone(fields), lane: "live"}
+	if row.fields == nil {
+		row.fields = map[string]string{}
+	}
+	row.fields["zip"] = marker(lead)
+	m.nextID++
+	return row
+}
+
+// commit inserts a row under the id it took before.
+func (m *model) commit(row *modelRow) {
+	props := map[string]any{}
+	for f, v := range row.fields {
+		if props[f] = v; v == "" {
+			props[f] = nil
+		}
+	}
+	var mail any
+	if row.email != "" {
+		mail = row.email
+	}
+	_, err := m.db.Exec(`INSERT INTO lead_outbox (id, lead_id, event_type, email, properties, lane) VALUES (?, ?, ?, ?, ?, ?)`, row.id,
+		fmt.Sprint("lead-", row.lead), row.typ, mail, toJSON(props), row.lane)
+	must(m.t, err)
+	m.rows = append(m.rows, row)
+	slices.SortFunc(m.rows, func(a, b *modelRow) int { return cmp.Compare(a.id, b.id) })
+}
+
+func (m *model) lastAddress(lead int) string {
+	last := ""
+	for _, row := range m.rows {
+		if row.lead == lead && row.email != "" {
+			last = row.email
+		}
+	}
+	return last
+}
+
+// change does what `outbox retry` and `outbox skip` do to one row. It returns the row's lead when that has no contact yet.
+func (m *model) change(n int, which, set string) (unlinked []int) {
+	var ids []int64
+	rows, err := m.db.Query(`SELECT id FROM lead_outbox WHERE ` + which + ` ORDER BY id`)
+	must(m.t, err)
+	for rows.Next() {
+		var id int64
+		must(m.t, rows.Scan(&id))
+		ids = append(ids, id)
+	}
+	must(m.t, rows.Close())
+	if len(ids) == 0 {
+		return nil
+	}
+	id := ids[n%len(ids)]
+	_, err = m.db.Exec(`UPDATE lead_outbox SET `+set+` WHERE `+which+` AND id = ?`, id)
+	must(m.t, err)
+	i := slices.IndexFunc(m.rows, func(row *modelRow) bool { return row.id == id })
+	if lead := m.rows[i].lead; m.links()[lead].state == "" {
+		return []int{lead}
+	}
+	return nil
+}
+
+// contactOf is the live contact that carries the lead's marker.
+func (m *model) contactOf(lead int) *hubspotsim.ContactView {
+	for _, c := range m.sim.Contacts() {
+		if c.Properties["zip"] == marker(lead) {
+			return &c
+		}
+	}
+	return nil
+}
+
+// person does what people do in HubSpot's screens.
+func (m *model) person(st step) {
+	if st.word == "person" {
+		address := m.address(st.lead, st.email)
+		m.strangers[address] = true
+		m.createContact(address, fmt.Sprint("S", m.at))
+		return
+	}
+	c := m.contactOf(st.lead)
+	if c == nil {
+		return
+	}
+	m.touch(st.lead, c.ID)
+	target := hubspotsim.Target{ID: c.ID}
+	switch st.word {
+	case "edit":
+		f := modelFields[st.n%2]
+		value := fmt.Sprint("P", m.at)
+		must(m.t, m.sim.Edit(target, map[string]string{f: value}))
+		m.edited(st.lead, f, value)
+	case "address":
+		address := fmt.Sprintf("person%d@example.org", m.at)
+		if st.n == 0 {
+			address = m.address(st.lead, st.email)
+		}
+		m.strangers[address] = true
+		if m.sim.Edit(target, map[string]string{"email": address}) == nil { // refused when another contact has it
+			m.edited(st.lead, "email", address)
+		}
+	case "archive":
+		must(m.t, m.sim.Archive(target))
+		m.archived[st.lead] = true
+	case "purge":
+		must(m.t, m.sim.Purge(target))
+		m.purged[st.lead] = true
+	case "merge":
+		other := (st.lead+st.n)%modelLeads + 1
+		o := m.contactOf(other)
+		if o == nil || o.ID == c.ID {
+			return
+		}
+		m.touch(other, o.ID)
+		_, err := m.sim.Merge(target, hubspotsim.Target{ID: o.ID})
+		must(m.t, err)
+		m.merged[st.lead], m.merged[other] = true, true
+	}
+}
+
+func (m *model) edited(lead int, field, value string) {
+	if m.edits[lead] == nil {
+		m.edits[lead] = map[string]string{}
+	}
+	m.edits[lead][field] = value
+	m.racy[value] = m.under.Load() > 0
+}
+
+// touch notes that people change a contact that leadsync made and may not know yet, since the answer was lost.
+func (m *model) touch(lead int, contact string) {
+	var n int
+	must(m.t, m.db.QueryRow(`SELECT count(*) FROM leadsync_links WHERE lead_id = ? AND contact_id = ?`, fmt.Sprint("lead-", lead), contact).Scan(&n))
+	if n == 0 {
+		m.unknown[lead] = true
+	}
+}
+
+// createContact makes a contact that is none of ours.
+func (m *model) createContact(address, company string) {
+	left := m.sim.FaultsLeft()
+	must(m.t, m.sim.SetFaults(""))
+	body := toJSON(map[string]any{"properties": map[string]string{"email": address, "company": company}})
+	req, err := http.NewRequest(http.MethodPost, "http://127.0.0.1/crm/objects/2026-09/contacts", bytes.NewReader([]byte(body)))
+	must(m.t, err)
+	req.Header.Set("Authorization", "Bearer "+m.sim.Credentials().StaticToken)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := m.sim.Transport().RoundTrip(req)
+	must(m.t, err)
+	_, _ = io.Copy(io.Discard, resp.Body)
+	must(m.t, resp.Body.Close())
+	must(m.t, m.sim.SetFaults(left))
+}
+
+// account: every row inserted is there, in one of the four states (G1).
+func (m *model) account() {
+	sum := 0
+	for word, n := range m.counts() {
+		state, reason, _ := strings.Cut(word, "/")
+		if state != "pending" && state != "delivered" && reason == "" || !slices.Contains([]string{"pending", "delivered", "skipped", "dead"}, state) {
+			m.breaks("G1: %d rows are %q", n, word)
+		}
+		sum += n
+	}
+	if sum != len(m.rows) {
+		m.breaks("G1: %d rows in the table, %d inserted", sum, len(m.rows))
+	}
+}
+
+// end takes all trouble away and waits until nothing more moves.
+func (m *model) end() {
+	must(m.t, m.sim.SetFaults(""))
+	for began, wait := time.Now(), time.Second; ; {
+		time.Sleep(wait)
+		wait = min(wait*3/2, 30*time.Second)
+		var pending, looks int
+		must(m.t, m.db.QueryRow(`SELECT count(*) FROM lead_outbox WHERE state = 'pending' AND coalesce(not_before, 0) <> ?`, outbox.Parked).Scan(&pending))
+		must(m.t, m.db.QueryRow(`SELECT count(*) FROM leadsync_links WHERE second_look_at IS NOT NULL`).Scan(&looks))
+		if pending+looks == 0 || time.Since(began) > time.Hour {
+			break
+		}
+	}
+	rows, err := m.db.Query(`SELECT id, state, coalesce(reason, ''), coalesce(note, ''), attempts FROM lead_outbox ORDER BY id`)
+	must(m.t, err)
+	defer rows.Close()
+	for i := 0; rows.Next(); i++ {
+		var id int64
+		row := m.rows[i]
+		must(m.t, rows.Scan(&id, &row.state, &row.reason, &row.note, &row.attempts))
+		if id != row.id {
+			m.t.Fatalf("row %d where %d was expected", id, row.id)
+		}
+	}
+}
+
+// modelLink is what leadsync knows of a lead.
+type modelLink struct{ state, contact string }
+
+func (m *model) links() map[int]modelLink {
+	rows, err := m.db.Query(`SELECT lead_id, state, contact_id FROM leadsync_links`)
+	must(m.t, err)
+	defer rows.Close()
+	out := map[int]modelLink{}
+	for rows.Next() {
+		var id string
+		var l modelLink
+		must(m.t, rows.Scan(&id, &l.state, &l.contact))
+		var n int
+		_, err := fmt.Sscanf(id, "lead-%d", &n)
+		must(m.t, err)
+		out[n] = l
+	}
+	return out
+}
+
+func pretty(v any) string {
+	b, _ := json.Marshal(v) // maps of text
+	return string(b)
+}

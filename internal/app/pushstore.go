@@ -1,0 +1,133 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+	"leadsync/internal/push"
+	"leadsync/internal/store"
+)
+
+// pushStore shows the database to push as its Store, under one lease.
+type pushStore struct {
+	*store.DB
+	lease   *store.Lease
+	portal  string
+	timeout time.Duration // of the longest request
+	pin     func(ctx context.Context, a hubspot.Account) error
+}
+
+// Ready returns pending rows of a lane that wait for nothing.
+func (s *pushStore) Ready(ctx context.Context, lane outbox.Lane, after outbox.EntryID, limit int) ([]push.ReadyRow, error) {
+	rows, err := s.DB.Ready(ctx, s.portal, lane, after, limit)
+	return readyRows(rows), err
+}
+
+// DueAgain returns pending rows whose not_before has passed.
+func (s *pushStore) DueAgain(ctx context.Context, now int64, limit int) ([]push.ReadyRow, error) {
+	rows, err := s.DB.DueAgain(ctx, s.portal, now, limit)
+	return readyRows(rows), err
+}
+
+func readyRows(rows []store.ReadyRow) []push.ReadyRow {
+	out := make([]push.ReadyRow, len(rows))
+	for i := range rows {
+		out[i] = push.ReadyRow{ID: rows[i].ID, CreatedAt: rows[i].CreatedAt}
+		if !rows[i].IsOrphan() {
+			out[i].LeadID = rows[i].LeadID
+		}
+	}
+	return out
+}
+
+// PendingOf returns all pending rows of the leads.
+func (s *pushStore) PendingOf(ctx context.Context, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]push.LeadRows, error) {
+	rows, err := s.DB.PendingOf(ctx, s.portal, leads, maxRows, maxBytes)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[lead.ID]push.LeadRows, len(rows))
+	for id, lr := range rows {
+		out[id] = push.LeadRows{Rows: lr.Rows, More: lr.More}
+	}
+	return out, nil
+}
+
+// EarlierEvents tells which of the rows repeat an event_id.
+func (s *pushStore) EarlierEvents(ctx context.Context, rows []outbox.Entry) (map[outbox.EntryID]bool, error) {
+	return s.DB.EarlierEvents(ctx, s.portal, rows)
+}
+
+// RowsOf returns the newest rows of a lead in any state.
+func (s *pushStore) RowsOf(ctx context.Context, id lead.ID, limit int) ([]outbox.Entry, error) {
+	return s.DB.RowsOf(ctx, s.portal, id, limit)
+}
+
+// Links reads the links of leads.
+func (s *pushStore) Links(ctx context.Context, hubID int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error) {
+	return s.DB.Links(ctx, s.portal, hubID, leads)
+}
+
+// LinksToLookAt reads links whose second look is due.
+func (s *pushStore) LinksToLookAt(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
+	return s.DB.LinksToLookAt(ctx, s.portal, hubID, now, limit)
+}
+
+// Settle writes a settlement under the lease.
+func (s *pushStore) Settle(ctx context.Context, in push.Settlement) (int, error) {
+	rows := make([]store.InboxRow, len(in.Inbox))
+	for i, r := range in.Inbox {
+		rows[i] = store.InboxRow{Portal: s.portal, LeadID: text(string(r.LeadID)), ContactID: text(string(r.ContactID)), Email: text(r.Email),
+			ChangeType: r.ChangeType, Properties: r.Properties, ChangedAt: &in.Inbox[i].ChangedAt}
+	}
+	res, err := s.DB.Settle(ctx, store.Settlement{Lease: s.lease, Now: outbox.Millis(time.Now()), Outcomes: in.Outcomes, Links: in.Links,
+		Inbox: rows, HighID: in.High.ID, HighAt: in.High.CreatedAt})
+	var taken *store.ContactTakenError
+	if errors.As(err, &taken) {
+		err = &push.TakenError{ContactID: taken.ContactID, Holder: taken.Holder}
+	}
+	return res.Settled, err
+}
+
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// PinHub records the account behind the token.
+func (s *pushStore) PinHub(ctx context.Context, a hubspot.Account) error { return s.pin(ctx, a) }
+
+// Purge deletes old settled rows.
+func (s *pushStore) Purge(ctx context.Context, states []outbox.State, before int64, limit int) (int64, error) {
+	return s.DB.PurgeSettled(ctx, s.portal, states, before, limit)
+}
+
+// MaySend reports whether the lease outlives a request.
+func (s *pushStore) MaySend() bool { return s.lease.Outlives(s.timeout) }
+
+// Trouble classifies a database error in push's words.
+func (s *pushStore) Trouble(err error) error {
+	switch {
+	case errors.Is(err, store.ErrLeaseLost):
+		return push.ErrLeaseLost
+	case store.IsUnavailable(err), store.IsFull(err), store.IsReadOnly(err), store.IsDenied(err), errors.Is(err, context.DeadlineExceeded):
+		return &push.AwayError{Cause: store.Cause(err)}
+	}
+	return nil
+}
+
+// HighMark is the highest row that an owner of the portal has settled.
+func (s *pushStore) HighMark(ctx context.Context) (push.HighMark, error) {
+	row, err := s.DB.Portal(ctx, s.portal)
+	if errors.Is(err, lead.ErrNotFound) {
+		return push.HighMark{}, nil
+	}
+	return push.HighMark{ID: row.HighID, CreatedAt: row.HighSeenAt}, err
+}

@@ -1,0 +1,181 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"leadsync/internal/config"
+	"leadsync/internal/lead"
+	"leadsync/internal/mapping"
+	"leadsync/internal/observe"
+	"leadsync/internal/push"
+	"leadsync/internal/store"
+)
+
+// secondLook is how long after an unknown outcome a contact is read once more: by then HubSpot has executed or forgotten the request.
+const secondLook = 2 * time.Minute
+
+// releaseTimeout bounds giving the portal back, so that a stop ends also while the database is away.
+const releaseTimeout = 5 * time.Second
+
+var errStopTimeout = errors.New("stop_timeout is over")
+
+// ownership is one time of owning the portal.
+type ownership struct {
+	app    *App
+	lease  *store.Lease
+	hub    *hub
+	worker *push.Worker
+	began  time.Time
+}
+
+func (a *App) own(lease *store.Lease) (*ownership, error) {
+	h, err := a.newHub(lease)
+	if err != nil {
+		return nil, err
+	}
+	var s push.Store = &pushStore{DB: a.db, lease: lease, portal: a.cfg.Portal, timeout: a.cfg.HubSpot.Timeout, pin: a.pin(lease, h)}
+	if a.between != nil {
+		s = a.between(s)
+	}
+	cfg := push.Config{
+		Portal: a.cfg.Portal, PollInterval: a.cfg.Push.PollInterval, Linger: a.cfg.Push.Linger, Concurrency: a.cfg.Push.Concurrency,
+		MaxAttempts: a.cfg.Push.MaxAttempts, OnInvalid: push.Mode(a.cfg.Push.OnInvalidField), Retry: rowWaits, Outage: outageWaits,
+		SecondLook: secondLook, RetainSettled: a.cfg.Retention.Settled, RetainDead: a.cfg.Retention.Dead,
+		Mapping: table(a.cfg.Mapping), Log: a.log, Person: a.person,
+	}
+	if !lease.CleanBefore() { // requests of the owner before may still be executed
+		cfg.Doubt = a.cfg.HubSpot.Timeout
+	}
+	return &ownership{app: a, lease: lease, hub: h, worker: push.New(cfg, h, bounded{s}), began: time.Now()}, nil
+}
+
+func table(m config.Mapping) *mapping.Table {
+	fields := make([]mapping.Field, len(m.Fields))
+	for i, f := range m.Fields {
+		fields[i] = mapping.Field{Lead: f.Lead, Contact: f.Contact, Direction: mapping.Direction(f.Direction), Winner: mapping.Winner(f.Winner)}
+	}
+	return mapping.New(fields, m.IDProperty)
+}
+
+// person names a lead in a log line.
+func (a *App) person(id lead.ID) slog.Attr {
+	if a.cfg.Log.People == config.PeoplePlain {
+		return slog.String(observe.LeadID, string(id))
+	}
+	return slog.String(observe.LeadHash, a.hasher.Hash(string(id)))
+}
+
+// serve owns the portal until ctx ends or the lease is lost; both are nil.
+func (a *App) serve(ctx context.Context, lease *store.Lease) error {
+	o, err := a.own(lease)
+	if err != nil {
+		return errors.Join(err, release(lease, true))
+	}
+	if _, err := within(ctx, func(ctx context.Context) (int64, error) { return a.db.Unpark(ctx, a.cfg.Portal) }); err != nil && ctx.Err() == nil {
+		a.log.Warn(msgUnpark, observe.Err, err) // parked rows are read at the next start, or with a new row of their lead
+	}
+	work, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	own, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
+	var parts sync.WaitGroup
+	hold, letGo := context.WithCancel(context.WithoutCancel(ctx)) // the lease is renewed while requests under way end
+	parts.Go(func() {
+		if errors.Is(lease.Run(hold), store.ErrLeaseLost) {
+			leave(push.ErrLeaseLost)
+			cut(push.ErrLeaseLost)
+		}
+	})
+	parts.Go(func() { o.wake(own) })
+	parts.Go(func() { o.worker.LookAgain(own) })
+	parts.Go(func() { o.worker.Retain(own) })
+	parts.Go(func() { o.worker.Summarise(own) })
+	parts.Go(func() { o.report(own, hold) })
+	parts.Go(func() { o.keepToken(own, hold, leave) })
+	parts.Go(func() {
+		<-own.Done()
+		if ctx.Err() == nil {
+			return
+		}
+		a.log.Info(observe.DaemonStopping, observe.Cause, context.Cause(ctx))
+		a.status.set("stopping: requests under way may end")
+		_ = a.notify.Stopping() // systemd sees the process end all the same
+		t := time.AfterFunc(a.cfg.StopTimeout, func() { cut(errStopTimeout) })
+		context.AfterFunc(work, func() { t.Stop() })
+	})
+	a.worker.Store(o.worker)
+	a.becomeReady()
+	err = o.worker.Run(own, work)
+	a.worker.Store(nil)
+	leave(nil)
+	doubt := context.Cause(work) != nil || o.worker.InDoubt()
+	cut(nil)
+	letGo()
+	parts.Wait()
+	if errors.Is(err, push.ErrLeaseLost) || errors.Is(context.Cause(own), push.ErrLeaseLost) {
+		a.log.Warn(observe.PortalLeaseLost, observe.Portal, a.cfg.Portal, observe.Owner, a.owner, observe.Epoch, lease.Epoch())
+		err = nil
+	}
+	return errors.Join(err, release(lease, doubt))
+}
+
+const msgUnpark = "rows that wait could not be read again"
+
+// serveOnce makes one pass.
+func (a *App) serveOnce(ctx context.Context, lease *store.Lease) error {
+	o, err := a.own(lease)
+	if err != nil {
+		return errors.Join(err, release(lease, true))
+	}
+	if _, err := a.db.Unpark(ctx, a.cfg.Portal); err != nil {
+		return errors.Join(err, release(lease, false))
+	}
+	work, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	hold, letGo := context.WithCancel(context.WithoutCancel(ctx))
+	var parts sync.WaitGroup
+	parts.Go(func() {
+		if errors.Is(lease.Run(hold), store.ErrLeaseLost) {
+			cut(push.ErrLeaseLost)
+		}
+	})
+	stopTimer := context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(a.cfg.StopTimeout, func() { cut(errStopTimeout) })
+		context.AfterFunc(work, func() { t.Stop() })
+	})
+	defer stopTimer()
+	err = o.worker.Once(ctx, work)
+	doubt := context.Cause(work) != nil || o.worker.InDoubt()
+	o.save(hold)
+	cut(nil)
+	letGo()
+	parts.Wait()
+	o.hub.tokens.close()
+	return errors.Join(err, release(lease, doubt))
+}
+
+// release gives the portal back. In doubt (a request was cut off, or ended without a clear answer) the next owner must know that
+// HubSpot may still execute it.
+func release(lease *store.Lease, doubt bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
+	defer cancel()
+	if doubt {
+		return lease.Abandon(ctx)
+	}
+	return lease.Release(ctx)
+}
+
+// wake passes the database's hints on.
+func (o *ownership) wake(ctx context.Context) {
+	hints := o.app.db.Wakes(ctx, o.app.cfg.Push.Notify)
+	if hints == nil {
+		return
+	}
+	for range hints {
+		o.worker.Wake()
+	}
+}

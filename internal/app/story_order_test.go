@@ -1,0 +1,404 @@
+package app
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"leadsync/internal/hubspotsim"
+)
+
+// insertAs inserts a row under an id of its own choice: a transaction that took its id early and commits late.
+func (r *rig) insertAs(id int64, lead, typ, email, properties string) {
+	r.t.Helper()
+	var mail any
+	if email != "" {
+		mail = email
+	}
+	_, err := r.db.Exec(`INSERT INTO lead_outbox (id, lead_id, event_type, email, properties) VALUES (?, ?, ?, ?, ?)`, id, lead, typ, mail, properties)
+	must(r.t, err)
+}
+
+// requeue does what `outbox retry` does.
+func (r *rig) requeue(id int64) {
+	r.t.Helper()
+	_, err := r.db.Exec(`UPDATE lead_outbox SET state = 'pending', attempts = 0, not_before = NULL, reason = NULL, note = NULL, settled_at = NULL WHERE id = ?`, id)
+	must(r.t, err)
+}
+
+// Story G2-FOLD: the address is a field like any other. A registration that commits after a later change of address makes the contact
+// under the later address, or sets only what the later row did not, and never brings its own address back.
+func TestStoryLateRegistrationKeepsLaterAddress(t *testing.T) {
+	for _, together := range []bool{true, false} {
+		inBubble(t, hubspotsim.Config{Seed: 201}, "", func(r *rig) {
+			r.start()
+			r.insertAs(2, "1", "lead.updated", "later@example.com", `{"company":"B"}`)
+			if !together {
+				r.settled(time.Minute)
+			}
+			r.insertAs(1, "1", "lead.registered", "early@example.com", `{"firstname":"Ada","company":"A"}`)
+			r.settled(time.Minute)
+			r.want(1, "delivered")
+			r.want(2, "delivered")
+			r.wantContact("later@example.com", map[string]string{"firstname": "Ada", "company": "B"})
+			if n := len(r.sim.Contacts()); n != 1 {
+				t.Errorf("together=%t: %d contacts", together, n)
+			}
+		})
+	}
+}
+
+// An address that a late or requeued older row names does not replace the one that a later row set.
+func TestStoryOlderAddressStaysBehind(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 202}, "", func(r *rig) {
+		r.start()
+		r.insertAs(1, "1", "lead.registered", "a@example.com", `{"firstname":"Ada"}`)
+		r.settled(time.Minute)
+		r.insertAs(5, "1", "lead.updated", "c@example.com", `{}`)
+		r.settled(time.Minute)
+		r.insertAs(3, "1", "lead.updated", "b@example.com", `{"city":"London"}`)
+		r.settled(time.Minute)
+		r.want(3, "delivered") // its city is news
+		r.insertAs(2, "1", "lead.updated", "d@example.com", `{}`)
+		r.settled(time.Minute)
+		r.want(2, "skipped/overtaken")
+		r.wantContact("c@example.com", map[string]string{"firstname": "Ada", "city": "London"})
+	})
+}
+
+// Story G2-NOADDR: rows that come before any address wait, whatever became of the row that brings one meanwhile, and are delivered
+// with it. Nothing is dead for lack of an address.
+func TestStoryRowsBeforeTheAddress(t *testing.T) {
+	for _, fault := range []string{"", "batch_create=500x1", "batch_create=lostx1", "batch_create=hangx1"} {
+		inBubble(t, hubspotsim.Config{Seed: 203}, "", func(r *rig) {
+			first := r.event("1", "lead.updated", "", `{"city":"London"}`)
+			r.start()
+			time.Sleep(5 * time.Second)
+			if o := r.want(first, "pending"); o.Note != "waits for an address" || o.Attempts != 0 {
+				t.Errorf("%s: note %q, %d attempts", fault, o.Note, o.Attempts)
+			}
+			must(t, r.sim.SetFaults(fault))
+			reg := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
+			time.Sleep(300 * time.Millisecond)
+			last := r.event("1", "lead.updated", "", `{"company":"Engines"}`)
+			r.settled(time.Hour)
+			for _, id := range []int64{first, reg, last} {
+				if o := r.want(id, "delivered"); o.Attempts != 0 {
+					t.Errorf("%s: row %d lost %d attempts", fault, id, o.Attempts)
+				}
+			}
+			r.wantContact("ada@example.com", map[string]string{"firstname": "Ada", "city": "London", "company": "Engines"})
+			if n := len(r.sim.Contacts()); n != 1 {
+				t.Errorf("%s: %d contacts", fault, n)
+			}
+		})
+	}
+}
+
+// Story "push x newer event, answer lost": HubSpot took B and nobody heard of it; the next event sets A again, which is what the
+// ledger says HubSpot holds. Nothing may count as unchanged before the contact was looked at. The same with a daemon that dies in
+// between.
+func TestStoryLedgerIsBehind(t *testing.T) {
+	for _, crash := range []string{"", "restart", "restart while HubSpot is away"} {
+		for _, fault := range []string{"lost", "cut", "500", "hang", "late:2s"} {
+			inBubble(t, hubspotsim.Config{Seed: 204}, "", func(r *rig) {
+				r.event("1", "lead.registered", "ada@example.com", `{"company":"A"}`)
+				r.start()
+				r.settled(time.Minute)
+				must(t, r.sim.SetFaults("batch_update="+fault+"x1"))
+				b := r.event("1", "lead.updated", "", `{"company":"B"}`)
+				time.Sleep(300 * time.Millisecond)
+				if crash != "" {
+					r.stop()
+				}
+				a := r.event("1", "lead.updated", "", `{"company":"A"}`)
+				if crash != "" {
+					if strings.HasSuffix(crash, "away") { // for longer than requests of the daemon before can still be executed
+						must(t, r.sim.SetFaults("account=500"))
+					}
+					r.start()
+					time.Sleep(time.Minute)
+					must(t, r.sim.SetFaults(""))
+				}
+				r.settled(time.Hour)
+				r.wantContact("ada@example.com", map[string]string{"company": "A"})
+				for _, id := range []int64{a, b} {
+					if o := r.outcome(id); o.State != "delivered" && o.word() != "skipped/unchanged" || o.Attempts != 0 {
+						t.Errorf("%s %s: row %d is %s after %d attempts", fault, crash, id, o.word(), o.Attempts)
+					}
+				}
+				r.wantInbox()
+				if n := r.sim.Stats().Unchanged; n != 0 && fault != "late:2s" {
+					t.Errorf("%s %s: %d writes changed nothing", fault, crash, n)
+				}
+			})
+		}
+	}
+}
+
+// Finding 11: a row that is skipped as unchanged still counts in the order. The row before it, dead and put back later, does not bring
+// its value back.
+func TestStoryUnchangedCountsInTheOrder(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 205}, "push: {on_invalid_field: dead}", func(r *rig) {
+		r.event("1", "lead.registered", "ada@example.com", `{"phone":"A"}`)
+		r.start()
+		r.settled(time.Minute)
+		dead := r.event("1", "lead.updated", "", `{"phone":"B","lifecyclestage":"nonsense"}`)
+		r.settled(time.Minute)
+		r.want(dead, "dead/invalid_property")
+		same := r.event("1", "lead.updated", "", `{"phone":"A"}`)
+		r.settled(time.Minute)
+		r.want(same, "skipped/unchanged")
+		_, err := r.db.Exec(`UPDATE lead_outbox SET properties = '{"phone":"B"}' WHERE id = ?`, dead)
+		must(t, err)
+		r.requeue(dead)
+		r.settled(time.Minute)
+		r.want(dead, "skipped/overtaken")
+		r.wantContact("ada@example.com", map[string]string{"phone": "A"})
+	})
+}
+
+// Finding 18: a row in backoff does not let a later one of its lead go ahead, and a later one brings it along.
+func TestStoryBackoffIsTheLeads(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 206}, "push: {max_attempts: 6}", func(r *rig) {
+		r.event("other", "lead.registered", "taken@example.com", `{}`)
+		r.start()
+		r.settled(time.Minute)
+		reg := r.event("1", "lead.registered", "taken@example.com", `{"company":"A"}`)
+		time.Sleep(time.Second)
+		if o := r.want(reg, "pending"); o.NotBefore == 0 {
+			t.Error("the row does not wait")
+		}
+		upd := r.event("1", "lead.updated", "", `{"city":"London"}`)
+		time.Sleep(time.Second)
+		r.want(upd, "pending")
+		must(t, r.sim.Edit(hubspotsim.Target{Email: "taken@example.com"}, map[string]string{"email": "free@example.com"}))
+		r.settled(24 * time.Hour)
+		r.want(reg, "delivered")
+		r.want(upd, "delivered")
+		r.wantContact("taken@example.com", map[string]string{"company": "A", "city": "London"})
+	})
+}
+
+// Rows that wait along with a row whose address is taken are not asked for again and again: a lead costs the requests of its attempts
+// and no more.
+func TestTakenAddressCostsItsAttempts(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 207}, "push: {max_attempts: 5}", func(r *rig) {
+		r.start()
+		r.event("warm", "lead.registered", "warm@example.com", `{}`)
+		r.settled(time.Minute)
+		holder := r.stranger(map[string]string{"email": "taken@example.com"})
+		link := r.event("holder", "lead.registered", "taken@example.com", `{}`)
+		r.settled(time.Minute)
+		if o := r.want(link, "delivered"); o.Contact != holder {
+			t.Fatalf("linked to %s", o.Contact)
+		}
+		_, err := r.db.Exec(`UPDATE leadsync_links SET address = 'else@example.com' WHERE lead_id = 'holder'`) // as after a change by hand
+		must(t, err)
+		before := r.sim.Stats().Requests
+		up := r.event("1", "lead.updated", "", `{"city":"London"}`)
+		reg := r.event("1", "lead.registered", "taken@example.com", `{"company":"A"}`)
+		r.settledBut(1, 24*time.Hour)
+		if o := r.want(reg, "dead/address_taken"); o.Attempts != 5 || !strings.Contains(o.Note, holder) {
+			t.Errorf("%d attempts, note %q", o.Attempts, o.Note)
+		}
+		r.want(up, "pending")
+		if n := r.sim.Stats().Requests - before; n > 3*5 {
+			t.Errorf("%d requests for 5 attempts", n)
+		}
+		brings := r.event("1", "lead.updated", "mine@example.com", `{}`)
+		r.settled(time.Minute)
+		r.want(up, "delivered")
+		r.want(brings, "delivered")
+		r.wantContact("mine@example.com", map[string]string{"city": "London", "company": ""})
+	})
+}
+
+// settledBut waits until no more than n rows are pending.
+func (r *rig) settledBut(n int, d time.Duration) {
+	r.t.Helper()
+	for end, wait := time.Now().Add(d), 100*time.Millisecond; r.counts()["pending"] > n; wait = min(wait*11/10, 30*time.Second) {
+		if time.Now().After(end) {
+			r.t.Fatalf("%d rows are still pending after %s", r.counts()["pending"], d)
+		}
+		time.Sleep(wait)
+	}
+}
+
+// Of several pending addresses the last one that can be had counts: a taken one costs its own row and nothing else, with a contact and
+// without.
+func TestStoryEarlierAddressWhenTheLastIsTaken(t *testing.T) {
+	for _, linked := range []bool{true, false} {
+		for _, strangers := range []bool{true, false} {
+			inBubble(t, hubspotsim.Config{Seed: 208}, "push: {max_attempts: 3}", func(r *rig) {
+				r.event("warm", "lead.registered", "warm@example.com", `{}`)
+				r.start()
+				r.settled(time.Minute)
+				if linked {
+					r.event("1", "lead.registered", "old@example.com", `{"firstname":"Ada"}`)
+				}
+				for i := range 3 {
+					address := fmt.Sprintf("taken%d@example.com", i)
+					if r.event(fmt.Sprint("holder", i), "lead.registered", address, `{}`); strangers {
+						continue
+					}
+				}
+				r.settled(time.Minute)
+				if strangers { // leadsync does not know that the addresses are where they are
+					_, err := r.db.Exec(`UPDATE leadsync_links SET address = lead_id || '@example.net' WHERE lead_id LIKE 'holder%'`)
+					must(t, err)
+				}
+				r.stop()
+				typ := "lead.updated"
+				if !linked {
+					typ = "lead.registered"
+				}
+				a := r.event("1", typ, "taken0@example.com", `{"city":"A"}`)
+				b := r.event("1", "lead.updated", "mine@example.com", `{"company":"B"}`)
+				c := r.event("1", "lead.updated", "taken1@example.com", `{"state":"C"}`)
+				d := r.event("1", "lead.updated", "taken2@example.com", `{"zip":"D"}`)
+				r.start()
+				time.Sleep(2 * time.Second)
+				r.wantContact("mine@example.com", map[string]string{"city": "A", "company": "B", "state": "C", "zip": "D"})
+				r.settled(24 * time.Hour)
+				r.want(a, "delivered")
+				r.want(b, "delivered")
+				r.want(c, "dead/address_taken")
+				r.want(d, "dead/address_taken")
+				r.wantContact("mine@example.com", map[string]string{"city": "A", "company": "B", "state": "C", "zip": "D"})
+			})
+		}
+	}
+}
+
+// A null clears what a contact held before the lead was linked to it, although the ledger has never heard of the property.
+func TestStoryClearsWhatItHasNotSeen(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 209}, "", func(r *rig) {
+		r.stranger(map[string]string{"email": "ada@example.com", "company": "Old", "city": "London"})
+		r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
+		r.start()
+		r.settled(time.Minute)
+		id := r.event("1", "lead.updated", "", `{"company":null,"jobtitle":null}`)
+		r.settled(time.Minute)
+		r.want(id, "delivered")
+		r.wantContact("ada@example.com", map[string]string{"company": "", "city": "London"})
+		before := r.sim.Stats()
+		again := r.event("1", "lead.updated", "", `{"company":null,"jobtitle":null}`)
+		r.settled(time.Minute)
+		r.want(again, "skipped/unchanged")
+		if after := r.sim.Stats(); after.Requests != before.Requests || after.Unchanged != 0 {
+			t.Errorf("%d requests for nothing, %d writes that changed nothing", after.Requests-before.Requests, after.Unchanged)
+		}
+	})
+}
+
+// Finding 25: HubSpot accepts a step back of the lifecycle stage and keeps the old one, without showing it in the answer. The second
+// look reads it, the ledger remembers what was sent and what stands there, and the same event again costs nothing.
+func TestStoryStageNotMovedBack(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 210}, "", func(r *rig) {
+		r.event("1", "lead.registered", "ada@example.com", `{"lifecyclestage":"customer"}`)
+		r.start()
+		r.settled(time.Minute)
+		back := r.event("1", "lead.updated", "", `{"lifecyclestage":"lead"}`)
+		r.settled(time.Minute)
+		r.want(back, "delivered")
+		time.Sleep(5 * time.Minute)
+		before := r.sim.Stats().Requests
+		again := r.event("1", "lead.updated", "", `{"lifecyclestage":"lead"}`)
+		r.settled(time.Minute)
+		r.want(again, "skipped/unchanged")
+		if n := r.sim.Stats().Requests - before; n != 0 {
+			t.Errorf("%d requests for an event that changes nothing", n)
+		}
+		forward := r.event("1", "lead.updated", "", `{"lifecyclestage":"evangelist"}`)
+		r.settled(time.Minute)
+		r.want(forward, "delivered")
+		r.wantContact("ada@example.com", map[string]string{"lifecyclestage": "evangelist"})
+	})
+}
+
+// A 401 or a limit in the middle of a backlog puts its leads off for as long as it lasts, not behind the whole backlog.
+func TestRefusedRequestKeepsItsPlace(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 211, Latency: 300 * time.Millisecond}, "push: {concurrency: 1}", func(r *rig) {
+		r.events(func(insert func(lead, typ, email, properties string)) {
+			for i := range 20_000 {
+				insert(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{}`)
+			}
+		})
+		seen := 0
+		r.base = func(inner http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(req *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(req.URL.Path, "/batch/create") {
+					if seen++; seen == 1 {
+						must(t, r.sim.SetFaults("batch_create=429x1"))
+					}
+				}
+				return inner.RoundTrip(req)
+			})
+		}
+		r.start()
+		time.Sleep(12 * time.Second)
+		if n := r.counts()["pending"]; n < 5000 {
+			t.Fatalf("the backlog is gone: %d rows left", n)
+		}
+		var first int
+		must(t, r.db.QueryRow(`SELECT count(*) FROM lead_outbox WHERE state = 'pending' AND id <= 1000`).Scan(&first))
+		if first != 0 {
+			t.Errorf("%d of the first 1,000 rows wait behind the backlog", first)
+		}
+	})
+}
+
+// A request that HubSpot executes after our time-out puts an older value of ours over the newer one. A reading in between, made for
+// another reason, does not take it for somebody's edit: the second look mends it.
+func TestStoryLateWriteIsNotAnEdit(t *testing.T) {
+	for _, id := range []bool{false, true} {
+		yaml := "push: {max_attempts: 4}"
+		if id {
+			yaml = "push: {max_attempts: 4}\nmapping: {id_property: lead_key}"
+		}
+		inBubble(t, hubspotsim.Config{Seed: 212, Properties: leadKey}, yaml, func(r *rig) {
+			r.event("1", "lead.registered", "ada@example.com", `{"company":"First"}`)
+			r.event("2", "lead.registered", "taken@example.com", `{}`)
+			r.start()
+			r.settled(time.Minute)
+			must(t, r.sim.SetFaults("batch_update=late:30sx1"))
+			r.event("1", "lead.updated", "", `{"company":"Old"}`)
+			time.Sleep(16 * time.Second)
+			r.event("1", "lead.updated", "", `{"company":"New"}`)
+			r.event("1", "lead.updated", "taken@example.com", `{}`)
+			time.Sleep(3 * time.Second)
+			r.wantContact("ada@example.com", map[string]string{"company": "New"})
+			time.Sleep(20 * time.Second) // the late request has arrived, and the row with the taken address was tried again
+			r.wantContact("ada@example.com", map[string]string{"company": "Old"})
+			time.Sleep(5 * time.Minute)
+			r.wantContact("ada@example.com", map[string]string{"company": "New"})
+		})
+	}
+}
+
+// The rows of a lead are tried together: five rows whose address is taken cost the requests of one.
+func TestTakenAddressIsTriedOnceForAllRows(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 213}, "push: {max_attempts: 4}", func(r *rig) {
+		r.event("holder", "lead.registered", "taken@example.com", `{}`)
+		r.start()
+		r.settled(time.Minute)
+		_, err := r.db.Exec(`UPDATE leadsync_links SET address = 'else@example.com' WHERE lead_id = 'holder'`)
+		must(t, err)
+		before := r.sim.Stats().Requests
+		r.events(func(insert func(lead, typ, email, properties string)) {
+			for i := range 5 {
+				insert("1", "lead.registered", "taken@example.com", fmt.Sprintf(`{"company":"C%d"}`, i))
+			}
+		})
+		r.settled(24 * time.Hour)
+		if got := r.counts(); got["dead/address_taken"] != 5 {
+			t.Errorf("%v", got)
+		}
+		if n := r.sim.Stats().Requests - before; n > 3*4 {
+			t.Errorf("%d requests for 4 attempts", n)
+		}
+	})
+}
