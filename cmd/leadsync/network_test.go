@@ -1,0 +1,3 @@
+package main
+
+import _ "leadsync/internal/testnet" // tests reach no other machine

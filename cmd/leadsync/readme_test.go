@@ -1,0 +1,93 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"leadsync/internal/config"
+)
+
+// The README's tables hold every configuration key, reason and exit code, and no reason that does not exist.
+func TestReadmeTables(t *testing.T) {
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := string(b)
+	for _, key := range config.Keys() {
+		if !strings.Contains(readme, "`"+key+"`") {
+			t.Errorf("README.md does not name the configuration key %s", key)
+		}
+	}
+	reasons := constants(t, "../../internal/outbox/entry.go", "Reason")
+	for name, reason := range reasons {
+		if !strings.Contains(readme, "| `"+reason+"` |") {
+			t.Errorf("README.md does not explain the reason %s (%s)", reason, name)
+		}
+	}
+	known := map[string]bool{}
+	for _, r := range reasons {
+		known[r] = true
+	}
+	table := readme[strings.Index(readme, "| reason |"):]
+	table = table[:strings.Index(table, "\n\n")]
+	for line := range strings.SplitSeq(table, "\n") {
+		if cells := strings.Split(line, "`"); len(cells) > 1 && !known[cells[1]] {
+			t.Errorf("README.md explains %s, which is no reason", cells[1])
+		}
+	}
+	for _, code := range []int{exitDone, exitFailed, exitUsage, exitWrong, exitConfig} {
+		if !strings.Contains(readme, "| "+strconv.Itoa(code)+" |") {
+			t.Errorf("README.md does not explain the exit code %d", code)
+		}
+	}
+	for name, event := range constants(t, "../../internal/observe/events.go", "") {
+		if unused := strings.HasPrefix(name, "Pull") || name == "HealthChanged"; !unused && !strings.Contains(readme, "`"+event+"`") {
+			t.Errorf("README.md does not list the log event %q (%s)", event, name)
+		}
+	}
+}
+
+// constants reads the string constants of a type (empty = untyped) from a Go file.
+func constants(t *testing.T, file, typ string) map[string]string {
+	t.Helper()
+	tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, d := range tree.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.CONST {
+			continue
+		}
+		for _, spec := range g.Specs {
+			v := spec.(*ast.ValueSpec)
+			name := ""
+			if id, ok := v.Type.(*ast.Ident); ok {
+				name = id.Name
+			}
+			if name != typ {
+				continue
+			}
+			for i, id := range v.Names {
+				if lit, ok := v.Values[i].(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					text, err := strconv.Unquote(lit.Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					out[id.Name] = text
+				}
+			}
+		}
+	}
+	if len(out) == 0 {
+		t.Fatalf("no constants of type %q in %s", typ, file)
+	}
+	return out
+}
