@@ -1,0 +1,11 @@
+// Package e2e holds the end-to-end tests: the real binary, started as users start it, against the simulator in another process, on real
+// SQLite files and real PostgreSQL and MariaDB servers. It has no code of its own.
+//
+// They prove what no test inside one process can: that a daemon killed at any moment loses nothing and doubles nothing (G1 to G3),
+// that a second one takes over, that a database that is away is waited for, and that exit codes, files and signals are as the README
+// says. A short form runs with the ordinary tests; LEADSYNC_E2E=1 runs all of it, LEADSYNC_KILLS=N sets the number of kills.
+//
+// Design: the tests know nothing of the code but its command line, its tables and the simulator's admin paths, and they check the
+// result with package replay, which is written from the contract alone. Driving the daemon's packages directly was rejected: what
+// is tested there is tested in internal/app, and a kill inside one process is no kill.
+package e2e
