@@ -219,6 +219,7 @@ func (s *scene) before() {
 	s.settled(time.Minute)
 	s.stop()
 	old := s.contacts()
+	must(s.t, s.sim.Edit(hubspotsim.Target{Email: "old0@example.com"}, map[string]string{"city": "Away"})) // what a row will say too
 	s.stranger("second2@example.com")
 	id, err := s.sim.Merge(hubspotsim.Target{Email: "old2@example.com"}, hubspotsim.Target{Email: "second2@example.com"})
 	must(s.t, err)
@@ -231,8 +232,8 @@ func (s *scene) before() {
 	}
 }
 
-// touched are the addresses of leads whose contacts people merged and archived.
-var touched = []string{"old2@example.com", "old3@example.com"}
+// touched are the addresses of leads whose contacts people edited, merged and archived.
+var touched = []string{"old0@example.com", "old2@example.com", "old3@example.com"}
 
 // stranger makes a contact that is none of ours.
 func (s *scene) stranger(address string) {

@@ -285,3 +285,28 @@ func TestStorySurvivorHasItsLead(t *testing.T) {
 		r.wantContact("ada@example.com", map[string]string{"company": "A"})
 	})
 }
+
+// Where one contact of a batch went cannot be found out at this moment: what HubSpot took of the others is settled all the same, and not
+// written a second time.
+func TestStoryUnansweredQuestionCostsNobodyElse(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 250}, "", func(r *rig) {
+		r.event("a", "lead.registered", "a@example.com", `{"company":"A"}`)
+		r.event("z", "lead.registered", "z@example.com", `{"company":"A"}`)
+		r.start()
+		r.settled(time.Minute)
+		r.stop()
+		must(t, r.sim.Purge(hubspotsim.Target{Email: "a@example.com"}))
+		must(t, r.sim.SetFaults("get=500x3"))
+		first := r.event("z", "lead.updated", "", `{"company":"B"}`)
+		gone := r.event("a", "lead.updated", "", `{"company":"B"}`)
+		r.start()
+		time.Sleep(300 * time.Millisecond)
+		r.want(first, "delivered")
+		r.want(gone, "pending")
+		r.settled(time.Hour)
+		r.want(gone, "dead/contact_purged")
+		if n := r.sim.Stats().Unchanged; n != 0 {
+			t.Errorf("%d writes changed nothing", n)
+		}
+	})
+}

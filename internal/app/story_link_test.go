@@ -109,15 +109,17 @@ func TestStoryPoisonStaysInItsRow(t *testing.T) {
 					}
 					r.start()
 					r.settled(time.Minute)
-					must(t, r.sim.DefineProperty(hubspotsim.Property{Name: "hs_lead_status", Options: []hubspotsim.Option{{Label: "N", Value: "N"}}}))
 					r.stop()
 					before := r.event("1", "lead.updated", "", `{"city":"London"}`)
 					reg := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
 					bad := r.event("1", "lead.updated", "", `{"company":"Engines","hs_lead_status":"OPEN"}`)
 					after := r.event("1", "lead.updated", "", `{"lastname":"King"}`)
-					r.start() // reads the definitions anew: HubSpot must be the one that refuses
 					must(t, r.sim.DefineProperty(hubspotsim.Property{Name: "hs_lead_status", Options: []hubspotsim.Option{{Label: "N", Value: "N"}, {Label: "O", Value: "OPEN"}}}))
-					time.Sleep(10 * time.Millisecond)
+					read := r.sim.Stats().Ops["properties"]
+					r.start() // reads the definitions anew: HubSpot must be the one that refuses
+					for r.sim.Stats().Ops["properties"] == read {
+						time.Sleep(time.Millisecond)
+					}
 					must(t, r.sim.DefineProperty(hubspotsim.Property{Name: "hs_lead_status", Options: []hubspotsim.Option{{Label: "N", Value: "N"}}}))
 					r.settled(time.Hour)
 					for _, id := range []int64{before, reg, after} {

@@ -402,3 +402,25 @@ func TestTakenAddressIsTriedOnceForAllRows(t *testing.T) {
 		}
 	})
 }
+
+// HubSpot holds by chance what a row wants that then dies: the row before it is not overtaken by a row that was never delivered.
+func TestStoryDeadRowDoesNotOvertake(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 214}, "push: {on_invalid_field: dead}", func(r *rig) {
+		r.event("1", "lead.registered", "ada@example.com", `{"company":"A"}`)
+		r.start()
+		r.settled(time.Minute) // the definitions are known now
+		must(t, r.sim.DefineProperty(hubspotsim.Property{Name: "hs_lead_status", Options: []hubspotsim.Option{{Label: "N", Value: "N"}}}))
+		must(t, r.sim.Edit(hubspotsim.Target{Email: "ada@example.com"}, map[string]string{"company": "C"}))
+		must(t, r.sim.SetFaults("batch_update=500x1")) // so that the contact is read before the next write
+		var b, c int64
+		r.events(func(insert func(lead, typ, email, properties string)) {
+			insert("1", "lead.updated", "ada@example.com", `{"company":"B"}`)
+			insert("1", "lead.updated", "ada@example.com", `{"company":"C","hs_lead_status":"OPEN"}`)
+		})
+		must(t, r.db.QueryRow(`SELECT max(id) - 1, max(id) FROM lead_outbox`).Scan(&b, &c))
+		r.settled(time.Minute)
+		r.want(b, "delivered")
+		r.want(c, "dead/invalid_property")
+		r.wantContact("ada@example.com", map[string]string{"company": "B"})
+	})
+}

@@ -94,6 +94,8 @@ type blockage struct {
 	reason outbox.Reason // empty: the row waits without using an attempt
 	note   string
 	wait   time.Duration // for the one without a reason
+	// correlationID is HubSpot's id of the request that met it.
+	correlationID string
 }
 
 // answer is what one write request said about one lead.

@@ -77,12 +77,9 @@ func (w *Worker) runJob(ctx context.Context, j *job) (err error) {
 			forget(open, missingContact)
 		}
 		held := w.judge(j, open)
-		if err := w.hear(ctx, open, held); err != nil {
-			return errors.Join(failed, err)
-		}
-		settleErr := w.settle(ctx, open)
-		if failed != nil || settleErr != nil {
-			return errors.Join(failed, settleErr)
+		failed = errors.Join(failed, w.hear(ctx, open, held))
+		if err := errors.Join(failed, w.settle(ctx, open)); err != nil {
+			return err
 		}
 		open = stillOpen(open)
 		for _, k := range open {
@@ -161,9 +158,9 @@ func (k *work) block(address string, why blockage) {
 	k.blocked[address] = why
 }
 
-// taken is the blockage of an address that a contact has; its id may not be known.
-func taken(holder lead.ContactID) blockage {
-	return blockage{reason: outbox.AddressTaken, note: heldBy(holder)}
+// taken is the blockage of an address that a contact has; neither its id nor a request that said so may be known.
+func taken(holder lead.ContactID, correlationID string) blockage {
+	return blockage{reason: outbox.AddressTaken, note: heldBy(holder), correlationID: correlationID}
 }
 
 // stillOpen are the works that need another round.

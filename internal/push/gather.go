@@ -1,0 +1,191 @@
+package push
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+)
+
+// plan reads the rows and links of leads that are free, plans each, and puts them into the pools. It returns how many it took.
+func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error) {
+	ids = w.claimFree(ids)
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	taken := make(map[lead.ID]bool, len(ids))
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, id := range ids {
+			if !taken[id] {
+				delete(w.busyLead, id)
+			}
+		}
+	}()
+	rows, err := w.store.PendingOf(ctx, ids, readRows, readSize)
+	if err != nil {
+		return 0, err
+	}
+	links, err := w.store.Links(ctx, w.hubID(), ids)
+	if err != nil {
+		return 0, err
+	}
+	duplicate, err := w.duplicates(ctx, rows)
+	if err != nil {
+		return 0, err
+	}
+	var works, decided []*work
+	for _, id := range ids {
+		lr, ok := rows[id]
+		if !ok || len(lr.Rows) == 0 {
+			w.forgetLead(id)
+			continue
+		}
+		k := w.newWork(id, lr, links[id], duplicate)
+		if k.more && !k.workable() {
+			if k, err = w.widen(ctx, id, links[id]); err != nil {
+				return 0, err
+			}
+		}
+		works = append(works, k)
+	}
+	slices.SortStableFunc(works, func(a, b *work) int { return int(a.first() - b.first()) })
+	works = w.claimAddresses(works)
+	if err := w.blockTaken(ctx, works); err != nil {
+		w.mu.Lock()
+		for _, k := range works {
+			w.releaseLocked(k, nil, w.now())
+			w.revisit[k.id] = true
+		}
+		w.mu.Unlock()
+		return 0, err
+	}
+	for _, k := range works {
+		taken[k.id] = true
+		w.safely(k, func() { w.decide(k) })
+		if k.plan.op == opSettle {
+			decided = append(decided, k)
+		} else {
+			p.add(k, w.now())
+		}
+	}
+	return len(works), w.settleDecided(ctx, decided)
+}
+
+// settleDecided settles leads that need no request at all.
+func (w *Worker) settleDecided(ctx context.Context, works []*work) error {
+	var failed error
+	for part := range slices.Chunk(works, 5*BatchSize) {
+		if failed == nil {
+			for _, k := range part {
+				w.heardNothingToSend(k)
+			}
+			failed = w.settle(ctx, part)
+		}
+		w.mu.Lock()
+		for _, k := range part {
+			w.releaseLocked(k, failed, w.now())
+		}
+		w.mu.Unlock()
+	}
+	return failed
+}
+
+// safely runs a step of one lead; a panic ends its rows, not the lane.
+func (w *Worker) safely(k *work, step func()) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		w.cfg.Log.Error(msgPanic, "panic", fmt.Sprintf("%T", p), w.cfg.Person(k.id), "stack", string(debug.Stack()))
+		k.ended, k.inbox, k.dirty = nil, nil, false
+		for _, r := range k.rows {
+			k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Dead, Reason: outbox.Panic, Attempts: r.Attempts})
+		}
+		k.rows, k.plan = nil, plan{}
+	}()
+	step()
+}
+
+func (w *Worker) newWork(id lead.ID, lr LeadRows, link *ledger.Link, duplicate map[outbox.EntryID]bool) *work {
+	if link == nil {
+		link = &ledger.Link{Portal: w.cfg.Portal, HubID: w.hubID(), LeadID: id}
+	}
+	w.mu.Lock()
+	h := w.hints[id]
+	w.mu.Unlock()
+	if h == nil {
+		h = &hint{unknown: w.inDoubt()}
+	}
+	k := &work{id: id, more: lr.More, link: link, hint: h}
+	for i := range lr.Rows {
+		e := &lr.Rows[i]
+		if e.ID > k.top.ID {
+			k.top = HighMark{e.ID, e.CreatedAt}
+		}
+		if k.oldest == 0 || e.CreatedAt < k.oldest {
+			k.oldest = e.CreatedAt
+		}
+		k.ids = append(k.ids, e.ID)
+		k.live = k.live || e.Lane != outbox.Backfill
+		w.safely(k, func() { k.rows = append(k.rows, newRow(e, w.table(), duplicate[e.ID])) })
+	}
+	return k
+}
+
+// duplicates tells which rows repeat an event_id.
+func (w *Worker) duplicates(ctx context.Context, rows map[lead.ID]LeadRows) (map[outbox.EntryID]bool, error) {
+	var withEvent []outbox.Entry
+	for _, lr := range rows {
+		for _, e := range lr.Rows {
+			if e.EventID != nil {
+				withEvent = append(withEvent, e)
+			}
+		}
+	}
+	if len(withEvent) == 0 {
+		return nil, nil
+	}
+	return w.store.EarlierEvents(ctx, withEvent)
+}
+
+// A lead whose first rows all wait is read once more, further on: the row that ends their waiting may stand behind them.
+const (
+	wideRows = 20 * readRows
+	wideSize = 16 * readSize
+)
+
+func (w *Worker) widen(ctx context.Context, id lead.ID, link *ledger.Link) (*work, error) {
+	rows, err := w.store.PendingOf(ctx, []lead.ID{id}, wideRows, wideSize)
+	if err != nil {
+		return nil, err
+	}
+	duplicate, err := w.duplicates(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	return w.newWork(id, rows[id], link, duplicate), nil
+}
+
+// workable reports whether some row that was read can go on: it is decided by itself, or there is a contact or an address for it.
+func (k *work) workable() bool {
+	return slices.ContainsFunc(k.rows, func(r *row) bool {
+		if r.end != nil {
+			return r.end.State != outbox.Pending
+		}
+		return k.link.State == ledger.Linked || k.link.Address != "" || r.addr != ""
+	})
+}
+
+func (k *work) first() int64 {
+	if len(k.rows) == 0 {
+		return 0
+	}
+	return k.rows[0].id()
+}

@@ -1,0 +1,167 @@
+package push
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+)
+
+// lookup looks for a contact of each unlinked lead: by the id property, then by every address of its pending rows in row order,
+// and by the contact that a conflict named. A contact found is linked by the first-link rule.
+func (w *Worker) lookup(ctx context.Context, works []*work) error {
+	t := w.table()
+	props := w.readProperties(works)
+	byKey := map[string]*contactView{}
+	if t.IDProperty() != "" {
+		ids := make([]string, len(works))
+		for i, k := range works {
+			ids[i] = string(k.id)
+		}
+		views, err := w.readBatch(ctx, t.IDProperty(), ids, props)
+		if err != nil {
+			return err
+		}
+		for _, v := range views {
+			byKey["id:"+v.values[t.IDProperty()]] = v
+		}
+	}
+	var emails, named []string
+	for _, k := range works {
+		emails = append(emails, k.addresses()...)
+		if id := k.answer.refusal.existing; id != "" {
+			named = append(named, string(id))
+		}
+	}
+	views, err := w.readBatch(ctx, ledger.AddressField, emails, props)
+	if err != nil {
+		return err
+	}
+	if len(named) > 0 {
+		more, err := w.readBatch(ctx, "", named, props)
+		if err != nil {
+			return err
+		}
+		views = append(views, more...)
+	}
+	for _, v := range views {
+		byKey[v.email] = v
+		for _, a := range v.more {
+			if byKey[a] == nil {
+				byKey[a] = v
+			}
+		}
+		byKey["contact:"+string(v.id)] = v
+	}
+	holders, err := w.holders(ctx, byKey)
+	if err != nil {
+		return err
+	}
+	for _, k := range works {
+		k.looked = true
+		if err := w.firstLink(ctx, k, byKey, holders); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addresses are all addresses a lead may be known by: those of its pending rows, then the one of its link. Blocked ones are not asked
+// for: they are another lead's.
+func (k *work) addresses() []string {
+	out := addresses(k.rows)
+	if k.link.Address != "" && !slices.Contains(out, k.link.Address) {
+		out = append(out, k.link.Address)
+	}
+	return slices.DeleteFunc(out, func(a string) bool { _, no := k.blocked[a]; return no })
+}
+
+// holders maps contacts to the lead that is linked to them, or to one that was merged into them.
+func (w *Worker) holders(ctx context.Context, found map[string]*contactView) (map[lead.ContactID]lead.ID, error) {
+	out := map[lead.ContactID]lead.ID{}
+	var ids []lead.ContactID
+	for _, v := range found {
+		ids = append(append(ids, v.id), v.merged...)
+	}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	slices.Sort(ids)
+	links, err := w.store.LinksByContact(ctx, w.hubID(), slices.Compact(ids))
+	if err != nil {
+		return nil, err
+	}
+	byContact := map[lead.ContactID]lead.ID{}
+	for _, l := range links {
+		if l.State != ledger.Linked {
+			continue
+		}
+		if byContact[l.ContactID] = l.LeadID; l.Portal != w.cfg.Portal {
+			byContact[l.ContactID] = "" // no lead of ours, whatever its id
+		}
+	}
+	for _, v := range found {
+		for _, id := range append([]lead.ContactID{v.id}, v.merged...) {
+			if holder, held := byContact[id]; held {
+				out[v.id] = holder
+				break
+			}
+		}
+	}
+	return out, nil
+}
+
+// firstLink links a lead to the contact that was found for it, if no other lead has it.
+func (w *Worker) firstLink(ctx context.Context, k *work, byKey map[string]*contactView, holders map[lead.ContactID]lead.ID) error {
+	keys := []string{"id:" + string(k.id)}
+	if slices.Contains(k.addresses(), k.hint.tried) {
+		keys = append(keys, k.hint.tried)
+	}
+	keys = append(keys, k.addresses()...)
+	if id := k.answer.refusal.existing; id != "" {
+		keys = append(keys, "contact:"+string(id))
+	}
+	for _, key := range keys {
+		v := byKey[key]
+		if v == nil {
+			continue
+		}
+		holder, held := holders[v.id]
+		other := v.values[w.table().IDProperty()]
+		if held && holder != k.id || w.table().IDProperty() != "" && other != "" && other != string(k.id) {
+			switch {
+			case strings.HasPrefix(key, "contact:"):
+				k.block(k.plan.addr, taken(v.id, ""))
+			case strings.HasPrefix(key, "id:"): // an upsert would write on it
+				for _, a := range k.addresses() {
+					k.block(a, taken(v.id, ""))
+				}
+			default:
+				k.block(key, taken(v.id, ""))
+			}
+			continue
+		}
+		holders[v.id] = k.id
+		if k.link.State == ledger.Gone {
+			k.begin()
+		}
+		k.link.State, k.link.ContactID, k.linked, k.dirty = ledger.Linked, v.id, true, true
+		k.answer = answer{}
+		return w.take(ctx, k, v)
+	}
+	if _, known := k.blocked[k.plan.addr]; k.answer.kind == conflict && !k.answer.whole && !known {
+		k.block(k.plan.addr, taken(lead.ContactID(k.answer.refusal.existing), k.answer.refusal.correlationID))
+	}
+	k.answer = answer{}
+	return nil
+}
+
+func heldBy(id lead.ContactID) string {
+	if _, err := strconv.ParseInt(string(id), 10, 64); err != nil {
+		return "another contact has the address"
+	}
+	return "held by contact " + string(id)
+}

@@ -1,0 +1,173 @@
+package push
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+)
+
+// conflicted: another contact has the address. A lead without a contact looks it up and follows the first-link rule; a linked lead
+// is never linked anew: only the rows that carry the address wait, the rest goes on.
+func (w *Worker) conflicted(ctx context.Context, k *work, r refusal) error {
+	if k.link.State == ledger.Linked {
+		if k.plan.diff.addr == nil { // a unique property, not the address
+			return w.refused(ctx, k, r)
+		}
+		k.block(k.plan.diff.addr.canon, taken(lead.ContactID(r.existing), r.correlationID))
+		k.answer = answer{}
+		return nil
+	}
+	switch {
+	case k.looked && k.answer.whole: // it was looked up, and is written again
+		k.answer = answer{}
+	case k.looked && r.existing == "":
+		k.block(k.plan.addr, taken("", r.correlationID))
+		k.answer = answer{}
+	default:
+		k.looked, k.hint.lookup = false, true
+	}
+	return nil
+}
+
+// addressTaken asks HubSpot whether another contact has the address that a refused write carried: not every refusal of a taken
+// address says so. One read a work and address.
+func (w *Worker) addressTaken(ctx context.Context, k *work) (hubspot.ContactID, error) {
+	addr := k.plan.addr
+	if k.link.State == ledger.Linked {
+		if addr = ""; k.plan.diff.addr != nil {
+			addr = k.plan.diff.addr.canon
+		}
+	}
+	if addr == "" || addr == k.askedFor {
+		return "", nil
+	}
+	k.askedFor = addr
+	views, err := w.readBatch(ctx, ledger.AddressField, []string{addr}, []string{ledger.AddressField, moreAddresses})
+	if err != nil || len(views) == 0 || views[0].id == k.link.ContactID {
+		return "", err
+	}
+	return hubspot.ContactID(views[0].id), nil
+}
+
+// refused acts on a refusal of one row: properties it names are stripped (or their rows are dead), the rest is folded again; a
+// refusal that names none is narrowed down row by row.
+func (w *Worker) refused(ctx context.Context, k *work, r refusal) error {
+	acted, rule := false, false
+	for _, d := range r.details {
+		rule = rule || strings.HasPrefix(d.Code, "MISSING_")
+	}
+	if r.maybeTaken() && !rule {
+		holder, err := w.addressTaken(ctx, k)
+		if err != nil {
+			return err
+		}
+		if holder != "" {
+			r.existing = holder
+			return w.conflicted(ctx, k, r)
+		}
+	}
+	for _, d := range r.details {
+		for _, p := range d.Properties {
+			acted = w.refusedProperty(k, p, d.Code, r) || acted
+		}
+		if len(d.Properties) == 0 && d.Code == "INVALID_EMAIL" {
+			acted = w.refusedProperty(k, ledger.AddressField, d.Code, r) || acted
+		}
+	}
+	if acted {
+		return nil
+	}
+	rows := k.plan.all.rows
+	if len(rows) > 1 {
+		k.hint.take = (len(rows) + 1) / 2
+		return nil
+	}
+	reason := outbox.Refused
+	if rule {
+		reason = outbox.PortalRule
+	}
+	k.ended = append(k.ended, outbox.Outcome{ID: rows[0].ID, State: outbox.Dead, Reason: reason, Attempts: rows[0].Attempts + 1,
+		Note: refusalNote(r), ContactID: k.link.ContactID, CorrelationID: r.correlationID})
+	k.drop(rows)
+	k.hint.take = 0
+	k.done = len(k.rows) == 0
+	return nil
+}
+
+// maybeTaken reports whether the refusal may be about a taken address: it names nothing, or the address without calling it invalid.
+func (r refusal) maybeTaken() bool {
+	for _, d := range r.details {
+		if d.Code != "INVALID_EMAIL" && slices.Contains(d.Properties, ledger.AddressField) {
+			return true
+		}
+	}
+	return !slices.ContainsFunc(r.details, func(d hubspot.Detail) bool { return len(d.Properties) > 0 || d.Code == "INVALID_EMAIL" })
+}
+
+// refusedProperty acts on one property that a refusal names. It reports whether some row gave it its value.
+func (w *Worker) refusedProperty(k *work, property, code string, r refusal) bool {
+	if property == ledger.AddressField {
+		addr := k.plan.addr
+		if k.plan.diff.addr != nil {
+			addr = k.plan.diff.addr.canon
+		}
+		hit := false
+		for _, x := range k.rows {
+			if x.addr == addr && addr != "" {
+				x.ends(outbox.Dead, outbox.InvalidEmail, fmt.Sprintf("%s (%s)", property, code)).end.CorrelationID = r.correlationID
+				hit = true
+			}
+		}
+		if !hit && addr != "" && addr == k.link.Address && k.link.State != ledger.Linked {
+			k.link.Address, k.dirty = "", true
+			hit = true
+		}
+		return hit
+	}
+	if property == w.table().IDProperty() && k.unmarked {
+		k.unmarked, k.markTaken = false, true // the link holds without it
+		return true
+	}
+	c, ok := k.plan.diff.changes[property]
+	if ok && c.row == nil { // the portal no longer takes what a contact before it held: no row of now is to blame
+		if k.unfit == nil {
+			k.unfit = map[string]bool{}
+		}
+		k.unfit[property] = true
+		return true
+	}
+	if !ok {
+		return false
+	}
+	if code == "" {
+		code = r.key().code
+	}
+	k.hint.refuse(c.row.ID, property, code)
+	c.row.strip(k.hint.refused[c.row.ID])
+	if w.mode() == Dead || c.row.emptied() {
+		c.row.ends(outbox.Dead, outbox.InvalidProperty, leftNote(c.row.left)).end.CorrelationID = r.correlationID
+	}
+	return true
+}
+
+func refusalNote(r refusal) string {
+	var parts []string
+	for _, d := range r.details {
+		for _, p := range d.Properties {
+			parts = append(parts, fmt.Sprintf("%s (%s)", safeName(p), d.Code))
+		}
+		if len(d.Properties) == 0 && d.Code != "" {
+			parts = append(parts, d.Code)
+		}
+	}
+	if len(parts) == 0 {
+		parts = append(parts, fmt.Sprintf("HTTP %d %s", r.status, r.category))
+	}
+	return "refused: " + strings.Join(parts, ", ")
+}

@@ -1,0 +1,178 @@
+package push
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"leadsync/internal/ledger"
+	"leadsync/internal/mapping"
+	"leadsync/internal/outbox"
+)
+
+// begin starts the ledger of another life: what the old contact held says nothing of this one, but the application's word stands, and
+// so does the order of its events.
+func (k *work) begin() {
+	k.fill, k.link.Fields = k.link.Fields, make(map[string]ledger.Field, len(k.link.Fields))
+	for p, f := range k.fill {
+		if p != ledger.AddressField && f.Sent != "" {
+			f.Set-- // the value itself may still be set
+		}
+		k.link.Fields[p] = ledger.Field{Set: f.Set}
+	}
+}
+
+// take merges a fresh reading of the lead's contact into its ledger, field by field, and puts into the inbox what the application
+// does not know. No request for the lead is under way while a job has it.
+func (w *Worker) take(ctx context.Context, k *work, v *contactView) error {
+	t := w.table()
+	told := map[string]told{}
+	for p, canon := range v.values {
+		if p == ledger.AddressField || p == moreAddresses || p == optedOut || p == mergedIDs {
+			continue
+		}
+		if err := w.merge(ctx, k, v, p, canon, told); err != nil {
+			return err
+		}
+	}
+	if own := pendingValues(k.rows, ledger.AddressField); len(own) > 0 && own[len(own)-1].Canon != v.email && slices.Contains(v.more, own[len(own)-1].Canon) {
+		// The contact has our address already, as a further one. Whether a write would swap or free the primary one is not
+		// known, so it stays: what we wanted is there.
+		k.link.Wrote(ledger.AddressField, own[len(own)-1].Canon, k.link.Field(ledger.AddressField).Set, &v.email)
+	} else if v.email != "" || k.link.Field(ledger.AddressField).Seen != "" {
+		if err := w.merge(ctx, k, v, ledger.AddressField, v.email, told); err != nil {
+			return err
+		}
+	}
+	k.read, k.dirty = true, true
+	if mark, shown := v.values[t.IDProperty()]; t.IDProperty() != "" && shown {
+		k.unmarked = mark == "" && !k.markTaken
+	}
+	if v.optedOut && k.link.Consent != "in" {
+		k.optedOut = true
+	}
+	if len(told) > 0 {
+		k.inbox = append(k.inbox, inboxUpdate(k, v, told, t))
+	}
+	return nil
+}
+
+func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, canon string, out map[string]told) error {
+	t := w.table()
+	direction, winner := t.Rule(property)
+	f := k.link.Field(property)
+	if canon == "" && f == (ledger.Field{}) {
+		return nil
+	}
+	if _, carried := k.link.Fields[property]; !carried && direction == "" {
+		return nil // not mapped: none of our business
+	}
+	r := ledger.Reading{Property: property, Canon: canon, Pending: pendingValues(k.rows, property),
+		Told: direction == mapping.Both || direction == mapping.Pull}
+	if old := k.fill[property]; len(r.Pending) == 0 && old.Sent != "" && property != ledger.AddressField {
+		r.Pending = []ledger.Pending{{Canon: old.Sent, ID: old.Set}}
+	}
+	if !r.Told && f == (ledger.Field{}) && len(r.Pending) == 0 {
+		return nil // the application neither sends nor hears it
+	}
+	if late, err := w.arrivedLate(ctx, k, r, f); late || err != nil {
+		return err
+	}
+	if canon != f.Seen && (r.Told || winner == mapping.HubSpot || winner == mapping.FillEmpty) {
+		top, err := w.top(ctx, k, property)
+		if err != nil {
+			return err
+		}
+		r.Top, r.Pending = top, k.withArrived(r.Pending, property)
+	}
+	switch winner {
+	case mapping.HubSpot:
+		r.Winner = ledger.HubSpot
+	case mapping.FillEmpty:
+		if canon != "" {
+			r.Winner = ledger.HubSpot
+		}
+	case mapping.Newest:
+		if r.Told && v.changedAfter(k, r.Pending) {
+			r.Winner = ledger.HubSpot
+		}
+	}
+	verdict := k.link.Merge(r)
+	if verdict == ledger.Ours { // finish stands the row in the order; one that dies before that must not overtake an older one
+		now := k.link.Fields[property]
+		now.Set = f.Set
+		k.link.Fields[property] = now
+	}
+	if verdict.Tell() {
+		out[property] = told{value: canon, was: f.Seen}
+	}
+	return nil
+}
+
+// arrivedLate reports whether a value is an older one of ours that HubSpot wrote after our time-out. While a second look is due such a
+// value is left to it: taken here as somebody's edit, it would stay.
+func (w *Worker) arrivedLate(ctx context.Context, k *work, r ledger.Reading, f ledger.Field) (bool, error) {
+	same := func(p ledger.Pending) bool { return p.Canon == r.Canon }
+	if k.link.SecondLookAt == 0 || r.Canon == f.Seen || r.Canon == f.Sent || slices.ContainsFunc(r.Pending, same) {
+		return false, nil
+	}
+	if _, err := w.top(ctx, k, r.Property); err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(pendingValues(k.history, r.Property), func(p ledger.Pending) bool { return same(p) && p.ID <= f.Set }), nil
+}
+
+// withArrived adds the values of rows that were committed after the lead's rows were read: a value taken from HubSpot stands above them
+// too, so they must have their say first.
+func (k *work) withArrived(pending []ledger.Pending, property string) []ledger.Pending {
+	var arrived []*row
+	for _, r := range k.history {
+		if r.State == outbox.Pending && r.end == nil && !slices.Contains(k.ids, r.ID) {
+			arrived = append(arrived, r)
+		}
+	}
+	pending = append(pending, pendingValues(arrived, property)...)
+	slices.SortFunc(pending, func(a, b ledger.Pending) int { return cmp.Compare(a.ID, b.ID) })
+	return pending
+}
+
+// changedAfter reports whether the contact was changed after the newest of the pending values came into being. It is the contact's
+// own time, so an edit of another field counts too: HubSpot's value then stays and is told, nothing is lost unseen.
+func (v *contactView) changedAfter(k *work, pending []ledger.Pending) bool {
+	if len(pending) == 0 {
+		return false
+	}
+	last := pending[len(pending)-1].ID
+	for _, r := range append(slices.Clone(k.rows), k.history...) {
+		if r.id() == last {
+			at := r.CreatedAt
+			if r.OccurredAt != nil && *r.OccurredAt < at {
+				at = *r.OccurredAt
+			}
+			return v.updatedAt.UnixMilli() > at
+		}
+	}
+	return false
+}
+
+// top is the highest outbox id of any row of the lead, in any state, that carries the property.
+func (w *Worker) top(ctx context.Context, k *work, property string) (int64, error) {
+	if k.history == nil {
+		rows, err := w.store.RowsOf(ctx, k.id, historyRows)
+		if err != nil {
+			return 0, err
+		}
+		k.history = make([]*row, len(rows))
+		for i := range rows {
+			k.history[i] = newRow(&rows[i], w.table(), false)
+		}
+	}
+	var top int64
+	for _, p := range pendingValues(k.history, property) {
+		top = max(top, p.ID)
+	}
+	return top, nil
+}
+
+// historyRows bounds how many of a lead's rows are read back.
+const historyRows = 200
