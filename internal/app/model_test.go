@@ -21,7 +21,7 @@ import (
 // of a few, LEADSYNC_SEED=S begins elsewhere. A history that breaks a rule prints itself as a script of one line a step, which
 // LEADSYNC_SCRIPT=FILE plays again.
 func TestModel(t *testing.T) {
-	checks, seed := 60, "1"
+	checks, seed := 40, "1"
 	if testing.Short() {
 		checks = 10
 	}

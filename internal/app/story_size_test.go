@@ -130,11 +130,8 @@ func TestStoryReadsThatAreTooLarge(t *testing.T) {
 	})
 }
 
-// A backlog of a hundred thousand rows does not keep a row whose turn to be tried again has come: it goes first.
+// A large backlog does not keep a row whose turn to be tried again has come: it goes first.
 func TestStoryRetriesBesideABacklog(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a hundred thousand rows take a while; run without -short")
-	}
 	inBubble(t, hubspotsim.Config{Seed: 305, Latency: 100 * time.Millisecond, Limit: 190}, "push: {max_attempts: 6}\nhubspot: {limits: {requests_per_10s: 190, share: 1}}", func(r *rig) {
 		r.event("holder", "lead.registered", "taken@example.com", `{}`)
 		r.start()
@@ -143,7 +140,7 @@ func TestStoryRetriesBesideABacklog(t *testing.T) {
 		time.Sleep(time.Second)
 		r.want(waits, "pending")
 		r.events(func(insert func(lead, typ, email, properties string)) {
-			for i := range 100_000 {
+			for i := range 40_000 {
 				insert(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{}`)
 			}
 		})
@@ -156,7 +153,7 @@ func TestStoryRetriesBesideABacklog(t *testing.T) {
 			}
 		}
 		r.want(waits, "delivered")
-		if n := r.counts()["pending"]; n < 50_000 {
+		if n := r.counts()["pending"]; n < 10_000 {
 			t.Fatalf("the backlog was gone (%d left)", n)
 		}
 	})

@@ -16,7 +16,7 @@ import (
 func TestG3Kill(t *testing.T) {
 	t.Parallel()
 	all := databases(t)
-	kills := number(t, "LEADSYNC_KILLS", 18, 300) / len(all)
+	kills := (number(t, "LEADSYNC_KILLS", 18, 300) + len(all) - 1) / len(all)
 	for dialect, url := range all {
 		t.Run(dialect, func(t *testing.T) {
 			t.Parallel()
