@@ -208,8 +208,16 @@ func (m *model) checkContact(lead int, c hubspotsim.ContactView) {
 		}) {
 			continue // the contact has the address as a further one
 		}
+		if field == "email" && m.lateness && m.contested(lead) && m.named(lead, have) {
+			continue // a late request gave the contact an older address, and another one has taken the newer
+		}
 		m.breaks("G2: lead %d has %s = %q on %s, the fold of its rows is %q (a person wrote %q)", lead, field, have, c.ID, may, m.edits[lead][field])
 	}
+}
+
+// named: some row of the lead names the address.
+func (m *model) named(lead int, address string) bool {
+	return slices.ContainsFunc(m.rows, func(row *modelRow) bool { return row.lead == lead && row.email == address })
 }
 
 // fold is what a property may hold by the rows of a lead: the last word of the rows that were taken, or of a later row that may have

@@ -95,7 +95,7 @@ func TestIDPropertyOfAnotherLead(t *testing.T) {
 	})
 }
 
-// Story G3-SECOND: the create was applied, nobody heard of it, and a person changes the address of the new contact before it is found.
+// The create was applied, nobody heard of it, and a person changes the address of the new contact before it is found.
 // By its id it is found all the same: no second contact, also when the daemon was restarted meanwhile.
 func TestIDPropertyFindsALostCreate(t *testing.T) {
 	for _, fault := range []string{"lost", "cut", "noids", "late:2s"} {

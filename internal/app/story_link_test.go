@@ -9,7 +9,7 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// Story EDIT-LOST: sales made and filled the contact before the application registered the lead. The first request must not overwrite
+// Sales made and filled the contact before the application registered the lead. The first request must not overwrite
 // what stands there where HubSpot wins, and what the application lacks reaches it once.
 func TestStoryFirstWriteOverwritesNothing(t *testing.T) {
 	inBubble(t, hubspotsim.Config{Seed: 221}, firmMapping("both", "hubspot"), func(r *rig) {
@@ -28,7 +28,7 @@ func TestStoryFirstWriteOverwritesNothing(t *testing.T) {
 	})
 }
 
-// Stories G2-SHARED, WRONG-PERSON, OTHERS-ECHO, NOOP-WRITE and G8-TWICE: two leads with one address, with and without a contact that
+// Two leads with one address, with and without a contact that
 // sales made. One of them has the contact; the other writes nothing on it, not even what stands there already, hears nothing of it, and
 // says at the end who has it.
 func TestStoryTwoLeadsOneAddress(t *testing.T) {
@@ -69,7 +69,7 @@ func TestStoryTwoLeadsOneAddress(t *testing.T) {
 	}
 }
 
-// Story G8-ECHO of the draft: a linked lead moves to an address that a contact of sales has. It is not linked to that contact, its
+// A linked lead moves to an address that a contact of sales has. It is not linked to that contact, its
 // other fields go to its own, and nothing of either contact is told as news.
 func TestStoryConflictNeverRelinks(t *testing.T) {
 	for _, quirk := range []string{"", "taken_is_400", "whole_400 named", "whole_400 unnamed"} {
@@ -94,7 +94,7 @@ func TestStoryConflictNeverRelinks(t *testing.T) {
 	}
 }
 
-// Story G6-INNOCENT: one row of a lead gives a value that HubSpot refuses. It alone is dead, or goes without the value; the others of
+// One row of a lead gives a value that HubSpot refuses. It alone is dead, or goes without the value; the others of
 // the lead are delivered, and the lead has its contact. HubSpot's refusal names the property, or refuses the whole batch naming it, or
 // naming nothing.
 func TestStoryPoisonStaysInItsRow(t *testing.T) {
@@ -150,7 +150,7 @@ func TestStoryPoisonStaysInItsRow(t *testing.T) {
 	}
 }
 
-// Stories "first link x pull" and "two streams x push", without a pull: a person edits a linked contact, then the application writes
+// A person edits a linked contact, then the application writes
 // the same field. Where HubSpot wins the edit stays and is told, once, however often it is met; also when the request before it was
 // lost, applied or not.
 func TestStoryPersonsEditIsNotOverwritten(t *testing.T) {
@@ -180,7 +180,7 @@ func TestStoryPersonsEditIsNotOverwritten(t *testing.T) {
 	}
 }
 
-// Story "first link x pull, answer lost": the create was applied and nobody heard of it; a person edits the new contact before it is
+// The create was applied and nobody heard of it; a person edits the new contact before it is
 // found. It is found, the edit stays and is told.
 func TestStoryEditOfALostCreate(t *testing.T) {
 	for _, restart := range []bool{false, true} {

@@ -28,7 +28,7 @@ func (r *rig) requeue(id int64) {
 	must(r.t, err)
 }
 
-// Story G2-FOLD: the address is a field like any other. A registration that commits after a later change of address makes the contact
+// The address is a field like any other. A registration that commits after a later change of address makes the contact
 // under the later address, or sets only what the later row did not, and never brings its own address back.
 func TestStoryLateRegistrationKeepsLaterAddress(t *testing.T) {
 	for _, together := range []bool{true, false} {
@@ -50,25 +50,7 @@ func TestStoryLateRegistrationKeepsLaterAddress(t *testing.T) {
 	}
 }
 
-// An address that a late or requeued older row names does not replace the one that a later row set.
-func TestStoryOlderAddressStaysBehind(t *testing.T) {
-	inBubble(t, hubspotsim.Config{Seed: 202}, "", func(r *rig) {
-		r.start()
-		r.insertAs(1, "1", "lead.registered", "a@example.com", `{"firstname":"Ada"}`)
-		r.settled(time.Minute)
-		r.insertAs(5, "1", "lead.updated", "c@example.com", `{}`)
-		r.settled(time.Minute)
-		r.insertAs(3, "1", "lead.updated", "b@example.com", `{"city":"London"}`)
-		r.settled(time.Minute)
-		r.want(3, "delivered") // its city is news
-		r.insertAs(2, "1", "lead.updated", "d@example.com", `{}`)
-		r.settled(time.Minute)
-		r.want(2, "skipped/overtaken")
-		r.wantContact("c@example.com", map[string]string{"firstname": "Ada", "city": "London"})
-	})
-}
-
-// Story G2-NOADDR: rows that come before any address wait, whatever became of the row that brings one meanwhile, and are delivered
+// Rows that come before any address wait, whatever became of the row that brings one meanwhile, and are delivered
 // with it. Nothing is dead for lack of an address.
 func TestStoryRowsBeforeTheAddress(t *testing.T) {
 	for _, fault := range []string{"", "batch_create=500x1", "batch_create=lostx1", "batch_create=hangx1"} {
@@ -97,7 +79,7 @@ func TestStoryRowsBeforeTheAddress(t *testing.T) {
 	}
 }
 
-// Story "push x newer event, answer lost": HubSpot took B and nobody heard of it; the next event sets A again, which is what the
+// HubSpot took B and nobody heard of it; the next event sets A again, which is what the
 // ledger says HubSpot holds. Nothing may count as unchanged before the contact was looked at. The same with a daemon that dies in
 // between.
 func TestStoryLedgerIsBehind(t *testing.T) {
@@ -138,7 +120,7 @@ func TestStoryLedgerIsBehind(t *testing.T) {
 	}
 }
 
-// Finding 11: a row that is skipped as unchanged still counts in the order. The row before it, dead and put back later, does not bring
+// A row that is skipped as unchanged still counts in the order. The row before it, dead and put back later, does not bring
 // its value back.
 func TestStoryUnchangedCountsInTheOrder(t *testing.T) {
 	inBubble(t, hubspotsim.Config{Seed: 205}, "push: {on_invalid_field: dead}", func(r *rig) {
@@ -158,119 +140,6 @@ func TestStoryUnchangedCountsInTheOrder(t *testing.T) {
 		r.want(dead, "skipped/overtaken")
 		r.wantContact("ada@example.com", map[string]string{"phone": "A"})
 	})
-}
-
-// Finding 18: a row in backoff does not let a later one of its lead go ahead, and a later one brings it along.
-func TestStoryBackoffIsTheLeads(t *testing.T) {
-	inBubble(t, hubspotsim.Config{Seed: 206}, "push: {max_attempts: 6}", func(r *rig) {
-		r.event("other", "lead.registered", "taken@example.com", `{}`)
-		r.start()
-		r.settled(time.Minute)
-		reg := r.event("1", "lead.registered", "taken@example.com", `{"company":"A"}`)
-		time.Sleep(time.Second)
-		if o := r.want(reg, "pending"); o.NotBefore == 0 {
-			t.Error("the row does not wait")
-		}
-		upd := r.event("1", "lead.updated", "", `{"city":"London"}`)
-		time.Sleep(time.Second)
-		r.want(upd, "pending")
-		must(t, r.sim.Edit(hubspotsim.Target{Email: "taken@example.com"}, map[string]string{"email": "free@example.com"}))
-		r.settled(24 * time.Hour)
-		r.want(reg, "delivered")
-		r.want(upd, "delivered")
-		r.wantContact("taken@example.com", map[string]string{"company": "A", "city": "London"})
-	})
-}
-
-// Rows that wait along with a row whose address is taken are not asked for again and again: a lead costs the requests of its attempts
-// and no more.
-func TestTakenAddressCostsItsAttempts(t *testing.T) {
-	inBubble(t, hubspotsim.Config{Seed: 207}, "push: {max_attempts: 5}", func(r *rig) {
-		r.start()
-		r.event("warm", "lead.registered", "warm@example.com", `{}`)
-		r.settled(time.Minute)
-		holder := r.stranger(map[string]string{"email": "taken@example.com"})
-		link := r.event("holder", "lead.registered", "taken@example.com", `{}`)
-		r.settled(time.Minute)
-		if o := r.want(link, "delivered"); o.Contact != holder {
-			t.Fatalf("linked to %s", o.Contact)
-		}
-		_, err := r.db.Exec(`UPDATE leadsync_links SET address = 'else@example.com' WHERE lead_id = 'holder'`) // as after a change by hand
-		must(t, err)
-		before := r.sim.Stats().Requests
-		up := r.event("1", "lead.updated", "", `{"city":"London"}`)
-		reg := r.event("1", "lead.registered", "taken@example.com", `{"company":"A"}`)
-		r.settledBut(1, 24*time.Hour)
-		if o := r.want(reg, "dead/address_taken"); o.Attempts != 5 || !strings.Contains(o.Note, holder) {
-			t.Errorf("%d attempts, note %q", o.Attempts, o.Note)
-		}
-		r.want(up, "pending")
-		if n := r.sim.Stats().Requests - before; n > 3*5 {
-			t.Errorf("%d requests for 5 attempts", n)
-		}
-		brings := r.event("1", "lead.updated", "mine@example.com", `{}`)
-		r.settled(time.Minute)
-		r.want(up, "delivered")
-		r.want(brings, "delivered")
-		r.wantContact("mine@example.com", map[string]string{"city": "London", "company": ""})
-	})
-}
-
-// settledBut waits until no more than n rows are pending.
-func (r *rig) settledBut(n int, d time.Duration) {
-	r.t.Helper()
-	for end, wait := time.Now().Add(d), 100*time.Millisecond; r.counts()["pending"] > n; wait = min(wait*11/10, 30*time.Second) {
-		if time.Now().After(end) {
-			r.t.Fatalf("%d rows are still pending after %s", r.counts()["pending"], d)
-		}
-		time.Sleep(wait)
-	}
-}
-
-// Of several pending addresses the last one that can be had counts: a taken one costs its own row and nothing else, with a contact and
-// without.
-func TestStoryEarlierAddressWhenTheLastIsTaken(t *testing.T) {
-	for _, linked := range []bool{true, false} {
-		for _, strangers := range []bool{true, false} {
-			inBubble(t, hubspotsim.Config{Seed: 208}, "push: {max_attempts: 3}", func(r *rig) {
-				r.event("warm", "lead.registered", "warm@example.com", `{}`)
-				r.start()
-				r.settled(time.Minute)
-				if linked {
-					r.event("1", "lead.registered", "old@example.com", `{"firstname":"Ada"}`)
-				}
-				for i := range 3 {
-					address := fmt.Sprintf("taken%d@example.com", i)
-					if r.event(fmt.Sprint("holder", i), "lead.registered", address, `{}`); strangers {
-						continue
-					}
-				}
-				r.settled(time.Minute)
-				if strangers { // leadsync does not know that the addresses are where they are
-					_, err := r.db.Exec(`UPDATE leadsync_links SET address = lead_id || '@example.net' WHERE lead_id LIKE 'holder%'`)
-					must(t, err)
-				}
-				r.stop()
-				typ := "lead.updated"
-				if !linked {
-					typ = "lead.registered"
-				}
-				a := r.event("1", typ, "taken0@example.com", `{"city":"A"}`)
-				b := r.event("1", "lead.updated", "mine@example.com", `{"company":"B"}`)
-				c := r.event("1", "lead.updated", "taken1@example.com", `{"state":"C"}`)
-				d := r.event("1", "lead.updated", "taken2@example.com", `{"zip":"D"}`)
-				r.start()
-				time.Sleep(2 * time.Second)
-				r.wantContact("mine@example.com", map[string]string{"city": "A", "company": "B", "state": "C", "zip": "D"})
-				r.settled(24 * time.Hour)
-				r.want(a, "delivered")
-				r.want(b, "delivered")
-				r.want(c, "dead/address_taken")
-				r.want(d, "dead/address_taken")
-				r.wantContact("mine@example.com", map[string]string{"city": "A", "company": "B", "state": "C", "zip": "D"})
-			})
-		}
-	}
 }
 
 // A null clears what a contact held before the lead was linked to it, although the ledger has never heard of the property.
@@ -294,7 +163,7 @@ func TestStoryClearsWhatItHasNotSeen(t *testing.T) {
 	})
 }
 
-// Finding 25: HubSpot accepts a step back of the lifecycle stage and keeps the old one, without showing it in the answer. The second
+// HubSpot accepts a step back of the lifecycle stage and keeps the old one, without showing it in the answer. The second
 // look reads it, the ledger remembers what was sent and what stands there, and the same event again costs nothing.
 func TestStoryStageNotMovedBack(t *testing.T) {
 	inBubble(t, hubspotsim.Config{Seed: 210}, "", func(r *rig) {
@@ -379,30 +248,6 @@ func TestStoryLateWriteIsNotAnEdit(t *testing.T) {
 	}
 }
 
-// The rows of a lead are tried together: five rows whose address is taken cost the requests of one.
-func TestTakenAddressIsTriedOnceForAllRows(t *testing.T) {
-	inBubble(t, hubspotsim.Config{Seed: 213}, "push: {max_attempts: 4}", func(r *rig) {
-		r.event("holder", "lead.registered", "taken@example.com", `{}`)
-		r.start()
-		r.settled(time.Minute)
-		_, err := r.db.Exec(`UPDATE leadsync_links SET address = 'else@example.com' WHERE lead_id = 'holder'`)
-		must(t, err)
-		before := r.sim.Stats().Requests
-		r.events(func(insert func(lead, typ, email, properties string)) {
-			for i := range 5 {
-				insert("1", "lead.registered", "taken@example.com", fmt.Sprintf(`{"company":"C%d"}`, i))
-			}
-		})
-		r.settled(24 * time.Hour)
-		if got := r.counts(); got["dead/address_taken"] != 5 {
-			t.Errorf("%v", got)
-		}
-		if n := r.sim.Stats().Requests - before; n > 3*4 {
-			t.Errorf("%d requests for 4 attempts", n)
-		}
-	})
-}
-
 // HubSpot holds by chance what a row wants that then dies: the row before it is not overtaken by a row that was never delivered.
 func TestStoryDeadRowDoesNotOvertake(t *testing.T) {
 	inBubble(t, hubspotsim.Config{Seed: 214}, "push: {on_invalid_field: dead}", func(r *rig) {
@@ -423,4 +268,28 @@ func TestStoryDeadRowDoesNotOvertake(t *testing.T) {
 		r.want(c, "dead/invalid_property")
 		r.wantContact("ada@example.com", map[string]string{"company": "B"})
 	})
+}
+
+// HubSpot takes no writes for half an hour, and answers everything else: it is an outage all the same and costs no attempt, although
+// each row fails by itself again and again.
+func TestG5OnlyWritesFail(t *testing.T) {
+	for _, kind := range []string{"500", "hang", "502html"} {
+		inBubble(t, hubspotsim.Config{Seed: 215, Latency: 10 * time.Millisecond}, "push: {max_attempts: 2}", func(r *rig) {
+			r.event("warm", "lead.registered", "warm@example.com", `{}`)
+			r.start()
+			r.settled(time.Minute)
+			must(t, r.sim.SetFaults("batch_create="+kind+",batch_update="+kind))
+			for i := range 30 {
+				r.event(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{"firstname":"F"}`)
+			}
+			time.Sleep(30 * time.Minute)
+			must(t, r.sim.SetFaults(""))
+			r.settled(time.Hour)
+			var tried int
+			must(t, r.db.QueryRow(`SELECT count(*) FROM lead_outbox WHERE attempts > 0`).Scan(&tried))
+			if got := r.counts(); got["delivered"] != 31 || tried != 0 {
+				t.Errorf("%s: %v, %d rows lost an attempt", kind, got, tried)
+			}
+		})
+	}
 }

@@ -207,6 +207,12 @@ func (m *memory) Trouble(err error) error {
 }
 func (m *memory) HighMark(context.Context) (HighMark, error) { return HighMark{}, nil }
 
+func (m *memory) note(id outbox.EntryID) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return *m.rows[id].Note
+}
+
 // states counts the rows by state and reason.
 func (m *memory) states() map[string]int {
 	m.mu.Lock()

@@ -130,11 +130,12 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 			again = append(again, k)
 		}
 	}
-	if len(again) > 0 {
+	for len(again) > 0 {
 		s := &sender{w: w, ctx: ctx, kind: opUpdate}
 		if err := s.send(again); err != nil {
 			return err
 		}
+		var rest []*work
 		for _, k := range again {
 			switch k.answer.kind {
 			case unnamed:
@@ -146,8 +147,17 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 				if c := k.plan.diff.addr; c != nil {
 					k.link.Wrote(ledger.AddressField, c.canon, c.set, k.answer.contact.shown(ledger.AddressField))
 				}
+			default: // another contact has taken the address meanwhile: what stands there stays, the other fields go on
+				if c := k.plan.diff.addr; c != nil {
+					shown := byID[k.link.ContactID].email
+					k.link.Wrote(ledger.AddressField, shown, c.set, &shown)
+					if k.plan.diff.addr = nil; !k.plan.diff.empty() {
+						rest = append(rest, k)
+					}
+				}
 			}
 		}
+		again = rest
 	}
 	for _, k := range works {
 		k.plan = plan{}
