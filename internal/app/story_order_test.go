@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -196,13 +197,11 @@ func TestRefusedRequestKeepsItsPlace(t *testing.T) {
 				insert(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{}`)
 			}
 		})
-		seen := 0
+		var once sync.Once
 		r.base = func(inner http.RoundTripper) http.RoundTripper {
 			return roundTripper(func(req *http.Request) (*http.Response, error) {
 				if strings.HasSuffix(req.URL.Path, "/batch/create") {
-					if seen++; seen == 1 {
-						must(t, r.sim.SetFaults("batch_create=429x1"))
-					}
+					once.Do(func() { must(t, r.sim.SetFaults("batch_create=429x1")) })
 				}
 				return inner.RoundTrip(req)
 			})
