@@ -23,16 +23,33 @@ const (
 	OpBatchCreate = "batch_create"
 	OpBatchUpdate = "batch_update"
 	OpBatchUpsert = "batch_upsert"
+
+	OpSearch       = "search"
+	OpList         = "list"
+	OpBatchArchive = "batch_archive"
+	OpGDPRDelete   = "gdpr_delete"
+
+	OpDefinitions      = "subscription_definitions"
+	OpStatuses         = "statuses"
+	OpOptedOut         = "opted_out_of_all"
+	OpOptOutOfAll      = "opt_out_of_all"
+	OpOptOut           = "opt_out"
+	OpOptIn            = "opt_in"
+	OpBatchOptOutOfAll = "batch_opt_out_of_all"
+	OpBatchOptOut      = "batch_opt_out"
 )
 
 // isRead says that the operation changes nothing. An operation it does not know counts as a write.
 func isRead(op string) bool {
 	switch op {
-	case OpAccount, OpProperties, OpContact, OpBatchRead:
+	case OpAccount, OpProperties, OpContact, OpBatchRead, OpSearch, OpList, OpDefinitions, OpStatuses, OpOptedOut:
 		return true
 	}
 	return false
 }
+
+// mayBeEmpty says that success of the operation is 204 without a body.
+func mayBeEmpty(op string) bool { return op == OpBatchArchive || op == OpGDPRDelete }
 
 // Bounds of what is sent and read. Ours; HubSpot publishes none.
 const (
@@ -98,6 +115,7 @@ func New(cfg Config) *Client {
 type answer struct {
 	status        int
 	correlationID string
+	date          time.Time // zero when absent
 	body          []byte
 	filter        filter
 }
@@ -141,6 +159,7 @@ func (c *Client) do(ctx context.Context, op, method, path string, body []byte) (
 func (c *Client) read(ctx, tryCtx context.Context, op string, resp *http.Response) (*answer, error) {
 	f := filterOf(resp)
 	got := &answer{status: resp.StatusCode, correlationID: f.correlationID(resp.Header), filter: f}
+	got.date, _ = http.ParseTime(resp.Header.Get("Date"))
 	var err error
 	got.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswerBody+1))
 	switch {
@@ -150,7 +169,7 @@ func (c *Client) read(ctx, tryCtx context.Context, op string, resp *http.Respons
 		err = ErrAnswerTooLarge
 	}
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
-		if err == nil {
+		if err == nil && !(resp.StatusCode == http.StatusNoContent && mayBeEmpty(op)) {
 			err = checkJSON(got.body)
 		}
 		if err != nil {

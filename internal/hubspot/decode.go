@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -41,6 +42,9 @@ func (f filter) batch(body []byte) (*BatchResult, error) {
 	result := &BatchResult{}
 	if err := json.Unmarshal(body, &strict); err == nil {
 		result.Results = strict.Results
+		for i := range result.Results {
+			result.Results[i].sortHistory()
+		}
 		result.Errors = f.batchErrors(strict.Errors)
 		return result, nil
 	}
@@ -79,29 +83,56 @@ func decodeContact(body []byte) (*Contact, error) {
 type looseContact struct {
 	ID         looseText             `json:"id"`
 	Properties map[string]*looseText `json:"properties"`
-	CreatedAt  looseText             `json:"createdAt"`
-	UpdatedAt  looseText             `json:"updatedAt"`
+	CreatedAt  looseTime             `json:"createdAt"`
+	UpdatedAt  looseTime             `json:"updatedAt"`
 	Archived   looseText             `json:"archived"`
+	ArchivedAt looseTime             `json:"archivedAt"`
 	New        looseText             `json:"new"`
 	TraceID    looseText             `json:"objectWriteTraceId"`
+
+	History map[string]looseList[looseRevision] `json:"propertiesWithHistory"`
+}
+
+type looseRevision struct {
+	Value      looseText `json:"value"`
+	At         looseTime `json:"timestamp"`
+	SourceType looseText `json:"sourceType"`
+	SourceID   looseText `json:"sourceId"`
 }
 
 func (l *looseContact) contact() Contact {
 	c := Contact{
-		ID:       ContactID(l.ID),
-		Archived: l.Archived == "true",
-		New:      l.New == "true",
-		TraceID:  string(l.TraceID),
+		ID:         ContactID(l.ID),
+		CreatedAt:  time.Time(l.CreatedAt),
+		UpdatedAt:  time.Time(l.UpdatedAt),
+		ArchivedAt: time.Time(l.ArchivedAt),
+		Archived:   l.Archived == "true",
+		New:        l.New == "true",
+		TraceID:    string(l.TraceID),
 	}
-	c.CreatedAt, _ = time.Parse(time.RFC3339, string(l.CreatedAt))
-	c.UpdatedAt, _ = time.Parse(time.RFC3339, string(l.UpdatedAt))
 	if l.Properties != nil {
 		c.Properties = make(map[string]*string, len(l.Properties))
 		for name, value := range l.Properties {
 			c.Properties[name] = (*string)(value)
 		}
 	}
+	if l.History != nil {
+		c.History = make(map[string][]Revision, len(l.History))
+		for name, list := range l.History {
+			for _, r := range list {
+				c.History[name] = append(c.History[name], Revision{Value: string(r.Value), At: time.Time(r.At), SourceType: string(r.SourceType), SourceID: string(r.SourceID)})
+			}
+		}
+	}
+	c.sortHistory()
 	return c
+}
+
+// sortHistory puts the newest first, which HubSpot was seen to do and does not promise.
+func (c *Contact) sortHistory() {
+	for _, list := range c.History {
+		slices.SortStableFunc(list, func(a, b Revision) int { return b.At.Compare(a.At) })
+	}
 }
 
 // looseText takes a string, a number or a boolean as text; an object or a list is empty. It never fails.
@@ -118,6 +149,22 @@ func (t *looseText) UnmarshalJSON(raw []byte) error {
 		}
 	default:
 		*t = looseText(raw)
+	}
+	return nil
+}
+
+// looseTime takes a time in RFC 3339, or in milliseconds as HubSpot's older interfaces write it; anything else is zero. It never
+// fails.
+type looseTime time.Time
+
+func (t *looseTime) UnmarshalJSON(raw []byte) error {
+	*t = looseTime{}
+	var text looseText
+	_ = text.UnmarshalJSON(raw)
+	if at, err := time.Parse(time.RFC3339, string(text)); err == nil {
+		*t = looseTime(at)
+	} else if ms, err := strconv.ParseInt(string(text), 10, 64); err == nil && ms > 0 {
+		*t = looseTime(time.UnixMilli(ms).UTC())
 	}
 	return nil
 }

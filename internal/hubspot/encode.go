@@ -64,14 +64,21 @@ func encodeRead(r ReadRequest) []byte {
 	if r.IDProperty != "" {
 		b = appendString(append(b, `,"idProperty":`...), r.IDProperty)
 	}
-	b = append(b, `,"properties":[`...)
-	for i, name := range r.Properties {
+	b = appendStrings(append(b, `,"properties":`...), r.Properties)
+	b = appendStrings(append(b, `,"propertiesWithHistory":`...), r.History)
+	return append(b, '}')
+}
+
+// appendStrings appends a JSON list of strings.
+func appendStrings(b []byte, list []string) []byte {
+	b = append(b, '[')
+	for i, one := range list {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, name)
+		b = appendString(b, one)
 	}
-	return append(b, `],"propertiesWithHistory":[]}`...)
+	return append(b, ']')
 }
 
 const hexDigits = "0123456789abcdef"

@@ -15,7 +15,7 @@ var (
 	// ErrTimeout is the named cause of a request that had no answer within Config.Timeout.
 	ErrTimeout = errors.New("hubspot gave no answer in time")
 	// ErrMisuse marks a request that was refused here because its caller broke a rule: more than MaxBatch inputs or none, an
-	// id twice, a trace id empty or twice. Nothing was sent.
+	// id twice, a trace id empty or twice, a search that is too long, an address that is none. Nothing was sent.
 	ErrMisuse = errors.New("request breaks a rule of the client")
 	// ErrTooLarge marks a request that was refused here because its body is over 4 MiB. Nothing was sent; half may fit.
 	ErrTooLarge = errors.New("request body is too large")
@@ -24,6 +24,8 @@ var (
 
 	errGarbled   = errors.New("answer is not the expected JSON")
 	errEmptyBody = errors.New("answer has no body")
+	// errNoEvidence is under an answer of success that does not show what was asked for.
+	errNoEvidence = errors.New("the answer does not show that it was done")
 )
 
 // Error is one request that HubSpot did not answer with success, or that got no usable answer. Fields that the answer did not
@@ -175,6 +177,17 @@ func (e *RateLimitError) Error() string {
 
 // After is the least wait before another try; package backoff asks for it.
 func (e *RateLimitError) After() time.Duration { return e.RetryAfter }
+
+// opOf is the operation that err belongs to, or "".
+func opOf(err error) string {
+	if limited, ok := errors.AsType[*RateLimitError](err); ok {
+		return limited.Op
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Op
+	}
+	return ""
+}
 
 // TokenError says that no request was sent because the token source gave no token.
 type TokenError struct{ Err error }

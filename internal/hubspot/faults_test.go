@@ -2,6 +2,7 @@ package hubspot
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,5 +77,108 @@ func TestEveryFault(t *testing.T) {
 				t.Errorf("%s: %d contacts, want %d", tc.fault, n, tc.applied)
 			}
 		})
+	}
+}
+
+// Each fault of the simulator met by the operations that search, list, archive and erase: the class, whether the outcome is
+// unknown, which it never is of a read, and whether the contact is still there. No answer is taken for the end of a scan or for a
+// removal that is not.
+func TestEveryFaultOfScansAndRemovals(t *testing.T) {
+	for _, tc := range []struct {
+		fault  string
+		class  Class // of all four, but for those below
+		write  bool  // the outcome of a write is unknown
+		remove bool  // a write is carried out
+	}{
+		{"400", ClassInvalid, false, false},
+		{"401", ClassUnauthorized, false, false},
+		{"403", ClassScope, false, false},
+		{"409", ClassConflict, false, false},
+		{"423", ClassLocked, false, false},
+		{"429", ClassRateLimited, false, false},
+		{"429daily", ClassDaily, false, false},
+		{"477:90", ClassMigrating, false, false},
+		{"500", ClassTransient, true, false},
+		{"502html", ClassTransient, true, false},
+		{"524", ClassTransient, true, false},
+		{"lost", ClassTransient, true, true},
+		{"cut", ClassTransient, true, true},
+		{"hang", ClassTransient, true, false},
+		{"late:20s", ClassTransient, true, true},
+		{"slow:30s", ClassTransient, true, false},
+		{"slow:5s", ClassNone, false, true},
+		{"empty200", ClassTransient, true, false},
+	} {
+		for _, op := range []string{OpSearch, OpList, OpBatchArchive, OpGDPRDelete} {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(12 * time.Hour) // away from midnight
+				sim := portal(t, hubspotsim.Config{Latency: 150 * time.Millisecond, Limit: 100})
+				c := clientFor(t, sim, nil, NewLimiter(LimiterConfig{PerWindow: 100, SearchPerSecond: 5}))
+				id := seed(t, c, "ada@example.com")["ada@example.com"]
+				if err := sim.SetFaults(op + "=" + tc.fault + "x1"); err != nil {
+					t.Fatal(err)
+				}
+				var err error
+				hits, write := 0, op == OpBatchArchive || op == OpGDPRDelete
+				switch op {
+				case OpSearch, OpList:
+					var page *Page
+					if page, err = c.List(t.Context(), ListRequest{}); op == OpSearch {
+						page, err = c.Search(t.Context(), window("0"))
+					}
+					if page != nil {
+						hits = len(page.Contacts)
+					}
+				case OpBatchArchive:
+					err = c.BatchArchive(t.Context(), []ContactID{id})
+				case OpGDPRDelete:
+					err = c.GDPRDelete(t.Context(), id)
+				}
+				if sim.FaultsLeft() != "" {
+					t.Fatalf("%s=%s was not met", op, tc.fault)
+				}
+				if class := Classify(err); class != tc.class || OutcomeUnknown(err) != (write && tc.write) {
+					t.Errorf("%s=%s: class %q, unknown %t: %v", op, tc.fault, class, OutcomeUnknown(err), err)
+				}
+				if !write && (hits == 1) != (tc.class == ClassNone) {
+					t.Errorf("%s=%s: %d hits", op, tc.fault, hits)
+				}
+				time.Sleep(25 * time.Second)
+				there := len(sim.Contacts()) == 1
+				if there != !(write && tc.remove) {
+					t.Errorf("%s=%s: there %t", op, tc.fault, there)
+				}
+			})
+		}
+	}
+}
+
+// Every status, for every operation: the same class as for the batches, and an unknown outcome for the writes among them only.
+func TestEveryStatusOfEveryOperation(t *testing.T) {
+	reads := []string{OpAccount, OpProperties, OpContact, OpBatchRead, OpSearch, OpList, OpDefinitions, OpStatuses, OpOptedOut}
+	for status := 201; status <= 599; status++ {
+		if status >= 300 && status < 400 && status != 302 {
+			continue
+		}
+		c := answering(t, status, "{}")
+		want := Classify(func() error { _, err := c.BatchUpdate(t.Context(), inputs(1)); return err }())
+		for op, call := range everyOp(c, "ada@example.com", "x") {
+			err := call(t.Context())
+			e, isError := errors.AsType[*Error](err)
+			if status < 300 {
+				// What an empty object means is each operation's own; it is never done for a write that must show something.
+				if err != nil && Classify(err) != ClassTransient {
+					t.Errorf("%s %d: %v", op, status, err)
+				}
+				continue
+			}
+			if class := Classify(err); class != want || isError && e.Op != op {
+				t.Errorf("%s %d: class %q, want %q: %v", op, status, class, want, err)
+			}
+			unknown := status >= 500 || status == 408 || status == 499
+			if OutcomeUnknown(err) != (unknown && !slices.Contains(reads, op)) {
+				t.Errorf("%s %d: unknown %t", op, status, OutcomeUnknown(err))
+			}
+		}
 	}
 }

@@ -23,7 +23,7 @@ const (
 )
 
 func kindOf(req *http.Request) Kind {
-	if strings.HasSuffix(req.URL.Path, "/search") {
+	if strings.HasSuffix(req.URL.EscapedPath(), "/search") { // escaped: an address in a path may hold a slash
 		return KindSearch
 	}
 	return KindGeneral

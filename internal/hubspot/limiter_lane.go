@@ -12,6 +12,10 @@ const (
 	// in every window after.
 	guard  = 100 * time.Millisecond
 	travel = 80 * time.Millisecond
+	// searchGuard and searchTravel are those of search, whose window is one second: 4 % of it. A search that comes too early all the same
+	// is answered with 429 and made again.
+	searchGuard  = 40 * time.Millisecond
+	searchTravel = 30 * time.Millisecond
 	// catchUp is how many slots a late timer or an idle moment may leave behind to be used at once, and catchUpPart the part of
 	// the window that they may fill at most, which counts where the limit is small.
 	catchUp     = 3
@@ -37,6 +41,8 @@ type lane struct {
 	window time.Duration
 	max    int // what HubSpot allows; 0 = no limit
 	limit  int // what we may use
+	guard,
+	travel time.Duration
 
 	starts    []time.Time // ring: start n is at n % len
 	n         uint64      // starts so far
@@ -52,7 +58,11 @@ type lane struct {
 }
 
 func newLane(window time.Duration, most, limit int) lane {
-	return lane{window: window, max: most, limit: limit, starts: make([]time.Time, 2*max(limit, 1))}
+	ln := lane{window: window, max: most, limit: limit, guard: guard, travel: travel, starts: make([]time.Time, 2*max(limit, 1))}
+	if window <= time.Second {
+		ln.guard, ln.travel = searchGuard, searchTravel
+	}
+	return ln
 }
 
 // earliest is when the next start may be, with allowed starts a window.
@@ -70,7 +80,7 @@ func (ln *lane) earliest(now time.Time, allowed int) time.Time {
 }
 
 func (ln *lane) interval(allowed int) time.Duration {
-	return (ln.window + guard) / time.Duration(allowed)
+	return (ln.window + ln.guard) / time.Duration(allowed)
 }
 
 // windowBound is when the start that lies allowed starts back has left the window. It is later when starts soon after that one
@@ -83,7 +93,7 @@ func (ln *lane) windowBound(allowed int) time.Time {
 	missing := max(0, allowed-int(min(ln.n, uint64(allowed)))) // of the first window
 	for ahead := missing; ahead < min(allowed, lookAhead); ahead++ {
 		start := ln.starts[(ln.n+uint64(ahead)-uint64(allowed))%uint64(len(ln.starts))]
-		if at := start.Add(ln.window + travel - time.Duration(ahead)*step); at.After(bound) {
+		if at := start.Add(ln.window + ln.travel - time.Duration(ahead)*step); at.After(bound) {
 			bound = at
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -181,5 +182,27 @@ func TestLimiterNoLimit(t *testing.T) {
 		if err := l.Wait(t.Context(), PriorityBackfill, KindGeneral); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Which requests fall under search's own counter: search alone, and no address can pretend to be one.
+func TestKindOfEveryOperation(t *testing.T) {
+	kinds := map[string]Kind{}
+	var now string
+	c := clientOf(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+		kinds[now] = kindOf(req)
+		return reply(req, 200, "{}"), nil
+	}))
+	for _, address := range []string{"ada@example.com", "ada@example.com/search"} {
+		for op, call := range everyOp(c, address, "/search") {
+			now = op
+			_ = call(t.Context())
+			if (kinds[op] == KindSearch) != (op == OpSearch) {
+				t.Errorf("%s: kind %d", op, kinds[op])
+			}
+		}
+	}
+	if len(kinds) != len(scopesOf) {
+		t.Errorf("%d operations were sent, %d have scopes", len(kinds), len(scopesOf))
 	}
 }

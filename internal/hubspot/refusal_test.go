@@ -247,7 +247,7 @@ func TestLooseBatchAnswers(t *testing.T) {
 	}
 	one := got.Results[0]
 	if one.ID != "51" || shown(one, "age") != "42" || shown(one, "vip") != "true" || shown(one, "plan") != "" || shown(one, "odd") != "" || !one.Archived || !one.New ||
-		!one.CreatedAt.IsZero() || !one.UpdatedAt.Equal(time.Date(2026, 11, 22, 8, 0, 1, 456e6, time.UTC)) {
+		!one.CreatedAt.Equal(time.UnixMilli(1795334400000)) || !one.UpdatedAt.Equal(time.Date(2026, 11, 22, 8, 0, 1, 456e6, time.UTC)) {
 		t.Errorf("first result %+v", one)
 	}
 	if two := got.Results[1]; two.ID != "" || shown(two, "email") != "ada@example.com" {

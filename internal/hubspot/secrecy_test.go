@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -38,25 +39,37 @@ func canaryCalls(c *Client) map[string]func(context.Context) (*BatchResult, erro
 		{ID: canaryAddress, TraceID: "r1", Properties: map[string]string{"email": canaryAddress, "firstname": canaryValue, "note": canaryToken}},
 		{ID: "51", TraceID: "r2", Properties: map[string]string{"firstname": canaryValue}},
 	}
-	return map[string]func(context.Context) (*BatchResult, error){
-		OpAccount:    func(ctx context.Context) (*BatchResult, error) { _, err := c.Account(ctx); return nil, err },
-		OpProperties: func(ctx context.Context) (*BatchResult, error) { _, err := c.ContactProperties(ctx); return nil, err },
-		OpContact: func(ctx context.Context) (*BatchResult, error) {
-			_, err := c.Contact(ctx, "51", nil, false)
-			return nil, err
-		},
+	calls := map[string]func(context.Context) (*BatchResult, error){
 		"misuse": func(ctx context.Context) (*BatchResult, error) { return c.BatchUpdate(ctx, append(in, in...)) },
 		"odd id": func(ctx context.Context) (*BatchResult, error) {
 			_, err := c.Contact(ctx, canaryAddress, nil, false)
 			return nil, err
 		},
-		OpBatchRead: func(ctx context.Context) (*BatchResult, error) {
-			return c.BatchRead(ctx, ReadRequest{IDProperty: "email", IDs: []string{canaryAddress}})
+		"no address": func(ctx context.Context) (*BatchResult, error) {
+			_, err := c.OptOutOfAll(ctx, canaryValue, 0)
+			return nil, err
 		},
-		OpBatchCreate: func(ctx context.Context) (*BatchResult, error) { return c.BatchCreate(ctx, in) },
-		OpBatchUpdate: func(ctx context.Context) (*BatchResult, error) { return c.BatchUpdate(ctx, in) },
-		OpBatchUpsert: func(ctx context.Context) (*BatchResult, error) { return c.BatchUpsert(ctx, "email", in) },
+		"archive by address": func(ctx context.Context) (*BatchResult, error) {
+			return nil, c.BatchArchive(ctx, []ContactID{canaryAddress})
+		},
 	}
+	for op, call := range everyOp(c, canaryAddress, canaryValue+canaryToken) {
+		calls[op] = func(ctx context.Context) (*BatchResult, error) { return nil, call(ctx) }
+	}
+	calls[OpBatchRead] = func(ctx context.Context) (*BatchResult, error) {
+		return c.BatchRead(ctx, ReadRequest{IDProperty: "email", IDs: []string{canaryAddress}})
+	}
+	calls[OpBatchCreate] = func(ctx context.Context) (*BatchResult, error) { return c.BatchCreate(ctx, in) }
+	calls[OpBatchUpdate] = func(ctx context.Context) (*BatchResult, error) { return c.BatchUpdate(ctx, in) }
+	calls[OpBatchUpsert] = func(ctx context.Context) (*BatchResult, error) { return c.BatchUpsert(ctx, "email", in) }
+	calls[OpBatchOptOut] = func(ctx context.Context) (*BatchResult, error) {
+		got, err := c.BatchOptOut(ctx, []OptOutInput{{canaryAddress, 7}}, Basis{Explanation: canaryValue})
+		if err != nil {
+			return nil, err
+		}
+		return &BatchResult{Errors: got.Errors, CorrelationID: got.CorrelationID}, nil
+	}
+	return calls
 }
 
 // watch makes a client with the canary token whose log is kept.
@@ -81,6 +94,9 @@ func TestG9NoSecretNorPersonInErrorsAndLogs(t *testing.T) {
 			fmt.Sprintf(`{"category":"CONFLICT","message":%q}`, canary+" Existing ID: 5 "+canary),
 			strings.ReplaceAll(`{"status":"COMPLETE","results":[{"id":C,"properties":{"email":C,C:C},"createdAt":C,"objectWriteTraceId":C}],
 				"errors":[{"category":C,"message":C,"context":{"ids":[C],"objectWriteTraceId":[C]},"errors":[{"code":C,"context":{"propertyName":[C]}}]}]}`, "C", quoted),
+			strings.ReplaceAll(`{"status":C,"total":1,"paging":{"next":{"after":C}},"results":[{"id":C,"name":C,"subscriberIdString":C,"subscriptionId":C,"status":C,"wideStatusType":C,
+				"setStatusSuccessReason":C,"source":C,"statuses":[{"subscriberIdString":C,"status":C}]}],
+				"errors":[{"category":C,"subCategory":C,"message":C,"context":{C:[C]},"errors":[{"code":C,"subCategory":C,"context":{"propertyName":[C]}}]}]}`, "C", quoted),
 			`{"results":[{"id":` + quoted, // cut
 			`{"portalId":` + quoted + `}`, `{"results":[{"name":` + quoted + `,"hasUniqueValue":` + quoted + `}]}`,
 			"<html><title>" + canary + "</title>", canary, quoted, "[" + quoted + "]", "",
@@ -116,6 +132,27 @@ func TestG9NoSecretNorPersonInErrorsAndLogs(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// An address in a path comes out of no error of the network, however deep net/http and a proxy have wrapped it.
+func TestG9AddressInAPath(t *testing.T) {
+	c, log := watch(roundTrip(func(req *http.Request) (*http.Response, error) {
+		inner := &url.Error{Op: "parse", URL: req.URL.String(), Err: errors.New("broken")}
+		return nil, &url.Error{Op: "Post", URL: req.URL.String(), Err: fmt.Errorf("proxy: %w", inner)}
+	}), "https://api.hubapi.com")
+	for op, call := range canaryCalls(c) {
+		_, err := call(t.Context())
+		for e := err; e != nil; e = errors.Unwrap(e) {
+			checkSecret(t, op, fmt.Sprintf("%v %+v", e, e))
+		}
+		if err == nil {
+			t.Errorf("%s: no error", op)
+		}
+	}
+	checkSecret(t, "log", log.String())
+	if !strings.Contains(log.String(), OpOptOutOfAll) {
+		t.Error("the requests were not logged")
 	}
 }
 

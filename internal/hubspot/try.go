@@ -115,16 +115,20 @@ func neverConnected(err error) bool {
 	return ok
 }
 
+// withoutURL drops every *url.Error: the address in it may hold a person's.
 func withoutURL(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
+	for {
+		u, ok := errors.AsType[*url.Error](err)
+		if !ok {
+			return err
+		}
+		err = u.Err
 	}
-	return err
 }
 
 // describe puts a cause into words. Texts of net/http are not repeated as they stand: some quote what the server sent.
 func describe(err error) string {
-	for _, known := range []error{ErrTimeout, ErrNotFound, ErrTooLarge, ErrAnswerTooLarge, errGarbled, errEmptyBody, errRedirect, context.Canceled, context.DeadlineExceeded} {
+	for _, known := range []error{ErrTimeout, ErrNotFound, ErrTooLarge, ErrAnswerTooLarge, errGarbled, errEmptyBody, errNoEvidence, errRedirect, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

@@ -14,10 +14,22 @@ type Contact struct {
 	CreatedAt  time.Time          `json:"createdAt"`
 	UpdatedAt  time.Time          `json:"updatedAt"`
 	Archived   bool               `json:"archived"`
+	ArchivedAt time.Time          `json:"archivedAt"` // zero when it is not archived
+	// History holds what ReadRequest.History asked for, newest first. A property that never had a value may be missing.
+	History map[string][]Revision `json:"propertiesWithHistory"`
 	// New is set on upsert results only: the contact was created.
 	New bool `json:"new"`
 	// TraceID is the objectWriteTraceId when HubSpot echoes it on success, which is not documented; may be empty.
 	TraceID string `json:"objectWriteTraceId"`
+}
+
+// Revision is one value that a property had. SourceType is INTEGRATION for what an app wrote, with the app's id as SourceID, and
+// CRM_UI for a person's edit; the list is open. Value and SourceID may name people.
+type Revision struct {
+	Value      string    `json:"value"`
+	At         time.Time `json:"timestamp"`
+	SourceType string    `json:"sourceType"`
+	SourceID   string    `json:"sourceId"`
 }
 
 // Input is one row of a batch write. Create uses neither ID; update uses ID; upsert uses ID as the value of the id property.
@@ -34,6 +46,7 @@ type BatchResult struct {
 	Results       []Contact // in no particular order
 	Errors        []BatchError
 	CorrelationID string
+	Date          time.Time // the Date header, HubSpot's clock in whole seconds; zero when absent
 }
 
 // BatchError is one entry of a batch answer's errors; it may name several rows.
