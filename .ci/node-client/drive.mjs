@@ -177,6 +177,34 @@ await step('search', async () => {
   assert.equal((await refused(400, contacts.searchApi.doSearch({ ...search('x'), limit: 201 }))).category, 'VALIDATION_ERROR')
 })
 
+await step('search of a window of time, on from an id, as a scan does', async () => {
+  const scan = async (last) => contacts.searchApi.doSearch({
+    filterGroups: [{ filters: [
+      { propertyName: 'lastmodifieddate', operator: 'BETWEEN', value: String(Date.now() - 3600_000), highValue: String(Date.now() + 60_000) },
+      { propertyName: 'hs_object_id', operator: 'GT', value: last }] }],
+    sorts: [{ propertyName: 'hs_object_id', direction: 'ASCENDING' }], properties: ['email', 'hs_email_optout'], limit: 3, after: '0' })
+  const seen = []
+  for (let last = '1', page; page = await scan(last), page.results.length > 0; last = page.results.at(-1).id) {
+    assert.equal(page.total, 4 - seen.length)
+    seen.push(...page.results.map((one) => one.id))
+  }
+  assert.equal(new Set(seen).size, 4)
+  assert.deepEqual(seen, [...seen].sort((a, b) => a - b))
+})
+
+await step('what a person changes: a value, an opt-out, with its history', async () => {
+  await admin('edit', JSON.stringify({ email: 'ada@example.com', properties: { jobtitle: 'Countess' } }))
+  await admin('optout', JSON.stringify({ email: 'ada@example.com' }))
+  const one = await contacts.basicApi.getById(ada, ['jobtitle', 'hs_email_optout'], ['jobtitle'])
+  assert.deepEqual([one.properties.jobtitle, one.properties.hs_email_optout], ['Countess', 'true'])
+  assert.deepEqual(one.propertiesWithHistory.jobtitle.map((was) => [was.value, was.sourceType]), [['Countess', 'CRM_UI'], ['Engineer', 'INTEGRATION']])
+  const out = await contacts.searchApi.doSearch({ ...search('x'), filterGroups: [{ filters: [{ propertyName: 'hs_email_optout', operator: 'EQ', value: 'true' }] }] })
+  assert.deepEqual(out.results.map((hit) => hit.id), [ada])
+  const changes = (await admin('changes')).trim().split('\n').map((line) => JSON.parse(line))
+  assert.deepEqual(changes.map((one) => one.kind), ['updated', 'optout'])
+  await admin('optout', JSON.stringify({ email: 'ada@example.com', in: true }))
+})
+
 await step("limits and trouble are what the client's own retries look for", async () => {
   await admin('faults', 'search=429x1,list=500x1')
   assert.equal((await contacts.searchApi.doSearch(search('ada@example.com'))).total, 1)
@@ -205,6 +233,13 @@ await step('archive', async () => {
   assert.ok(gone.archivedAt instanceof Date)
   await contacts.batchApi.archive({ inputs: [{ id: made['joan@example.net'] }] })
   assert.equal((await contacts.getAll()).length, 2)
+  const bin = await contacts.basicApi.getPage(1, undefined, ['email'], undefined, undefined, true)
+  assert.equal(bin.results[0].archived, true)
+  assert.ok(bin.results[0].archivedAt instanceof Date)
+  assert.equal((await contacts.getAll(1, undefined, ['email'], undefined, undefined, true)).length, 2)
+  await admin('restore', JSON.stringify({ id: ada }))
+  assert.equal((await contacts.basicApi.getById(ada, ['jobtitle'])).properties.jobtitle, 'Countess')
+  await contacts.basicApi.archive(ada)
 })
 
 await step('merge and deletion for privacy', async () => {
@@ -227,6 +262,31 @@ await step('the dated paths', async () => {
   assert.equal(upserted.results[0].new, true)
   const [found, read] = await call('GET', `/crm/objects/2026-09/contacts/${upserted.results[0].id}`)
   assert.deepEqual([found, read.properties.email], [200, 'radia@example.com'])
+})
+
+// The client has the v3 form of subscriptions only: leadsync speaks the dated one.
+await step('subscriptions, on the dated paths', async () => {
+  const call = async (method, path, body) => {
+    const answer = await client.apiRequest({ method, path: `/communication-preferences/2026-09/${path}`, body })
+    return [answer.status, await answer.json()]
+  }
+  const [, types] = await call('GET', 'definitions')
+  const id = Number(types.results[0].id)
+  const status = async () => (await call('GET', 'statuses/radia%40example.com?channel=EMAIL'))[1].results.find((one) => one.subscriptionId === id).status
+  assert.equal(await status(), 'NOT_SPECIFIED')
+  const [, set] = await call('POST', 'statuses/radia%40example.com', { channel: 'EMAIL', subscriptionId: id, statusState: 'UNSUBSCRIBED' })
+  assert.equal(set.results[0].setStatusSuccessReason, 'REQUESTED_CHANGE_OCCURRED')
+  assert.equal(await status(), 'UNSUBSCRIBED')
+  const all = 'statuses/radia%40example.com/unsubscribe-all?channel=EMAIL'
+  assert.deepEqual((await call('GET', all))[1].results, [])
+  assert.deepEqual((await call('POST', all))[1].results, []) // a success, without verbose
+  assert.equal((await call('GET', all))[1].results[0].wideStatusType, 'PORTAL_WIDE')
+  const radia = await contacts.basicApi.getById('radia@example.com', ['hs_email_optout', `hs_email_optout_${id}`], undefined, undefined, false, 'email')
+  assert.deepEqual([radia.properties.hs_email_optout, radia.properties[`hs_email_optout_${id}`]], ['true', 'true'])
+  const [wrote, batch] = await call('POST', 'statuses/batch/unsubscribe-all?channel=EMAIL&verbose=true', { inputs: ['grace@example.org', 'no address'] })
+  assert.deepEqual([wrote, batch.results.map((one) => one.subscriberIdString), batch.numErrors], [200, ['grace@example.org'], 1])
+  assert.equal((await refused(400, client.apiRequest({ method: 'GET', path: '/communication-preferences/2026-09/statuses/radia%40example.com' })
+    .then(async (answer) => answer.ok ? answer : Promise.reject(Object.assign(new Error(), { code: answer.status, body: await answer.json() }))))).category, 'VALIDATION_ERROR')
 })
 
 await step('a refused token: 401; a static one', async () => {

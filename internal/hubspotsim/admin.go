@@ -1,7 +1,6 @@
 package hubspotsim
 
 import (
-	"fmt"
 	"strconv"
 )
 
@@ -82,80 +81,16 @@ func (s *Sim) target(t Target) (*contact, error) {
 	return c, nil
 }
 
-// portalUser is who history names for what people do in HubSpot's screens.
-var portalUser = &source{"CRM_UI", "userId:12345"}
-
-// Edit changes a contact as a person in HubSpot would: no rules, no limits; values are checked and stored in HubSpot's form.
-func (s *Sim) Edit(t Target, properties map[string]string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, err := s.target(t)
-	if err != nil {
-		return fmt.Errorf("edit contact: %w", err)
+// inBin finds an archived contact that can still be restored; the lock is held.
+func (s *Sim) inBin(t Target, now int64) (*contact, error) {
+	var c *contact
+	if t.Email != "" {
+		c = s.archived[normalAddress(t.Email)]
+	} else if id, err := strconv.ParseInt(t.ID, 10, 64); err == nil {
+		c = s.byID[id]
 	}
-	r := row{Properties: make(map[string]scalar, len(properties))}
-	for name, v := range properties {
-		r.Properties[name] = scalar{text: v}
+	if c == nil || !c.binned(now) {
+		return nil, errNotInBin
 	}
-	now := s.cfg.Clock().UnixMilli()
-	sets, e := s.check(&call{api: apiV3}, &r, c)
-	if e != nil {
-		return fmt.Errorf("edit contact %s: refused as %s", c.idText(), e.category)
-	}
-	s.apply(c, sets, now, portalUser)
-	return nil
-}
-
-// Merge merges other into primary as a person would, and gives the id of the survivor.
-func (s *Sim) Merge(primary, other Target) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, err := s.target(primary)
-	if err != nil {
-		return "", fmt.Errorf("merge contacts: primary: %w", err)
-	}
-	b, err := s.target(other)
-	if err != nil {
-		return "", fmt.Errorf("merge contacts: other: %w", err)
-	}
-	into, err := s.mergeRecords(a, b, s.cfg.Clock().UnixMilli(), portalUser)
-	if err != nil {
-		return "", fmt.Errorf("merge contacts: %w", err)
-	}
-	return into.idText(), nil
-}
-
-// Archive puts a contact into the recycle bin.
-func (s *Sim) Archive(t Target) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, err := s.target(t)
-	if err != nil {
-		return fmt.Errorf("archive contact: %w", err)
-	}
-	s.portal.archive(c, s.cfg.Clock().UnixMilli())
-	return nil
-}
-
-// Purge deletes a contact for privacy: it leaves no trace but a blocked address.
-func (s *Sim) Purge(t Target) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, err := s.target(t)
-	if err != nil {
-		return fmt.Errorf("purge contact: %w", err)
-	}
-	s.purge(c)
-	return nil
-}
-
-// Optout opts an address out of all e-mail, or in again; the address needs no contact.
-func (s *Sim) Optout(address string, out bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	address = normalAddress(address)
-	s.optedOut[address] = out
-	if c := s.byEmail[address]; c != nil && s.quirks.OptoutBumpsModified {
-		c.updatedAt = s.cfg.Clock().UnixMilli()
-	}
+	return c, nil
 }

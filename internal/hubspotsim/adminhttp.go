@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,12 +30,20 @@ var (
 //
 //	GET  stats quirks            POST quirks (the switches to change)
 //	GET  contacts                one JSON object a line
+//	GET  changes                 what people changed, one JSON object a line; ?since=N leaves out the first N
+//	GET  consent                 what happened to consent, one JSON object a line; ?email=ADDRESS only of that one
+//	GET  subscriptions           the types              GET blocklist: addresses of privacy deletions; both one a line
+//	GET  clock                   POST clock {"skew":"-90s"}: HubSpot's clock against ours
 //	GET  faults                  POST faults (a script, "" clears; ?add=1 adds)
 //	GET  credentials             the present ones of both accounts
 //	GET  app                     POST app (the settings to change)
 //	POST reset                   everything; ?stats=1 only the counters
-//	POST edit {"id"|"email","properties"}    merge {"primary","other"}: ids or addresses
-//	POST archive, purge {"id"|"email"}       optout {"email","in":false}
+//	POST index {"lag":"5s","spread":"30m"}   how long search lags
+//	POST create {"properties"}               edit {"id"|"email","properties"}
+//	POST archive, restore, purge {"id"|"email"}          optout {"email","in":false}
+//	POST subscribe {"email","id","status"}   one subscription type of an address
+//	POST merge {"primary","other"}           ids or addresses
+//	POST bulk (Bulk)                         editall {"properties"}: every live contact at one moment
 //	POST property (Property)     rule ([]Rule, replaces all)
 //	POST token {"expired":false}             a new static token; the old one is unusable, or expired
 //	POST expire {"refused":false}            every access token has expired, or is unusable
@@ -49,7 +59,7 @@ func (s *Sim) admin(r *http.Request, what string, body []byte) reply {
 	switch {
 	case errors.Is(err, errMethod):
 		return answer(http.StatusMethodNotAllowed, map[string]string{"error": err.Error()})
-	case errors.Is(err, errNoPath), errors.Is(err, errNoContact), errors.Is(err, errNoToken), errors.Is(err, errNoAccount):
+	case errors.Is(err, errNoPath), errors.Is(err, errNoContact), errors.Is(err, errNotInBin), errors.Is(err, errNoToken), errors.Is(err, errNoAccount):
 		return answer(http.StatusNotFound, map[string]string{"error": err.Error()})
 	case err != nil:
 		return answer(http.StatusBadRequest, map[string]string{"error": err.Error()})
@@ -70,7 +80,7 @@ func (s *Sim) adminDo(r *http.Request, what string, body []byte) (any, error) {
 	write := s.adminWrites()[what]
 	switch {
 	case r.Method == http.MethodGet && known:
-		return read(), nil
+		return read(r.URL.Query()), nil
 	case r.Method == http.MethodPost && write != nil:
 		return write(r.URL.Query(), body)
 	case known || write != nil:
@@ -79,14 +89,25 @@ func (s *Sim) adminDo(r *http.Request, what string, body []byte) (any, error) {
 	return nil, errNoPath
 }
 
-func (s *Sim) adminReads() map[string]func() any {
-	return map[string]func() any{
-		"stats":       func() any { return s.Stats() },
-		"quirks":      func() any { return s.Quirks() },
-		"faults":      func() any { return s.FaultsLeft() },
-		"credentials": func() any { return s.Credentials() },
-		"app":         func() any { return s.App() },
-		"contacts":    func() any { return s.streamContacts },
+func (s *Sim) adminReads() map[string]func(url.Values) any {
+	return map[string]func(url.Values) any{
+		"stats":         func(url.Values) any { return s.Stats() },
+		"quirks":        func(url.Values) any { return s.Quirks() },
+		"faults":        func(url.Values) any { return s.FaultsLeft() },
+		"credentials":   func(url.Values) any { return s.Credentials() },
+		"app":           func(url.Values) any { return s.App() },
+		"contacts":      func(url.Values) any { return s.streamContacts },
+		"subscriptions": func(url.Values) any { return stream(s.Subscriptions()) },
+		"blocklist":     func(url.Values) any { return stream(s.Blocklist()) },
+		"consent": func(query url.Values) any {
+			address := normalAddress(query.Get("email"))
+			return stream(slices.DeleteFunc(s.ConsentLog(), func(e ConsentEntry) bool { return address != "" && e.Address != address }))
+		},
+		"clock": func(url.Values) any { return s.clockNow() },
+		"changes": func(query url.Values) any {
+			n, _ := strconv.Atoi(query.Get("since")) // 0 = all of them
+			return stream(s.ChangesSince(max(n, 0)))
+		},
 	}
 }
 
@@ -94,7 +115,7 @@ func (s *Sim) adminReads() map[string]func() any {
 type adminWrite func(query url.Values, body []byte) (any, error)
 
 func (s *Sim) adminWrites() map[string]adminWrite {
-	return map[string]adminWrite{
+	all := map[string]adminWrite{
 		"faults": func(query url.Values, body []byte) (any, error) {
 			if query.Get("add") != "" {
 				return nil, s.Inject(string(body))
@@ -108,26 +129,7 @@ func (s *Sim) adminWrites() map[string]adminWrite {
 			}
 			return nil, s.Reset()
 		},
-		"quirks": func(_ url.Values, body []byte) (any, error) { return s.mergeQuirks(body) },
-		"edit": withBody(func(in struct {
-			Target
-			Properties map[string]string `json:"properties"`
-		}) (any, error) {
-			return nil, s.Edit(in.Target, in.Properties)
-		}),
-		"merge": withBody(func(in struct{ Primary, Other string }) (any, error) {
-			id, err := s.Merge(targetOf(in.Primary), targetOf(in.Other))
-			return map[string]string{"id": id}, err
-		}),
-		"archive": withBody(func(in Target) (any, error) { return nil, s.Archive(in) }),
-		"purge":   withBody(func(in Target) (any, error) { return nil, s.Purge(in) }),
-		"optout": withBody(func(in struct {
-			Email string `json:"email"`
-			In    bool   `json:"in"`
-		}) (any, error) {
-			s.Optout(in.Email, !in.In)
-			return nil, nil
-		}),
+		"quirks":   func(_ url.Values, body []byte) (any, error) { return s.mergeQuirks(body) },
 		"property": withBody(func(in Property) (any, error) { return nil, s.DefineProperty(in) }),
 		"rule":     withBody(func(in []Rule) (any, error) { s.SetRules(in); return nil, nil }),
 		"token": withBody(func(in struct {
@@ -167,6 +169,8 @@ func (s *Sim) adminWrites() map[string]adminWrite {
 			return nil, s.SetApp(a)
 		},
 	}
+	maps.Copy(all, s.adminPeople())
+	return all
 }
 
 // withBody reads a JSON object, or nothing at all, which is the zero value.
@@ -188,6 +192,19 @@ func targetOf(text string) Target {
 		return Target{ID: text}
 	}
 	return Target{Email: text}
+}
+
+// stream writes a list as one JSON object a line.
+func stream[T any](list []T) func(http.ResponseWriter) error {
+	return func(w http.ResponseWriter) error {
+		enc := json.NewEncoder(w)
+		for _, one := range list {
+			if err := enc.Encode(one); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 func (s *Sim) streamContacts(w http.ResponseWriter) error {

@@ -16,7 +16,7 @@ const grace = 50 * time.Millisecond
 func (s *Sim) open(c *call, r *http.Request, status int) (admitted bool, rep reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.cfg.Clock()
+	now := s.now()
 	c.now, c.correlation = now.UnixMilli(), uuid(s.rng)
 	s.count(c, r)
 	if tokenOps[c.op] {
@@ -53,6 +53,9 @@ func (s *Sim) open(c *call, r *http.Request, status int) (admitted bool, rep rep
 		if strings.HasPrefix(c.op, "batch_") && c.op != "batch_archive" && len(c.rows) > 1 && !c.traced {
 			st.Untraced++
 		}
+	}
+	if consentWrites[c.op] {
+		st.ConsentWrites++
 	}
 	if c.fault = s.nextFault(c.op); c.fault.kind == "" {
 		c.fault = s.poisonRows(c)

@@ -32,7 +32,7 @@ type rowProblem struct {
 // emptyAnswer is a batch that did nothing: a body without inputs is a silent 200 COMPLETE.
 // https://github.com/rudderlabs/rudder-transformer/pull/5147
 func (c *call) emptyAnswer() reply {
-	if strings.HasPrefix(c.op, "batch_") {
+	if strings.HasPrefix(c.op, "batch_") || consentScopes[c.op] != nil {
 		return reply{status: http.StatusOK, body: appendTimes([]byte(`{"status":"COMPLETE","results":[]`), c.now)}
 	}
 	return reply{status: http.StatusOK, body: []byte("{}")}
@@ -111,8 +111,8 @@ func (s *Sim) appendResult(b []byte, c *call, out *outcome) []byte {
 	}
 	b = appendText(appendKey(b, "createdAt"), isoTime(out.c.createdAt))
 	updated := out.c.updatedAt
-	if c.asOf != 0 {
-		updated = out.c.modifiedAt(c.asOf)
+	if c.seen != nil {
+		updated = c.seen.modified
 	}
 	b = appendText(appendKey(b, "updatedAt"), isoTime(updated))
 	b = appendBool(appendKey(b, "archived"), out.c.archivedAt != 0)
@@ -151,8 +151,8 @@ func appendBool(b []byte, v bool) []byte {
 func (s *Sim) appendProperty(b []byte, c *call, def *property, of *contact) []byte {
 	b = appendKey(b, def.Name)
 	v, ok := def.read(&s.portal, of)
-	if c.asOf != 0 {
-		v = s.indexed(def, of, c.asOf)
+	if c.seen != nil {
+		v = s.indexed(def, of, c.seen)
 		ok = ok && v != ""
 	}
 	if ok {
@@ -224,7 +224,8 @@ func (s *Sim) appendHistory(b []byte, names []string, c *contact) []byte {
 			continue
 		}
 		b = append(appendKey(b, name), '[')
-		for _, v := range append([]version{f.version}, f.older...) {
+		all := append([]version{f.version}, f.older...)
+		for _, v := range all[:min(len(all), historyDepth)] {
 			b = append(comma(b), '{')
 			b = appendText(appendKey(b, "value"), v.value)
 			b = appendText(appendKey(b, "timestamp"), isoTime(v.at))

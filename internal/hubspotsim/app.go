@@ -43,8 +43,7 @@ func (a App) complete() (App, error) {
 	if a.OptionalScopes == nil {
 		a.OptionalScopes = []string{
 			scopeRead, scopeWrite, scopeSchemaRead, scopeSchemaWrite,
-			"communication_preferences.read_write", "communication_preferences.read", "communication_preferences.write",
-			"communication_preferences.statuses.batch.read", "communication_preferences.statuses.batch.write",
+			scopeConsent, scopeConsentRead, scopeConsentWrite, scopeConsentBatchRead, scopeConsentBatchWrite,
 		}
 	}
 	a.OptionalScopes = slices.DeleteFunc(a.OptionalScopes, func(one string) bool {

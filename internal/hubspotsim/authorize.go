@@ -150,7 +150,7 @@ func (s *Sim) grantable(scope, optional []string) (granted []string, wrong strin
 
 // leave sends the browser back to the app.
 func (s *Sim) leave(code *authCode, answer string, q url.Values) reply {
-	code.expiresAt = s.cfg.Clock().Add(s.cfg.CodeLife).UnixMilli()
+	code.expiresAt = s.now().Add(s.cfg.CodeLife).UnixMilli()
 	to, _ := url.Parse(code.redirect) // registered has parsed it, or it is one of the app's
 	back := to.Query()
 	if q.Has("state") {
@@ -169,7 +169,7 @@ func (s *Sim) leave(code *authCode, answer string, q url.Values) reply {
 	case "used_code":
 		code.used = true
 	case "expired_code":
-		code.expiresAt = s.cfg.Clock().UnixMilli()
+		code.expiresAt = s.now().UnixMilli()
 	case "other_redirect":
 		code.redirect += "-other"
 	}

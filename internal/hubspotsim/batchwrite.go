@@ -169,7 +169,7 @@ func (s *Sim) createRow(c *call, r *row, dry bool) (outcome, *rowError) {
 	made.fields = make([]field, 0, len(sets)+1)
 	s.apply(made, sets, c.now, s.apiSource())
 	if s.stage != nil && made.field(s.stage) == nil {
-		made.set(s.stage, "lead", c.now, s.apiSource()) // seen in captures, github.com/B0yko/booking-truth
+		s.set(made, s.stage, "lead", c.now, s.apiSource()) // seen in captures, github.com/B0yko/booking-truth
 	}
 	s.stats.Created++
 	return outcome{c: made, r: r, isNew: true, written: sets}, nil

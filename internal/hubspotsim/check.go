@@ -133,7 +133,9 @@ func (s *Sim) check(c *call, r *row, target *contact) ([]setting, *rowError) {
 func (s *Sim) addressFree(address string, target *contact) *rowError {
 	owner := s.byEmail[address]
 	if owner == nil && s.quirks.ArchivedConflicts {
-		owner = s.archived[address]
+		if owner = s.archived[address]; owner != nil && !owner.binned(s.now().UnixMilli()) {
+			owner = nil
+		}
 	}
 	if owner == nil || owner == target {
 		return nil
@@ -196,12 +198,16 @@ func (s *Sim) apply(c *contact, sets []setting, now int64, by *source) bool {
 	changed := false
 	for _, one := range sets {
 		was, _ := c.value(one.def)
-		if !c.set(one.def, one.value, now, by) {
+		if !s.set(c, one.def, one.value, now, by) {
 			continue
 		}
 		changed = true
 		if one.def == s.email {
+			if s.blocked[one.value] && by != portalUser {
+				s.stats.Erased++
+			}
 			s.moveAddress(c, was, one.value)
+			s.mail(c, now)
 		}
 		if index := s.unique[one.def]; index != nil {
 			if was != "" {
@@ -213,7 +219,7 @@ func (s *Sim) apply(c *contact, sets []setting, now int64, by *source) bool {
 		}
 	}
 	if changed {
-		c.updatedAt = now
+		s.touch(c, now, true)
 	}
 	return changed
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // historyDepth is how many values of a property are remembered, the present one included. HubSpot's own depth is unknown;
@@ -32,7 +33,11 @@ type contact struct {
 	id         int64
 	createdAt  int64 // unix ms
 	updatedAt  int64
-	archivedAt int64 // 0 = live
+	touchedAt  int64  // the last change that search shows, sooner or later
+	recent     []mark // changes before it that search may still be showing, oldest first
+	archivedAt int64  // 0 = live
+	mailed     bool   // the last that was noted of it
+	mailedTo   string
 	fields     []field
 	extra      []string // additional addresses
 	merged     []int64  // ids that this record swallowed
@@ -55,8 +60,9 @@ func (c *contact) value(def *property) (v string, ok bool) {
 	return "", false
 }
 
-// set stores a value and says whether it differs from the one before. A never-set property stays so when it is cleared.
-func (c *contact) set(def *property, v string, at int64, by *source) bool {
+// set stores a value and says whether it differs from the one before. A never-set property stays so when it is cleared. What
+// search may still be showing is remembered too, however deep.
+func (s *Sim) set(c *contact, def *property, v string, at int64, by *source) bool {
 	f := c.field(def)
 	switch {
 	case f == nil && v == "":
@@ -68,6 +74,9 @@ func (c *contact) set(def *property, v string, at int64, by *source) bool {
 		return false
 	}
 	keep := f.older[:min(len(f.older), historyDepth-2)]
+	for shownFrom := at - s.maxLag(); len(keep) < len(f.older) && (len(keep) == 0 || keep[len(keep)-1].at > shownFrom); {
+		keep = f.older[:len(keep)+1]
+	}
 	f.older = append([]version{f.version}, keep...)
 	f.version = version{v, at, by}
 	return true
@@ -104,17 +113,26 @@ func joinIDs(ids []int64) string {
 
 // portal is the account's data: contacts, their indexes, property definitions and rules. Sim.mu guards it.
 type portal struct {
-	id       int64 // HubSpot's portalId and hub_id
-	nextID   int64
-	byID     map[int64]*contact // live and archived
-	ordered  []*contact         // by rising id; a contact that was merged or purged has id 0 here
-	byEmail  map[string]*contact
-	archived map[string]*contact            // primary address of archived contacts
-	unique   map[*property]map[string]int64 // live contacts by value of a unique property
-	forward  map[int64]int64                // merged-away id -> the record that swallowed it
-	optedOut map[string]bool                // the opt-out belongs to the address, not to the contact
-	blocked  map[string]bool                // addresses of a privacy deletion
-	live     int
+	id        int64 // HubSpot's portalId and hub_id
+	nextID    int64
+	byID      map[int64]*contact // live and archived
+	ordered   []*contact         // by rising id; a contact that was merged or purged has id 0 here
+	byEmail   map[string]*contact
+	archived  map[string]*contact            // primary address of archived contacts
+	unique    map[*property]map[string]int64 // live contacts by value of a unique property
+	forward   map[int64]int64                // merged-away id -> the record that swallowed it
+	blocked   map[string]bool                // addresses of a privacy deletion
+	live      int
+	revision  uint64 // counts what changes a search
+	changedAt int64  // when it last did, unix ms
+	cache     hitsCache
+	changes   []Change
+
+	brands        []int64
+	subscriptions []*Subscription
+	subscribers   map[string]*subscriber // by address
+	consents      []ConsentEntry         // but those about contacts, which are
+	mailings      []mailing
 
 	props     map[string]*property
 	propOrder []*property
@@ -128,16 +146,16 @@ type portal struct {
 
 func newPortal(id, firstID, now int64) portal {
 	p := portal{
-		id:       id,
-		nextID:   firstID,
-		byID:     map[int64]*contact{},
-		byEmail:  map[string]*contact{},
-		archived: map[string]*contact{},
-		unique:   map[*property]map[string]int64{},
-		forward:  map[int64]int64{},
-		optedOut: map[string]bool{},
-		blocked:  map[string]bool{},
-		props:    map[string]*property{},
+		id:          id,
+		nextID:      firstID,
+		byID:        map[int64]*contact{},
+		byEmail:     map[string]*contact{},
+		archived:    map[string]*contact{},
+		unique:      map[*property]map[string]int64{},
+		forward:     map[int64]int64{},
+		subscribers: map[string]*subscriber{},
+		blocked:     map[string]bool{},
+		props:       map[string]*property{},
 	}
 	for _, def := range defaultProperties() {
 		def.createdAt = now
@@ -149,7 +167,7 @@ func newPortal(id, firstID, now int64) portal {
 
 // add makes an empty contact.
 func (p *portal) add(now int64) *contact {
-	c := &contact{id: p.nextID, createdAt: now, updatedAt: now}
+	c := &contact{id: p.nextID, createdAt: now, updatedAt: now, touchedAt: now}
 	p.nextID++
 	p.insert(c)
 	return c
@@ -159,11 +177,14 @@ func (p *portal) insert(c *contact) {
 	p.byID[c.id] = c
 	p.ordered = append(p.ordered, c)
 	p.live++
+	p.changed(c.touchedAt)
 }
 
 // forget takes a contact out of every index but the list, where an empty place stays.
-func (p *portal) forget(c *contact) {
+func (p *portal) forget(c *contact, now int64) {
+	p.silence(c, now)
 	p.unindex(c)
+	p.revision++
 	delete(p.byID, c.id)
 	if i, ok := p.position(c.id); ok {
 		p.ordered[i] = &contact{id: c.id, archivedAt: -1}
@@ -196,10 +217,21 @@ func (p *portal) unindex(c *contact) {
 	}
 }
 
+// binDays is how long an archived contact can be restored, after which it leaves the list of archived ones: contacts
+// description 2026-03, https://github.com/HubSpot/HubSpot-public-api-spec-collection, read 2026-11-22.
+const binDays = 90
+
+// binned says whether a contact is in the recycle bin.
+func (c *contact) binned(now int64) bool {
+	return c.archivedAt > 0 && now-c.archivedAt < binDays*24*time.Hour.Milliseconds()
+}
+
 // archive puts a contact into the recycle bin. https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide
 func (p *portal) archive(c *contact, now int64) {
 	p.unindex(c)
-	c.archivedAt, c.updatedAt = now, now
+	c.archivedAt, c.updatedAt, c.recent = now, now, nil
+	p.changed(now)
+	p.mail(c, now)
 	if address := p.primary(c); address != "" {
 		p.archived[address] = c
 	}

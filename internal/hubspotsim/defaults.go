@@ -68,7 +68,7 @@ func defaultProperties() []*property {
 		switch d.Name {
 		case "hs_email_optout":
 			d.Label = "Unsubscribed from all email"
-			d.Options = []Option{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false", DisplayOrder: 1}}
+			d.Options = yesNo
 		case "hs_object_id":
 			d.HasUniqueValue = true
 		}

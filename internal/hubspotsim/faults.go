@@ -21,11 +21,12 @@ type fault struct {
 	times int           // how often still; -1 = always
 }
 
-// faultOps are the operations a script can name. subscriptions has no endpoint here yet. any is all of them, api all but the
-// three of the token endpoints.
+// faultOps are the operations a script can name. subscriptions is all of those on subscriptions, the sub_ ones are each of them.
+// any is all there are, api all but the three of the token endpoints.
 var faultOps = []string{
 	"batch_create", "batch_upsert", "batch_update", "batch_read", "batch_archive", "create", "update", "get", "list", "archive", "merge",
 	"gdpr_delete", "search", "properties", "account", "subscriptions", "token", "introspect", "revoke", "api", "any",
+	opDefinitions, opStatuses, opStatus, opAllRead, opAll, opBatchRead, opBatchWrite, opBatchAll, opBatchAllRead,
 }
 
 // faultKinds are the kinds and whether each takes an argument: 0 no, 1 may, 2 must.
@@ -189,10 +190,23 @@ func (s *Sim) FaultsLeft() string {
 	return strings.Join(left, ",")
 }
 
+// fits says whether an entry is about an operation.
+func (f *fault) fits(op string) bool {
+	switch f.op {
+	case "any", op:
+		return true
+	case "api":
+		return !tokenOps[op]
+	case "subscriptions":
+		return consentScopes[op] != nil
+	}
+	return false
+}
+
 // nextFault is the first entry that fits the operation, used up by one, or a fault of kind "".
 func (s *Sim) nextFault(op string) fault {
 	for i, f := range s.faults {
-		if f.op != "any" && f.op != op && (f.op != "api" || tokenOps[op]) {
+		if !f.fits(op) {
 			continue
 		}
 		got := *f

@@ -44,14 +44,14 @@ func (s *Sim) compile(f filter) (c condition, ok bool) {
 	return c, c.def.Type != "datetime" || f.Value.text != "0"
 }
 
-func (s *Sim) matches(groups [][]condition, one *contact, seen int64) bool {
+func (s *Sim) matches(groups [][]condition, one *contact, v *view) bool {
 	if len(groups) == 0 {
 		return true
 	}
 	for _, g := range groups {
 		all := true
 		for i := range g {
-			if all = s.holds(&g[i], one, seen); !all {
+			if all = s.holds(&g[i], one, v); !all {
 				break
 			}
 		}
@@ -63,7 +63,7 @@ func (s *Sim) matches(groups [][]condition, one *contact, seen int64) bool {
 }
 
 // holds says whether one condition is true. https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm
-func (s *Sim) holds(f *condition, one *contact, seen int64) bool {
+func (s *Sim) holds(f *condition, one *contact, seen *view) bool {
 	if f.def == nil {
 		return false
 	}
@@ -127,10 +127,12 @@ func inOrder(operator string, low, high int) bool {
 }
 
 // indexed is a value as the index has it.
-func (s *Sim) indexed(def *property, c *contact, seen int64) string {
+func (s *Sim) indexed(def *property, c *contact, seen *view) string {
 	switch {
 	case def.Name == "lastmodifieddate":
-		return isoTime(c.modifiedAt(seen))
+		return isoTime(seen.modified)
+	case def.optout != nil, def.Name == "hs_email_optout":
+		return yes(s.indexedOut(def.optout, c, seen.now))
 	case def.computed != nil:
 		v, _ := def.read(&s.portal, c)
 		return v
@@ -139,35 +141,15 @@ func (s *Sim) indexed(def *property, c *contact, seen int64) string {
 	if f == nil {
 		return ""
 	}
-	v, _ := f.valueAt(seen)
+	v, _ := f.valueAt(seen.seen)
 	return v
 }
 
-// modifiedAt is lastmodifieddate as the index has it.
-func (c *contact) modifiedAt(seen int64) int64 {
-	if c.updatedAt <= seen {
-		return c.updatedAt
-	}
-	last := c.createdAt
-	for i := range c.fields {
-		f := &c.fields[i]
-		if f.at <= seen {
-			last = max(last, f.at)
-		}
-		for _, v := range f.older {
-			if v.at <= seen {
-				last = max(last, v.at)
-			}
-		}
-	}
-	return last
-}
-
 // numberOf are the system properties that compare as whole numbers, without their text being made for each contact.
-var numberOf = map[string]func(c *contact, seen int64) int64{
-	"hs_object_id":     func(c *contact, _ int64) int64 { return c.id },
-	"createdate":       func(c *contact, _ int64) int64 { return c.createdAt },
-	"lastmodifieddate": func(c *contact, seen int64) int64 { return c.modifiedAt(seen) },
+var numberOf = map[string]func(c *contact, seen *view) int64{
+	"hs_object_id":     func(c *contact, _ *view) int64 { return c.id },
+	"createdate":       func(c *contact, _ *view) int64 { return c.createdAt },
+	"lastmodifieddate": func(_ *contact, seen *view) int64 { return seen.modified },
 }
 
 // compareValues orders two values of a property: numbers and times by size, enumerations with their case, text without.

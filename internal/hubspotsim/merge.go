@@ -30,7 +30,7 @@ func (s *Sim) mergeRecords(primary, other *contact, now int64, by *source) (*con
 	case len(primary.merged)+len(other.merged)+2 > maxIdentities:
 		return nil, errIdentities
 	}
-	into := &contact{createdAt: min(primary.createdAt, other.createdAt), updatedAt: now}
+	into := &contact{createdAt: min(primary.createdAt, other.createdAt), updatedAt: now, touchedAt: now}
 	into.merged = slices.Concat(primary.merged, other.merged)
 	into.extra = slices.Clone(primary.extra)
 	into.fields = slices.Clone(primary.fields)
@@ -44,12 +44,13 @@ func (s *Sim) mergeRecords(primary, other *contact, now int64, by *source) (*con
 	if s.quirks.MergeKeepsPrimaryID {
 		into.id = primary.id
 		into.merged = append(into.merged, other.id)
+		into.recent = append(slices.Clone(primary.recent), mark{primary.touchedAt, primary.updatedAt})
 	} else {
 		gone = append(gone, primary)
 		into.merged = append(into.merged, primary.id, other.id)
 	}
 	for _, c := range gone {
-		s.forget(c)
+		s.forget(c, now)
 	}
 	if s.quirks.MergeKeepsPrimaryID {
 		s.unindex(primary)
@@ -58,6 +59,7 @@ func (s *Sim) mergeRecords(primary, other *contact, now int64, by *source) (*con
 		}
 		s.byID[into.id] = into
 		s.live++
+		s.changed(now)
 	} else {
 		into.id = s.nextID
 		s.nextID++
@@ -69,10 +71,11 @@ func (s *Sim) mergeRecords(primary, other *contact, now int64, by *source) (*con
 	for i := range other.fields {
 		f := &other.fields[i]
 		if v, _ := into.value(f.def); v == "" && f.value != "" {
-			into.set(f.def, f.value, now, by)
+			s.set(into, f.def, f.value, now, by)
 		}
 	}
 	s.reindex(into)
+	s.mail(into, now)
 	return into, nil
 }
 
@@ -127,8 +130,11 @@ func (s *Sim) gdprDelete(c *call) reply {
 	} else if id, err := strconv.ParseInt(in.ID.text, 10, 64); err == nil {
 		found = s.resolve(id)
 	}
-	if found != nil {
+	switch {
+	case found != nil:
 		s.purge(found)
+	case s.quirks.PurgeMissing404 && in.IDProperty == "":
+		return c.notFound(in.ID.text)
 	}
 	return reply{status: http.StatusNoContent}
 }
@@ -139,5 +145,5 @@ func (s *Sim) purge(c *contact) {
 			s.blocked[a] = true
 		}
 	}
-	s.forget(c)
+	s.forget(c, s.now().UnixMilli())
 }

@@ -132,7 +132,7 @@ func (s *Sim) EndTokens(asExpired bool) {
 func (s *Sim) endToken(token string, asExpired bool) {
 	if b := s.bearers[token]; b == nil {
 		return
-	} else if now := s.cfg.Clock().UnixMilli(); !asExpired {
+	} else if now := s.now().UnixMilli(); !asExpired {
 		delete(s.bearers, token)
 	} else if b.expiresAt == 0 || b.expiresAt > now {
 		b.expiresAt = now

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -44,7 +43,8 @@ type property struct {
 	options              map[string]int // value -> place
 	// computed gives the value of a system property; nil = stored in the contact.
 	computed func(*portal, *contact) string
-	number   func(c *contact, seen int64) int64 // of numberOf, or nil
+	number   func(*contact, *view) int64 // of numberOf, or nil
+	optout   *Subscription               // whose opt-out it shows, or nil
 }
 
 // index makes the option lookup; call it after each change of Options.
@@ -107,7 +107,7 @@ var types = map[string][]string{
 func (s *Sim) DefineProperty(def Property) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.cfg.Clock().UnixMilli()
+	now := s.now().UnixMilli()
 	if d := s.props[def.Name]; d != nil {
 		if def.Type != "" && !slices.Contains(types[def.Type], orText(def.FieldType, d.FieldType)) {
 			return fmt.Errorf("define property %s: type %q does not go with field type %q", def.Name, def.Type, orText(def.FieldType, d.FieldType))
@@ -184,11 +184,8 @@ var computedProperties = map[string]func(*portal, *contact) string{
 		_, domain, _ := strings.Cut(p.primary(c), "@")
 		return domain
 	},
-	// The opt-out belongs to the address: https://legacydocs.hubspot.com/docs/methods/email/update_status
+	// The opt-out belongs to the address, see subscriber: https://legacydocs.hubspot.com/docs/methods/email/update_status
 	"hs_email_optout": func(p *portal, c *contact) string {
-		if a := p.primary(c); a != "" && p.optedOut[a] {
-			return strconv.FormatBool(true)
-		}
-		return ""
+		return yes(p.wideOut(p.primary(c), 0) != nil)
 	},
 }

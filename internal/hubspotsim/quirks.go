@@ -1,6 +1,9 @@
 package hubspotsim
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Quirks are the facts that nobody has documented: each is a switch, and a test that depends on one runs under both answers.
 // The zero value is the likeliest portal. The names are those of POST /_sim/quirks.
@@ -29,12 +32,29 @@ type Quirks struct {
 	ArchivedConflicts bool `json:"archived_conflicts"`
 	// MergeKeepsPrimaryID: the survivor of a merge keeps the primary's id (public beta) instead of getting a new one.
 	MergeKeepsPrimaryID bool `json:"merge_keeps_primary_id"`
+	// PurgeMissing404: a privacy deletion of an id that no contact has answers 404 instead of 204.
+	PurgeMissing404 bool `json:"purge_missing_404"`
 	// ReadFollowsMerges: batch read of a merged-away id gives the survivor instead of naming the id as not found.
 	ReadFollowsMerges bool `json:"read_follows_merges"`
 	// DuplicateFoldsCase: two addresses that differ in case only count as the same id within a batch.
 	DuplicateFoldsCase bool `json:"duplicate_folds_case"`
 	// OptoutBumpsModified: an opt-out moves lastmodifieddate.
 	OptoutBumpsModified bool `json:"optout_bumps_modified"`
+	// RestoreKeepsModified: taking a contact out of the recycle bin does not move lastmodifieddate.
+	RestoreKeepsModified bool `json:"restore_keeps_modified"`
+	// SubscribeAfterAll is what SUBSCRIBED with one type does to an address that is opted out of all e-mail: "" = the type's own
+	// status changes, and the opt-out of all stays; "lifts" = it ends, and the address stays opted out of the other types;
+	// "refused" = 400.
+	SubscribeAfterAll string `json:"subscribe_after_all"`
+	// LegalBasisRequired: a status needs legalBasis and legalBasisExplanation, as the guide says of accounts with the data privacy
+	// settings on. One live account with them took a status without.
+	LegalBasisRequired bool `json:"legal_basis_required"`
+	// ConsentWhole400: one bad input refuses a batch on subscriptions as a whole.
+	ConsentWhole400 bool `json:"consent_whole_400"`
+	// Consent207: a batch on subscriptions with refused inputs answers 207 as one on contacts does; the description has 200 only.
+	Consent207 bool `json:"consent_207"`
+	// ConsentErrorsUnnamed: an error of a batch on subscriptions does not say whose it is.
+	ConsentErrorsUnnamed bool `json:"consent_errors_unnamed"`
 	// RewritesValues: text is trimmed and multi-select values are put in the order of the options.
 	RewritesValues bool `json:"rewrites_values"`
 	// NoWarnings: answers carry no warnings[] where a date was normalised.
@@ -58,14 +78,16 @@ func (q Quirks) validate() error {
 	if q.TokenPerSecond < 0 {
 		return fmt.Errorf("token_per_second is %d, want 0 or more", q.TokenPerSecond)
 	}
-	switch q.Whole400 {
-	case "", "named", "unnamed":
-		return nil
+	if !slices.Contains([]string{"", "named", "unnamed"}, q.Whole400) {
+		return fmt.Errorf("whole_400 is %q, want named, unnamed or nothing", q.Whole400)
 	}
-	return fmt.Errorf("whole_400 is %q, want named, unnamed or nothing", q.Whole400)
+	if !slices.Contains([]string{"", "lifts", "refused"}, q.SubscribeAfterAll) {
+		return fmt.Errorf("subscribe_after_all is %q, want lifts, refused or nothing", q.SubscribeAfterAll)
+	}
+	return nil
 }
 
-// SetQuirks replaces all switches. It fails on an unknown Whole400 or a negative TokenPerSecond.
+// SetQuirks replaces all switches. It fails on an unknown Whole400 or SubscribeAfterAll and on a negative TokenPerSecond.
 func (s *Sim) SetQuirks(q Quirks) error {
 	if err := q.validate(); err != nil {
 		return err

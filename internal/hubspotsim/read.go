@@ -53,16 +53,22 @@ func (s *Sim) find(c *call, key string, def *property, archived bool) *contact {
 			found = s.resolve(id)
 		}
 	case def == s.email && archived:
-		return s.archived[normalAddress(key)]
+		return s.archived[normalAddress(key)].where(true, c.now)
 	case def == s.email:
 		return s.findAddress(key, s.quirks.SecondaryMisses)
 	default:
 		found = s.byUnique(def, key)
 	}
-	if found == nil || (found.archivedAt != 0) != archived {
+	return found.where(archived, c.now)
+}
+
+// where gives the contact only when it is where it is looked for: among the live ones, or in the recycle bin.
+func (c *contact) where(archived bool, now int64) *contact {
+	switch {
+	case c == nil, archived && !c.binned(now), !archived && c.archivedAt != 0:
 		return nil
 	}
-	return found
+	return c
 }
 
 // one finds the contact of a single GET or PATCH: by id, following merges; by address, additional ones included
@@ -78,16 +84,13 @@ func (s *Sim) one(c *call, archived bool) *contact {
 		found = s.resolve(id)
 	case "email":
 		if archived {
-			return s.archived[normalAddress(c.id)]
+			return s.archived[normalAddress(c.id)].where(true, c.now)
 		}
 		return s.findAddress(c.id, false)
 	default:
 		found = s.byUnique(s.usable(idProperty), c.id)
 	}
-	if found == nil || (found.archivedAt != 0) != archived {
-		return nil
-	}
-	return found
+	return found.where(archived, c.now)
 }
 
 func (s *Sim) get(c *call) reply {
@@ -129,7 +132,7 @@ func (s *Sim) list(c *call) reply {
 	next := int64(0)
 	for ; i < len(s.ordered); i++ {
 		found := s.ordered[i]
-		if found.archivedAt < 0 || (found.archivedAt > 0) != archived {
+		if found.where(archived, c.now) == nil {
 			continue
 		}
 		if limit == 0 {

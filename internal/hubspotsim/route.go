@@ -32,19 +32,20 @@ type call struct {
 	now         int64 // unix ms at the moment it acts
 
 	// decoded body of contact operations
-	rows    []row
-	idProp  string
-	shown   []string
-	history []string
-	traced  bool  // every row has a trace id, and no two the same
-	noRows  bool  // the body has no inputs at all
-	broken  error // the body cannot be read
+	rows        []row
+	subscribers []subscriberRow // of operations on subscriptions
+	idProp      string
+	shown       []string
+	history     []string
+	traced      bool  // every row has a trace id, and no two the same
+	noRows      bool  // the body has no inputs at all
+	broken      error // the body cannot be read
 
 	fault   fault
 	hub     int64           // the account of the token
 	static  bool            // the token is a static one
 	mangle  bool            // results without ids
-	asOf    int64           // of a search: values are shown as the index had them at that time; 0 = as they are
+	seen    *view           // of a search hit: values are shown as the index has them; nil = as they are
 	claimed map[string]bool // addresses and unique values that earlier rows of a batch without trace ids will take
 }
 
@@ -72,7 +73,7 @@ var writes = map[string]bool{
 // route finds the operation of a method and path. status is 0 when there is one, else 404 or 405.
 //
 // It serves /crm/objects/{2026-09,2026-03}/{contacts,0-1} and /crm/v3/objects/..., /crm/properties/... in the same two
-// forms, /account-info/{version}/details, and the paths of routeOAuth
+// forms, /account-info/{version}/details, and the paths of routeOAuth and routeConsent
 // (https://developers.hubspot.com/docs/developer-tooling/platform/versioning).
 func route(method, path string) (c *call, status int) {
 	seg := strings.Split(strings.Trim(path, "/"), "/")
@@ -91,6 +92,9 @@ func route(method, path string) (c *call, status int) {
 	}
 	if len(seg) >= 3 && seg[0] == "oauth" {
 		return routeOAuth(method, seg)
+	}
+	if len(seg) >= 3 && seg[0] == "communication-preferences" {
+		return routeConsent(method, seg)
 	}
 	if len(seg) < 4 || seg[0] != "crm" {
 		return nil, http.StatusNotFound
@@ -169,6 +173,8 @@ func (c *call) decode(contentType string) error {
 		if kind, _, err := mime.ParseMediaType(contentType); err == nil && kind == "application/x-www-form-urlencoded" {
 			c.form, _ = url.ParseQuery(string(c.body)) // what can be read of it
 		}
+	case consentScopes[c.op] != nil:
+		return c.decodeConsent()
 	case strings.HasPrefix(c.op, "batch_"):
 		var b struct {
 			Inputs     []row    `json:"inputs"`

@@ -15,6 +15,8 @@ import (
 // (https://github.com/scopiousdigital/kalup, docs/hubspot.md), so nothing is asked here.
 func (c *call) scopes() []string {
 	switch {
+	case consentScopes[c.op] != nil:
+		return consentScopes[c.op]
 	case c.op == "properties" && c.method != http.MethodGet:
 		return []string{scopeSchemaWrite}
 	case c.op == "properties":

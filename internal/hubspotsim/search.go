@@ -3,6 +3,7 @@ package hubspotsim
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -57,8 +58,7 @@ func (in *searchRequest) badSearch(body []byte) string {
 	return ""
 }
 
-// searchCall is a simple search: it looks at every live contact as the index had it IndexLag ago. Archived contacts are never
-// returned. Groups are alternatives, the filters in one must all hold. A hit shows the values of the index too.
+// searchCall is a simple search: it looks at every live contact as the index has it. Archived contacts are never returned. Groups are alternatives, the filters in one must all hold. A hit shows the values of the index too.
 func (s *Sim) searchCall(c *call) reply {
 	var in searchRequest
 	if err := json.Unmarshal(c.body, &in); err != nil {
@@ -85,40 +85,25 @@ func (s *Sim) searchCall(c *call) reply {
 			return c.badRequest("There was a problem with the request: unknown sort property")
 		}
 	}
-	seen := c.now - s.cfg.IndexLag.Milliseconds()
-	groups := make([][]condition, len(in.Groups))
-	var from int64
-	for i, g := range in.Groups {
-		for _, f := range g.Filters {
-			one, ok := s.compile(f)
-			if !ok {
-				// https://github.com/estuary/connectors, source-hubspot-native, shared.py: epoch 0 is answered so
-				return c.refuse(http.StatusInternalServerError, problem{Message: "internal error"})
-			}
-			groups[i] = append(groups[i], one)
-			if len(in.Groups) == 1 && one.Operator == "GT" && one.isID() {
-				from = max(from, one.low+1)
-			}
-		}
+	groups, from, ok := s.compileAll(&in)
+	if !ok {
+		// https://github.com/estuary/connectors, source-hubspot-native, shared.py: epoch 0 is answered so
+		return c.refuse(http.StatusInternalServerError, problem{Message: "internal error"})
 	}
-	var hits []*contact
-	start, _ := s.position(from)
-	for _, one := range s.ordered[start:] {
-		if one.archivedAt == 0 && one.createdAt <= seen && s.matches(groups, one, seen) {
-			hits = append(hits, one)
-		}
-	}
-	if falling := order != nil && in.Sorts[0].Direction == "DESCENDING"; order != nil && (falling || order.Name != "hs_object_id") {
-		s.sortHits(hits, order, falling, seen) // they are in the order of ids already
+	falling := order != nil && in.Sorts[0].Direction == "DESCENDING"
+	byID := !falling && (order == nil || order.Name == "hs_object_id") // the order they are kept in
+	hits := s.hits(groups, from, c.now, byID)
+	if !byID {
+		s.sortHits(hits, order, falling, c.now)
 	}
 	c.shown = in.Properties
-	if !s.quirks.SearchShowsNow {
-		c.asOf = seen
-	}
 	b := []byte(`{"total":` + itoa(len(hits)) + `,"results":[`)
 	end := min(after+limit, len(hits))
 	for _, one := range hits[min(after, len(hits)):end] {
 		s.stats.Read++
+		if v, ok := s.viewOf(one, c.now); ok && !s.quirks.SearchShowsNow {
+			c.seen = &v
+		}
 		b = s.appendResult(comma(b), c, &outcome{c: one})
 	}
 	b = append(b, ']')
@@ -128,15 +113,63 @@ func (s *Sim) searchCall(c *call) reply {
 	return reply{status: http.StatusOK, body: append(b, '}')}
 }
 
+// compileAll makes the filter groups ready. from is the smallest id that can be a hit: in the one group there is, ids above a
+// bound. ok is false for epoch 0 in a time.
+func (s *Sim) compileAll(in *searchRequest) (groups [][]condition, from int64, ok bool) {
+	groups = make([][]condition, len(in.Groups))
+	for i, g := range in.Groups {
+		for _, f := range g.Filters {
+			one, ok := s.compile(f)
+			if !ok {
+				return nil, 0, false
+			}
+			if len(in.Groups) == 1 && one.Operator == "GT" && one.isID() {
+				from = max(from, one.low+1)
+				continue
+			}
+			groups[i] = append(groups[i], one)
+		}
+	}
+	return groups, from, true
+}
+
+// hits are the live contacts that the index shows and that fit, by rising id. The caller may sort them when keep is false.
+func (s *Sim) hits(groups [][]condition, from, now int64, keep bool) []*contact {
+	scan := func(from int64) []*contact {
+		var hits []*contact
+		start, _ := s.position(from)
+		for _, one := range s.ordered[start:] {
+			if one.archivedAt != 0 {
+				continue
+			}
+			if v, ok := s.viewOf(one, now); ok && s.matches(groups, one, &v) {
+				hits = append(hits, one)
+			}
+		}
+		return hits
+	}
+	if !keep || !s.settled(now) {
+		return scan(from)
+	}
+	query := fmt.Sprint(groups) // the filters as sent, and what they were compiled to
+	if s.cache.query != query || s.cache.revision != s.revision || s.cache.hits == nil {
+		s.cache = hitsCache{query, s.revision, scan(0)}
+	}
+	start, _ := slices.BinarySearchFunc(s.cache.hits, from, func(c *contact, id int64) int { return cmp.Compare(c.id, id) })
+	return s.cache.hits[start:]
+}
+
 // sortHits orders what is in the order of ids by one property.
-func (s *Sim) sortHits(hits []*contact, by *property, falling bool, seen int64) {
+func (s *Sim) sortHits(hits []*contact, by *property, falling bool, now int64) {
 	number := by.number
 	slices.SortStableFunc(hits, func(a, b *contact) int {
 		var order int
+		x, _ := s.viewOf(a, now)
+		y, _ := s.viewOf(b, now)
 		if number != nil {
-			order = cmp.Compare(number(a, seen), number(b, seen))
+			order = cmp.Compare(number(a, &x), number(b, &y))
 		} else {
-			order = compareValues(by, s.indexed(by, a, seen), s.indexed(by, b, seen))
+			order = compareValues(by, s.indexed(by, a, &x), s.indexed(by, b, &y))
 		}
 		if falling {
 			return -order

@@ -16,8 +16,20 @@ const maxBody = 64 << 20
 // msgRequest is the one log line of this package.
 const msgRequest = "simulated request"
 
-// serve answers one request. An error means that there is no answer: the client gave up.
+// serve answers one request, with a Date of HubSpot's clock. An error means that there is no answer: the client gave up.
 func (s *Sim) serve(r *http.Request) (reply, error) {
+	rep, err := s.respond(r)
+	if err != nil {
+		return rep, err
+	}
+	if rep.header == nil {
+		rep.header = http.Header{}
+	}
+	rep.header.Set("Date", s.now().UTC().Format(http.TimeFormat))
+	return rep, nil
+}
+
+func (s *Sim) respond(r *http.Request) (reply, error) {
 	var body []byte
 	if r.Body != nil {
 		var err error
@@ -91,7 +103,7 @@ func (s *Sim) execute(c *call) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.enter(c.hub)()
-	c.now = s.cfg.Clock().UnixMilli()
+	c.now = s.now().UnixMilli()
 	if c.broken != nil {
 		return c.badRequest(c.broken.Error())
 	}
@@ -100,8 +112,14 @@ func (s *Sim) execute(c *call) reply {
 		for i := range min(c.fault.n, len(c.rows)) {
 			c.rows[i].hide, c.rows[i].skip = true, i%2 == 1
 		}
+		for i := range min(c.fault.n, len(c.subscribers)) {
+			c.subscribers[i].hide, c.subscribers[i].skip = true, i%2 == 1
+		}
 	case "noids":
 		c.mangle = true
+	}
+	if consentScopes[c.op] != nil {
+		return s.consentCall(c)
 	}
 	switch c.op {
 	case "batch_create":
@@ -148,7 +166,7 @@ func (s *Sim) execute(c *call) reply {
 func (s *Sim) close(c *call, rep *reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.cfg.Clock()
+	now := s.now()
 	h := rep.header
 	if h == nil {
 		h = http.Header{}
@@ -157,7 +175,6 @@ func (s *Sim) close(c *call, rep *reply) {
 		h.Set("Content-Type", "application/json;charset=utf-8")
 	}
 	h.Set("X-Hubspot-Correlation-Id", c.correlation)
-	h.Set("Date", now.UTC().Format(http.TimeFormat))
 	if rep.status != http.StatusUnauthorized && !tokenOps[c.op] {
 		s.rateHeaders(c, now, h)
 	}
@@ -184,7 +201,7 @@ func (s *Sim) close(c *call, rep *reply) {
 	}
 	s.stats.Statuses[status]++
 	s.stats.BytesOut += int64(len(rep.body))
-	s.cfg.Log.Debug(msgRequest, slog.String("op", c.op), slog.String("status", status), slog.Int("rows", len(c.rows)),
+	s.cfg.Log.Debug(msgRequest, slog.String("op", c.op), slog.String("status", status), slog.Int("rows", len(c.rows)+len(c.subscribers)),
 		slog.String("fault", c.fault.kind), slog.String("correlation_id", c.correlation))
 }
 
@@ -193,7 +210,7 @@ func (s *Sim) gone(c *call, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.Statuses["none"]++
-	s.cfg.Log.Debug(msgRequest, slog.String("op", c.op), slog.String("status", "none"), slog.Int("rows", len(c.rows)),
+	s.cfg.Log.Debug(msgRequest, slog.String("op", c.op), slog.String("status", "none"), slog.Int("rows", len(c.rows)+len(c.subscribers)),
 		slog.String("fault", c.fault.kind), slog.String("correlation_id", c.correlation))
 	return err
 }

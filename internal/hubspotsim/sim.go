@@ -9,8 +9,8 @@
 // gives the same credentials, and the same requests one after another give the same answers. Time is read through Config.Clock
 // and timers of package time only, so a Sim lives inside a testing/synctest bubble when it is reached through Transport.
 //
-// It does not keep anything on disk, does not check associations, and has no subscriptions yet: such a path answers 404 as an
-// unknown page would. Search is simple: it looks at every contact. The client_credentials grant and per-account rate limits are
+// It does not keep anything on disk and does not check associations. Search is simple: it looks at every contact. Subscriptions
+// are served in the dated form and v4's, which is the same; another path answers 404 as an unknown page would. The client_credentials grant and per-account rate limits are
 // left out: the two accounts of a Sim share one app and its window.
 //
 // Design: one mutex around everything. A request is decoded outside of it, runs inside, and leaves with its whole answer as
@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,8 +44,12 @@ type Config struct {
 	Daily int
 	// SearchLimit is the number of search requests allowed a second; 0 = no limit.
 	SearchLimit int
-	// IndexLag is how old a change must be before search shows it.
-	IndexLag time.Duration
+	// IndexLag is how old a change must be before search shows it. IndexSpread is added in part: each change of each contact waits
+	// its own share of it besides, so that changes appear in another order than they were made. The seed decides the shares.
+	IndexLag    time.Duration
+	IndexSpread time.Duration
+	// Skew is how far HubSpot's clock is ahead of Clock; negative = behind.
+	Skew time.Duration
 	// TimeZone of the account, an IANA name; "" = UTC.
 	TimeZone string
 	// TokenLife is how long an access token lives; 0 = 30 min. HubSpot says it in whole seconds, rounded down here.
@@ -61,6 +66,10 @@ type Config struct {
 	Quirks Quirks
 	// Properties are defined at the start and again at each Reset, besides the default ones.
 	Properties []Property
+	// Subscriptions are the types people can subscribe to; nil = three usual ones. Brands are the business units of the Brands
+	// add-on besides 0, the account's own; nil = the account has no such add-on.
+	Subscriptions []Subscription
+	Brands        []int64
 	// Clock is the wall clock; nil = time.Now.
 	Clock func() time.Time
 	// Log gets one debug line a request, without addresses or values, and a warning when serving one broke; nil = none.
@@ -87,14 +96,16 @@ type Credentials struct {
 type Sim struct {
 	cfg  Config
 	zone *time.Location
+	skew atomic.Int64 // of HubSpot's clock, ns
 
-	mu     sync.Mutex // guards everything below
-	cred   Credentials
-	appID  int64 // what history names as the source of API writes
-	quirks Quirks
-	rng    *rand.Rand
-	faults []*fault
-	spent  map[string]bool // addresses of the fault1- kind that had their fault
+	mu                    sync.Mutex // guards everything below
+	cred                  Credentials
+	appID                 int64 // what history names as the source of API writes
+	quirks                Quirks
+	indexLag, indexSpread time.Duration
+	rng                   *rand.Rand
+	faults                []*fault
+	spent                 map[string]bool // addresses of the fault1- kind that had their fault
 	books
 	oauth
 	portal        // the account of the request under way, and the first one between requests
@@ -111,6 +122,9 @@ func New(cfg Config) (*Sim, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.IndexLag < 0 || cfg.IndexSpread < 0 {
+		return nil, fmt.Errorf("index lag is %v with a spread of %v, want 0 or more", cfg.IndexLag, cfg.IndexSpread)
 	}
 	zone, err := time.LoadLocation(cmp.Or(cfg.TimeZone, "UTC"))
 	if err != nil {
@@ -139,8 +153,10 @@ func (s *Sim) Reset() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.skew.Store(int64(s.cfg.Skew))
+	s.indexLag, s.indexSpread = s.cfg.IndexLag, s.cfg.IndexSpread
 	rng := rand.New(rand.NewPCG(s.cfg.Seed, 0x68756273696d))
-	now := s.cfg.Clock().UnixMilli()
+	now := s.now().UnixMilli()
 	s.cred = Credentials{
 		ClientID:     uuid(rng),
 		ClientSecret: uuid(rng),
@@ -165,6 +181,13 @@ func (s *Sim) Reset() error {
 // newAccount makes the data of an account with the Config's properties; s.rng is set.
 func (s *Sim) newAccount(id, now int64) (portal, error) {
 	p := newPortal(id, 101+s.rng.Int64N(900), now)
+	types := s.cfg.Subscriptions
+	if types == nil {
+		types = defaultSubscriptions()
+	}
+	if err := p.subscribeTo(types, s.cfg.Brands, 30_000_000+int64(mix(s.cfg.Seed^uint64(id))%60_000_000), now); err != nil {
+		return portal{}, err
+	}
 	for _, def := range s.cfg.Properties {
 		if _, err := p.createProperty(def, now); err != nil {
 			return portal{}, err

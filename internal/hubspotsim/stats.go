@@ -27,11 +27,16 @@ type Stats struct {
 	OtherAccount int `json:"other_account"`
 	// WriteRequests are those let through that create, update, upsert, archive, merge or purge.
 	WriteRequests int `json:"write_requests"`
+	// ConsentWrites are those let through that write subscriptions; they are in none of the figures about contacts.
+	ConsentWrites int `json:"consent_writes"`
 	// Created, Updated and Unchanged are rows of contact writes: Unchanged were written and held these values already.
 	Created   int `json:"rows_created"`
 	Updated   int `json:"rows_updated"`
 	Unchanged int `json:"rows_unchanged"`
 	Refused   int `json:"rows_refused"`
+	// Erased are contacts that came to have, by a write of an app, the address of a privacy deletion: HubSpot lets that happen
+	// (https://knowledge.hubspot.com/privacy-and-consent/how-do-i-perform-a-gdpr-delete-in-hubspot).
+	Erased int `json:"erased_written"`
 	// Read are contacts given out by read operations.
 	Read int `json:"rows_read"`
 	// BytesIn and BytesOut are bodies.

@@ -99,6 +99,47 @@ var deviations = []deviation{
 		}),
 	},
 	{
+		name:   "a search without after",
+		fact:   "a search's after may be left out: the guide's examples have none, although the documents mark it required",
+		source: "https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm",
+		amend: everySchema("contacts", []string{"PublicObjectSearchRequest"}, func(s *openapi3.Schema) error {
+			kept := slices.DeleteFunc(slices.Clone(s.Required), func(key string) bool { return key == "after" })
+			if len(kept) == len(s.Required) {
+				return errors.New("after is not required")
+			}
+			s.Required = kept
+			return nil
+		}),
+	},
+	{
+		name:   "no legal basis",
+		fact:   "a status that was given no legal basis shows it as null in the guide's example; the documents leave it out",
+		source: "https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide",
+		amend: everySchema("subscriptions", []string{"PublicStatus"}, func(s *openapi3.Schema) error {
+			for _, name := range []string{"legalBasis", "legalBasisExplanation"} {
+				if s.Properties[name] == nil {
+					return fmt.Errorf("no %s", name)
+				}
+				s.Properties[name].Value.Nullable = true
+				if len(s.Properties[name].Value.Enum) > 0 {
+					s.Properties[name].Value.Enum = append(s.Properties[name].Value.Enum, nil)
+				}
+			}
+			return nil
+		}),
+	},
+	{
+		name:   "207 of subscriptions",
+		fact:   "whether a partly refused batch of statuses answers 200, as the documents say, or 207 as every other one is not known: both are allowed",
+		source: "https://developers.hubspot.com/docs/guides/crm/using-object-apis",
+		amend: everyOperation("subscriptions", func(_, path string, op *openapi3.Operation) error {
+			if !strings.Contains(path, "/statuses/batch/") {
+				return nil
+			}
+			return copyResponse(op, op, "200", "207")
+		}),
+	},
+	{
 		name:   "status of an error",
 		fact:   `error bodies carry status "error" too`,
 		source: "https://developers.hubspot.com/docs/api-reference/error-handling",

@@ -19,7 +19,7 @@ func dataOps(c *hubspot.Client, known string) map[string]func(context.Context) e
 	two := func(first, second string) []hubspot.Input {
 		return []hubspot.Input{row("a", first, "email", fresh()), row("b", second, "email", fresh())}
 	}
-	return map[string]func(context.Context) error{
+	ops := map[string]func(context.Context) error{
 		"account":    func(ctx context.Context) error { _, err := c.Account(ctx); return err },
 		"properties": func(ctx context.Context) error { _, err := c.ContactProperties(ctx); return err },
 		"get": func(ctx context.Context) error {
@@ -36,7 +36,15 @@ func dataOps(c *hubspot.Client, known string) map[string]func(context.Context) e
 			_, err := c.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{known, "999999999"}, Properties: []string{"email"}})
 			return err
 		},
+		"search": func(ctx context.Context) error { _, err := c.Search(ctx, window("0", 1)); return err },
+		"list":   func(ctx context.Context) error { _, err := c.List(ctx, hubspot.ListRequest{Limit: 1}); return err },
+		"batch_archive": func(ctx context.Context) error {
+			return c.BatchArchive(ctx, []hubspot.ContactID{"999999998", "999999999"})
+		},
+		"gdpr_delete": func(ctx context.Context) error { return c.GDPRDelete(ctx, "999999999") },
 	}
+	maps.Copy(ops, consentOps(c, fresh))
+	return ops
 }
 
 // faults are all kinds of fault, with arguments where they take one.
@@ -75,8 +83,12 @@ var tokenRefusals = []string{
 // unlike says which faults are answers that HubSpot's documents do not have, on purpose: results without the ids they must have, and
 // success with nothing in it. TestWrongAnswersAreCaught wants a complaint about each.
 func unlike(op, kind string) bool {
-	batch := strings.HasPrefix(op, "batch_")
-	return kind == "noids" && (batch || op == "get") || kind == "empty200" && !batch && op != "revoke"
+	if strings.HasPrefix(op, "sub_") {
+		return kind == "noids" && op != "sub_definitions"
+	}
+	removes := op == "batch_archive" || op == "gdpr_delete" // they answer nothing at all
+	batch := strings.HasPrefix(op, "batch_") && !removes
+	return kind == "noids" && (batch || slices.Contains([]string{"get", "search", "list"}, op)) || kind == "empty200" && !batch && op != "revoke"
 }
 
 // dataFaults runs every operation into every fault.

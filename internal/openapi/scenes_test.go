@@ -30,8 +30,17 @@ func scenes() []scene {
 		{"OAuth with rotation", hubspotsim.Config{Quirks: hubspotsim.Quirks{RotateRefresh: true, LoginEndsOlder: true}}, oauth},
 		{"faults of OAuth", hubspotsim.Config{}, oauthFaults},
 		{"old faults of OAuth", hubspotsim.Config{Quirks: hubspotsim.Quirks{OldTokenErrors: true, BadHubIs403: true}}, oauthFaults},
+		{"scans and removals", hubspotsim.Config{}, scans},
 		{"what our client does not use", hubspotsim.Config{}, others},
 	}
+	for name, q := range map[string]hubspotsim.Quirks{
+		"as usual": {}, "lifted": {SubscribeAfterAll: "lifts", Consent207: true, ConsentErrorsUnnamed: true},
+		"refused": {SubscribeAfterAll: "refused", ConsentWhole400: true, LegalBasisRequired: true},
+	} {
+		all = append(all, scene{"consent, " + name, hubspotsim.Config{Quirks: q}, consenting})
+	}
+	all = append(all, scene{"consent, brands", hubspotsim.Config{Brands: []int64{7},
+		Subscriptions: append(subscriptions(), hubspotsim.Subscription{ID: 7, Name: "Other", BusinessUnitID: 7})}, consenting})
 	for name, q := range map[string]hubspotsim.Quirks{
 		"as usual":          {},
 		"partial 200":       {Partial200: true},
@@ -137,6 +146,55 @@ func reads(s *stage, c *hubspot.Client, ids map[string]string) {
 	}
 	_, err := c.BatchRead(ctx, hubspot.ReadRequest{IDProperty: "jobtitle", IDs: []string{"1"}})
 	refused(s, "read by what is not unique", err)
+	got, err := c.BatchRead(ctx, hubspot.ReadRequest{IDs: values(ids), Properties: properties, History: []string{"email", "firstname"}})
+	s.done("read with history", err)
+	if !slices.ContainsFunc(got.Results, func(one hubspot.Contact) bool { return len(one.History["email"]) > 0 }) && len(got.Results) > 1 {
+		s.Fatalf("no history of %d contacts", len(got.Results))
+	}
+}
+
+// window is a search of a scan.
+func window(after string, limit int) hubspot.SearchRequest {
+	return hubspot.SearchRequest{Limit: limit, Properties: []string{"email", "hs_email_optout", "hs_merged_object_ids"}, Filters: []hubspot.Filter{
+		{Property: "lastmodifieddate", Operator: "BETWEEN", Value: "1000", HighValue: "4102444800000"}, {Property: "hs_object_id", Operator: "GT", Value: after}}}
+}
+
+// scans goes through all contacts, live and archived, and removes some.
+func scans(s *stage) {
+	c, ctx := s.good(), s.Context()
+	made, err := c.BatchCreate(ctx, []hubspot.Input{row("a", "", "email", "ada@example.com"), row("b", "", "email", "grace@example.org"), row("c", "", "email", "joan@example.net")})
+	s.done("create", err)
+	last, found := "0", 0
+	for {
+		page, err := c.Search(ctx, window(last, 2))
+		s.done("search", err)
+		if found += len(page.Contacts); page.Total <= len(page.Contacts) {
+			break
+		}
+		last = string(page.Contacts[len(page.Contacts)-1].ID)
+	}
+	if found != len(made.Results) {
+		s.Fatalf("found %d of %d", found, len(made.Results))
+	}
+	for _, f := range []hubspot.Filter{{Property: "hs_email_optout", Operator: "EQ", Value: "true"}, {Property: "hs_merged_object_ids", Operator: "HAS_PROPERTY"},
+		{Property: "email", Operator: "IN", Values: []string{"ada@example.com"}}} {
+		_, err := c.Search(ctx, hubspot.SearchRequest{Filters: []hubspot.Filter{f}})
+		s.done("search", err)
+	}
+	_, err = c.Search(ctx, hubspot.SearchRequest{Filters: []hubspot.Filter{{Property: "no_such_property", Operator: "HAS_PROPERTY"}}})
+	refused(s, "search for what does not exist", err)
+	s.done("archive", c.BatchArchive(ctx, []hubspot.ContactID{made.Results[0].ID, "999999999"}))
+	for _, archived := range []bool{true, false} {
+		r := hubspot.ListRequest{Archived: archived, Limit: 1, Properties: []string{"email", "phone"}}
+		for {
+			page, err := c.List(ctx, r)
+			s.done("list", err)
+			if r.After = page.After; r.After == "" {
+				break
+			}
+		}
+	}
+	s.done("erase", c.GDPRDelete(ctx, made.Results[1].ID))
 }
 
 func value(c hubspot.Contact, property string) string {

@@ -39,6 +39,9 @@ type stage struct {
 func onStage(t *testing.T, version string, cfg hubspotsim.Config, wrap wrapper, play func(*stage)) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg.Seed, cfg.Properties = 1, []hubspotsim.Property{{Name: "lead_key", HasUniqueValue: true}}
+		if cfg.Subscriptions == nil {
+			cfg.Subscriptions = subscriptions()
+		}
 		sim, err := hubspotsim.New(cfg)
 		if err != nil {
 			t.Fatal(err)
