@@ -14,16 +14,20 @@ func newDemoCommand(env *environment) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "See the whole push path work against a simulated HubSpot",
+		Short: "See leads go to a simulated HubSpot, and what people change there come back",
 		Long: "Starts a simulated HubSpot and, as a process of its own, the daemon on a new SQLite file, and plays an application that inserts\n" +
 			"leads with plain SQL: 1,000 generated ones, or those of a CSV or JSONL file. They are mixed with updates, repetitions and poison,\n" +
 			"while tokens live three seconds or less, HubSpot answers 429 and 502 and loses answers, and the daemon is killed once and started\n" +
-			"again.\n" +
+			"again. With generated leads, people edit contacts, opt one out, throw one away and take it back, and twice change what the\n" +
+			"application changes too.\n" +
 			"Needs no configuration (--config is not read), no network and no service; takes about ten seconds, and a minute at most.\n\n" +
 			"Ends with an account on standard output, one `name value` a line (--json: one object with the same names):\n" +
 			"  inserted                 rows that the application committed, by its own journal\n" +
 			"  delivered, skipped.REASON, dead.REASON, pending\n" +
 			"                           how they stand in lead_outbox\n" +
+			"  changed_there            what people changed in HubSpot, by its own log\n" +
+			"  inbox.TYPE               rows of lead_inbox that the application was told\n" +
+			"  conflicts                fields that both sides changed, each decided and named in the daemon's log\n" +
 			"  contacts                 what HubSpot holds at the end\n" +
 			"  requests                 all requests that HubSpot counted\n" +
 			"  write_requests_per_1000  those that write, for 1,000 rows inserted; repetitions after faults are in it\n" +
@@ -32,7 +36,8 @@ func newDemoCommand(env *environment) *cobra.Command {
 			"                           that were committed while nothing was made to go wrong; -1 when there are none\n" +
 			"  restarts                 of the daemon\n" +
 			"  balance                  ok, or broken: then standard error says which leads differ, and in what\n\n" +
-			"Exit code 0 only when every row is accounted for and every contact is what a plain replay of its events gives.",
+			"Exit code 0 only when every row is accounted for, every contact is what a plain replay of its events gives, and the application\n" +
+			"was told every change of people that it is to be told, once.",
 		Example: "  leadsync demo\n  leadsync demo --leads leads.csv --keep /tmp/leadsync-demo --json",
 		Args:    wantArgs(),
 		RunE: func(c *cobra.Command, _ []string) error {

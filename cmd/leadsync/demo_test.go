@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"leadsync/internal/demo"
 	"leadsync/internal/leadgen"
 )
 
@@ -71,6 +73,22 @@ func TestDemo(t *testing.T) {
 	stdout.Reset()
 	if code := run(t.Context(), []string{"migrate", "status", "--config", filepath.Join(keep, "leadsync.yaml")}, nil, &stdout, &stderr, nil); code != exitDone {
 		t.Errorf("the kept database cannot be asked: exit code %d: %s", code, &stderr)
+	}
+	nothingLeft(t, temp)
+}
+
+// The demo with generated leads counts both directions: what people change comes back once, and who wins a conflict is named.
+func TestDemoCountsBothDirections(t *testing.T) {
+	environ, temp := demoEnviron(t)
+	result, err := demo.Run(t.Context(), demo.Options{Leads: 100, Seed: 5, Environ: environ, Out: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := result.Account
+	t.Logf("%+v", a)
+	want := map[string]int{"contact.updated": 2, "contact.unsubscribed": 1, "contact.deleted": 1, "contact.restored": 1}
+	if len(result.Broken) > 0 || !a.Balanced || !maps.Equal(a.Inbox, want) || a.Conflicts != 2 || a.ChangedThere != 7 {
+		t.Errorf("inbox %v, %d conflicts, %d changes there, broken %q", a.Inbox, a.Conflicts, a.ChangedThere, result.Broken)
 	}
 	nothingLeft(t, temp)
 }

@@ -56,15 +56,17 @@ func newRootCommand(env *environment) *cobra.Command {
 		newConfigCommand(env),
 		newDemoCommand(env),
 		newHashCommand(env),
+		newInboxCommand(env),
 		newMigrateCommand(env),
 		newOutboxCommand(env),
+		newPullCommand(env),
 		newPushCommand(env),
 		newRunCommand(env),
 		newSimulateCommand(env),
 		newStatusCommand(env),
 		newVersionCommand(env),
 	)
-	root.Long = "leadsync pushes lead events from an application's outbox table to HubSpot contacts.\n" +
+	root.Long = "leadsync pushes lead events from an application's outbox table to HubSpot contacts, and pulls what people change there into its inbox.\n" +
 		"The application writes rows in its own transaction; leadsync does the rest, and can prove what became of every row."
 	root.Example = "  leadsync demo\n  leadsync config check --config /etc/leadsync/leadsync.yaml\n  leadsync run"
 	root.SilenceErrors, root.SilenceUsage = true, true

@@ -27,12 +27,16 @@ func newSimulateCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "simulate",
 		Short: "Run a HubSpot simulator on this machine",
-		Long: "Serves HubSpot's contacts, properties, account and OAuth paths from memory until it is stopped, on a loopback address only.\n" +
+		Long: "Serves HubSpot's contacts, properties, subscriptions, account and OAuth paths from memory until it is stopped, on a loopback\n" +
+			"address only.\n" +
 			"Prints NAME=value lines that a shell can source, then `ready`. The same seed gives the same values.\n\n" +
 			"Faults are OP=KIND[:ARG][xN], comma separated; without xN an entry holds until the script is replaced.\n" +
 			"OP    " + strings.Join(hubspotsim.FaultOps(), " ") + "\n" +
 			"KIND  " + strings.Join(hubspotsim.FaultKinds(), " ") + "\n\n" +
-			"On the same listener: POST /_sim/faults (same text), GET /_sim/stats, GET /_sim/contacts, POST /_sim/reset.",
+			"On the same listener: POST /_sim/faults (same text), GET /_sim/stats, GET /_sim/contacts, POST /_sim/reset.\n" +
+			"What a person does in HubSpot: POST /_sim/create, edit, archive, restore, merge, optout, subscribe or bulk, as JSON, e.g.\n" +
+			"{\"email\":\"ada@example.com\",\"properties\":{\"city\":\"Oslo\"}} to edit; GET /_sim/changes lists it, GET /_sim/consent who could be\n" +
+			"mailed. POST /_sim/index {\"lag\":\"5s\",\"spread\":\"10m\"} lets search show changes out of order.",
 		Example: "  leadsync simulate --listen 127.0.0.1:0 --latency 0 --limit 0\n" +
 			"  leadsync simulate --faults 'batch_create=429x3,batch_create=lost,token=500x2'",
 		Args: wantArgs(),

@@ -49,6 +49,9 @@ func writeReport(out io.Writer, r status.Report) {
 		if budget := budgetLine(p.Budget); budget != "" {
 			line("  budget        %s", budget)
 		}
+		for _, s := range p.Streams {
+			line("  pull %-8s %s", s.Stream, streamLine(s, r.Now))
+		}
 		if p.Token.Mode != nil {
 			line("  token         %s%s", *p.Token.Mode, expiry(p.Token, r.Now))
 		}
@@ -141,6 +144,36 @@ func budgetLine(b status.Budget) string {
 		if p != "" {
 			parts = append(parts, p)
 		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// streamLine is how a stream of pull stands.
+func streamLine(s status.Stream, now int64) string {
+	parts := []string{"never ran"}
+	if s.LastRunAt != nil {
+		parts[0] = "last run " + moment(*s.LastRunAt, now)
+	}
+	if s.Watermark != nil {
+		lag := ""
+		if s.Lag != nil {
+			lag = ", " + status.Elapsed(time.Duration(*s.Lag)*time.Millisecond) + " behind"
+		}
+		parts = append(parts, "read up to "+status.Clock(*s.Watermark)+lag)
+	}
+	switch {
+	case s.RunningSince != nil:
+		parts = append(parts, "running since "+moment(*s.RunningSince, now))
+	case s.NextRunAt != nil && *s.NextRunAt > now:
+		parts = append(parts, "next in "+status.Elapsed(time.Duration(*s.NextRunAt-now)*time.Millisecond))
+	case s.NextRunAt != nil:
+		parts = append(parts, "next now")
+	}
+	if s.Failing != nil {
+		parts = append(parts, "FAILING: "+*s.Failing)
+	}
+	if s.Skipped > 0 {
+		parts = append(parts, fmt.Sprintf("%d firings skipped", s.Skipped))
 	}
 	return strings.Join(parts, ", ")
 }

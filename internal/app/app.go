@@ -1,5 +1,5 @@
-// Package app builds the daemon out of its parts and runs it: database, keys, portal lease, HubSpot client, push, and the reports to
-// the operator and to systemd. It is the only package that sees everything.
+// Package app builds the daemon out of its parts and runs it: database, keys, portal lease, HubSpot client, push, pull, and the reports
+// to the operator and to systemd. It is the only package that sees everything.
 //
 // Guarantees. Whatever is away when the daemon starts (database, HubSpot, another owner of the portal) is waited for, in clear
 // words, and nothing is lost meanwhile; only what a person must correct ends it, as a *ConfigError. A stop reads nothing new, lets
@@ -27,6 +27,7 @@ import (
 	"leadsync/internal/config"
 	"leadsync/internal/observe"
 	"leadsync/internal/people"
+	"leadsync/internal/pull"
 	"leadsync/internal/push"
 	"leadsync/internal/sdnotify"
 	"leadsync/internal/store"
@@ -68,6 +69,10 @@ type App struct {
 	keys      *people.Keyring
 	wakeEvery time.Duration               // 0 = the store's own; tests that fake hours ask less often
 	between   func(push.Store) push.Store // tests put faults between push and the database; nil = nothing
+
+	betweenPull func(pull.Store) pull.Store // the same for pull
+	noPull      bool                        // tests that are about push alone
+	exact       bool                        // streams are fired on the second
 
 	readied atomic.Bool
 	worker  atomic.Pointer[push.Worker] // while it serves
@@ -161,6 +166,8 @@ func (a *App) Once(ctx context.Context) (OnceResult, error) {
 var (
 	databaseWaits = backoff.Schedule{Base: 500 * time.Millisecond, Cap: 30 * time.Second, Factor: 2, Jitter: 0.2}
 	outageWaits   = backoff.Schedule{Base: time.Second, Cap: time.Minute, Factor: 2, Jitter: 0.2}
+	// pullWaits are those of a stream whose run failed: what comes every minute waits for its turn, what comes once a day does not.
+	pullWaits = backoff.Schedule{Base: time.Minute, Cap: 5 * time.Minute, Factor: 2, Jitter: 0.2}
 	// rowWaits are those of a row that is tried again for a reason of its own: about two hours in eight attempts.
 	rowWaits = backoff.Schedule{Base: 2 * time.Second, Cap: time.Hour, Factor: 4, Jitter: 0.2}
 )

@@ -9,6 +9,7 @@ import (
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/pull"
 	"leadsync/internal/push"
 )
 
@@ -86,4 +87,32 @@ func (b bounded) Purge(ctx context.Context, states []outbox.State, before int64,
 
 func (b bounded) HighMark(ctx context.Context) (push.HighMark, error) {
 	return within(ctx, b.Store.HighMark)
+}
+
+// boundedPull does the same for pull.
+type boundedPull struct{ pull.Store }
+
+func (b boundedPull) Position(ctx context.Context, hubID int64, stream pull.Stream) (pull.Position, error) {
+	return within(ctx, func(ctx context.Context) (pull.Position, error) { return b.Store.Position(ctx, hubID, stream) })
+}
+
+func (b boundedPull) LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
+	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) { return b.Store.LinksByContact(ctx, hubID, contacts) })
+}
+
+func (b boundedPull) Strangers(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
+	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) { return b.Store.Strangers(ctx, hubID, contacts) })
+}
+
+func (b boundedPull) GoneAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
+	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) { return b.Store.GoneAfter(ctx, hubID, after, limit) })
+}
+
+func (b boundedPull) PendingAddresses(ctx context.Context, addresses []string) ([]string, error) {
+	return within(ctx, func(ctx context.Context) ([]string, error) { return b.Store.PendingAddresses(ctx, addresses) })
+}
+
+func (b boundedPull) Commit(ctx context.Context, p pull.Page) error {
+	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, b.Store.Commit(ctx, p) })
+	return err
 }

@@ -79,7 +79,7 @@ func (a *App) openOnce(ctx context.Context) error {
 	if err != nil {
 		return &ConfigError{err}
 	}
-	db, err := store.Open(ctx, url.Reveal(), store.Options{Log: a.log, WakeEvery: a.wakeEvery})
+	db, err := store.Open(ctx, url.Reveal(), store.Options{Log: a.log, WakeEvery: a.wakeEvery, Announce: a.cfg.Push.Notify})
 	if err != nil {
 		return a.orConfig(err)
 	}

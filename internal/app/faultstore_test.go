@@ -15,6 +15,7 @@ import (
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/pull"
 	"leadsync/internal/push"
 )
 
@@ -53,6 +54,7 @@ func (s *shakes) into(sc *scene) {
 		must(sc.t, err)
 	}
 	sc.between = func(inner push.Store) push.Store { return shaky{inner, s} }
+	sc.betweenPull = func(inner pull.Store) pull.Store { return shakyPull{inner, s} }
 }
 
 // breaks makes every call of a method fail, until heals.
@@ -169,6 +171,53 @@ func (s shaky) Purge(ctx context.Context, states []outbox.State, before int64, l
 
 func (s shaky) HighMark(ctx context.Context) (push.HighMark, error) {
 	return through(ctx, s.shakes, "HighMark", func() (push.HighMark, error) { return s.Store.HighMark(ctx) })
+}
+
+// shakyPull is shaky between pull and the database.
+type shakyPull struct {
+	pull.Store
+	*shakes
+}
+
+// pullName tells the methods of pull.Store from those of push.Store.
+func pullName(method string) string { return "pull " + method }
+
+func (s shakyPull) Position(ctx context.Context, hubID int64, stream pull.Stream) (pull.Position, error) {
+	return through(ctx, s.shakes, pullName("Position"), func() (pull.Position, error) { return s.Store.Position(ctx, hubID, stream) })
+}
+
+func (s shakyPull) LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
+	return through(ctx, s.shakes, pullName("LinksByContact"), func() ([]ledger.Link, error) { return s.Store.LinksByContact(ctx, hubID, contacts) })
+}
+
+func (s shakyPull) Strangers(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
+	return through(ctx, s.shakes, pullName("Strangers"), func() ([]ledger.Link, error) { return s.Store.Strangers(ctx, hubID, contacts) })
+}
+
+func (s shakyPull) GoneAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
+	return through(ctx, s.shakes, pullName("GoneAfter"), func() ([]ledger.Link, error) { return s.Store.GoneAfter(ctx, hubID, after, limit) })
+}
+
+func (s shakyPull) PendingAddresses(ctx context.Context, addresses []string) ([]string, error) {
+	return through(ctx, s.shakes, pullName("PendingAddresses"), func() ([]string, error) { return s.Store.PendingAddresses(ctx, addresses) })
+}
+
+func (s shakyPull) Commit(ctx context.Context, p pull.Page) error {
+	_, err := through(ctx, s.shakes, pullName("Commit"), func() (struct{}, error) { return struct{}{}, s.Store.Commit(ctx, p) })
+	return err
+}
+
+// pullEffects are the methods of pull.Store, as sqlEffects are those of push.Store.
+func pullEffects(t *testing.T, seen map[string]bool) []string {
+	t.Helper()
+	var all []string
+	for m := range reflect.TypeFor[pull.Store]().Methods() {
+		all = append(all, pullName(m.Name))
+		if !seen[pullName(m.Name)] {
+			t.Errorf("the scene never calls %s, or shakyPull does not pass it on: the fault table would leave it out", m.Name)
+		}
+	}
+	return all
 }
 
 // sqlEffects are the methods of push.Store that ask the database. One that push has and shaky does not pass on, or that the scene never

@@ -47,7 +47,7 @@ func TestG5FaultTableOfHubSpot(t *testing.T) {
 	t.Parallel()
 	var cells []cell
 	seen := map[string]bool{}
-	for _, p := range []place{{dialect: "sqlite"}, {dialect: "sqlite", keyed: true}, {dialect: "sqlite", oauth: true}} {
+	for _, p := range []place{{dialect: "sqlite"}, {dialect: "sqlite", keyed: true}, {dialect: "sqlite", oauth: true}, {dialect: "sqlite", pulls: true}} {
 		w := &wire{seen: map[string]bool{}, strange: map[string]bool{}}
 		inScene(t, p, func(s *scene) {
 			w.into(s)
@@ -56,7 +56,7 @@ func TestG5FaultTableOfHubSpot(t *testing.T) {
 		})
 		w.nothingStrange(t)
 		for _, op := range slices.Sorted(maps.Keys(w.seen)) {
-			if seen[op] {
+			if seen[op] && !(p.pulls && op == "batch_read") { // pull reads too
 				continue
 			}
 			seen[op] = true
@@ -90,6 +90,12 @@ func (c cell) remote(t *testing.T) {
 			s.start()
 			time.Sleep(10 * time.Second)
 		}
+		for range 60 { // a stream comes with its schedule
+			if !c.pulls || w.hasMet(s.sim) {
+				break
+			}
+			time.Sleep(5 * time.Second)
+		}
 		if w.heals(t, s.sim) == 0 {
 			t.Errorf("no request met the fault")
 		}
@@ -117,6 +123,19 @@ func TestG5FaultTableOfSQL(t *testing.T) {
 			for _, method := range sqlEffects(t, sh.seen) {
 				for _, kind := range sqlKinds {
 					cells = append(cells, cell{p, method, kind, false}, cell{p, method, kind, true})
+				}
+			}
+			q := p
+			q.pulls = true
+			sh = &shakes{}
+			inScene(t, q, func(s *scene) {
+				sh.into(s)
+				s.all()
+				s.check(leave{})
+			})
+			for _, method := range pullEffects(t, sh.seen) {
+				for _, kind := range sqlKinds {
+					cells = append(cells, cell{q, method, kind, false}, cell{q, method, kind, true})
 				}
 			}
 			runCells(t, cells, cell.sql)

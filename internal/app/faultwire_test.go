@@ -14,11 +14,12 @@ import (
 	"testing"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/pull"
 	"leadsync/internal/push"
 )
 
 // operations are the requests that push makes: method and path as they go over the wire, the simulator's word for them, and the method
-// of push.HubSpot. Whatever else the wire sees fails the fault table: a new operation gets its row here, and with it all its cells.
+// of push.HubSpot or pull.HubSpot. Whatever else the wire sees fails the fault table: a new operation gets its row here, and with it all its cells.
 var operations = []struct{ request, op, method string }{
 	{"GET /account-info/VERSION/details", "account", "Account"},
 	{"GET /crm/properties/VERSION/contacts", "properties", "ContactProperties"},
@@ -27,6 +28,8 @@ var operations = []struct{ request, op, method string }{
 	{"POST /crm/objects/VERSION/contacts/batch/upsert", "batch_upsert", "BatchUpsert"},
 	{"POST /crm/objects/VERSION/contacts/batch/read", "batch_read", "BatchRead"},
 	{"GET /crm/objects/VERSION/contacts/ID", "get", "Contact"},
+	{"POST /crm/objects/VERSION/contacts/search", "search", "Search"},
+	{"GET /crm/objects/VERSION/contacts", "list", "List"},
 	{"POST /oauth/VERSION/token", "token", ""}, // the client's transport does this by itself
 }
 
@@ -107,6 +110,13 @@ func (w *wire) breaks(t *testing.T, sim *hubspotsim.Sim, op, kind string) {
 	}
 }
 
+// hasMet tells whether a request met the fault.
+func (w *wire) hasMet(sim *hubspotsim.Sim) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.met > 0 || len(sim.Stats().Faults) > 0
+}
+
 // heals takes the fault away and tells how many requests met it.
 func (w *wire) heals(t *testing.T, sim *hubspotsim.Sim) (met int) {
 	t.Helper()
@@ -143,8 +153,10 @@ func remoteKinds(t *testing.T) []string {
 func everyOperationRegistered(t *testing.T, seen map[string]bool) {
 	t.Helper()
 	var methods, listed []string
-	for m := range reflect.TypeFor[push.HubSpot]().Methods() {
-		methods = append(methods, m.Name)
+	for _, uses := range []reflect.Type{reflect.TypeFor[push.HubSpot](), reflect.TypeFor[pull.HubSpot]()} {
+		for m := range uses.Methods() {
+			methods = append(methods, m.Name)
+		}
 	}
 	for _, o := range operations {
 		if o.method != "" {
@@ -155,7 +167,9 @@ func everyOperationRegistered(t *testing.T, seen map[string]bool) {
 		}
 	}
 	slices.Sort(listed)
+	slices.Sort(methods)
+	methods = slices.Compact(methods)
 	if !slices.Equal(methods, listed) {
-		t.Errorf("push uses the methods %v of HubSpot, the fault table knows %v", methods, listed)
+		t.Errorf("push and pull use the methods %v of HubSpot, the fault table knows %v", methods, listed)
 	}
 }

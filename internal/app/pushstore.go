@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -80,11 +81,7 @@ func (s *pushStore) LinksToLookAt(ctx context.Context, hubID, now int64, limit i
 
 // Settle writes a settlement under the lease.
 func (s *pushStore) Settle(ctx context.Context, in push.Settlement) (int, error) {
-	rows := make([]store.InboxRow, len(in.Inbox))
-	for i, r := range in.Inbox {
-		rows[i] = store.InboxRow{Portal: s.portal, LeadID: text(string(r.LeadID)), ContactID: text(string(r.ContactID)), Email: text(r.Email),
-			ChangeType: r.ChangeType, Properties: r.Properties, ChangedAt: &in.Inbox[i].ChangedAt}
-	}
+	rows := inboxRows(s.portal, in.Inbox)
 	res, err := s.DB.Settle(ctx, store.Settlement{Lease: s.lease, Now: outbox.Millis(time.Now()), Outcomes: in.Outcomes, Links: in.Links,
 		Inbox: rows, HighID: in.High.ID, HighAt: in.High.CreatedAt})
 	var taken *store.ContactTakenError
@@ -92,6 +89,16 @@ func (s *pushStore) Settle(ctx context.Context, in push.Settlement) (int, error)
 		err = &push.TakenError{ContactID: taken.ContactID, Holder: taken.Holder}
 	}
 	return res.Settled, err
+}
+
+// inboxRows are rows for lead_inbox as the database takes them.
+func inboxRows(portal string, in []inbox.Row) []store.InboxRow {
+	rows := make([]store.InboxRow, len(in))
+	for i, r := range in {
+		rows[i] = store.InboxRow{Portal: portal, LeadID: text(string(r.LeadID)), ContactID: text(string(r.ContactID)), Email: text(r.Email),
+			ChangeType: r.ChangeType, Properties: r.Properties, ChangedAt: &in[i].ChangedAt}
+	}
+	return rows
 }
 
 func text(s string) *string {

@@ -156,6 +156,7 @@ func (o *ownership) snapshot() status.Snapshot {
 		LastSuccessAt: millis(p.LastGood), Token: status.Token{Mode: &mode, ExpiresAt: o.hub.tokens.expiresAt()}, PropertyProblems: p.Problems, Version: o.app.version}
 	snap.Budget = status.Budget{WindowUsed: number(b.WindowUsed, b.WindowLimit), WindowLimit: number(b.WindowLimit, b.WindowLimit),
 		DailyUsed: number(b.DailyUsed, 1), DailyLimit: number(b.DailyLimit, b.DailyLimit)}
+	snap.Streams = o.pulls.status()
 	return snap
 }
 

@@ -19,6 +19,7 @@ import (
 	"leadsync/internal/config"
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/people"
+	"leadsync/internal/pull"
 	"leadsync/internal/push"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
@@ -36,8 +37,10 @@ type rig struct {
 	base func(http.RoundTripper) http.RoundTripper // wraps the network
 	yaml string
 	// between puts faults between push and the database.
-	between func(push.Store) push.Store
+	between     func(push.Store) push.Store
+	betweenPull func(pull.Store) pull.Store
 
+	pull    bool // pull too; tests about push alone leave it out
 	patient bool // hours are faked: look for new rows every few seconds, not ten times in each
 
 	running *running
@@ -140,7 +143,8 @@ func (r *rig) app() *App {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	a.between = r.between
+	a.between, a.betweenPull = r.between, r.betweenPull
+	a.noPull, a.exact = !r.pull, true
 	if r.patient {
 		a.wakeEvery = 5 * time.Second
 	}

@@ -29,6 +29,7 @@ type ownership struct {
 	lease  *store.Lease
 	hub    *hub
 	worker *push.Worker
+	pulls  *pulls
 	began  time.Time
 }
 
@@ -45,12 +46,14 @@ func (a *App) own(lease *store.Lease) (*ownership, error) {
 		Portal: a.cfg.Portal, PollInterval: a.cfg.Push.PollInterval, Linger: a.cfg.Push.Linger, Concurrency: a.cfg.Push.Concurrency,
 		MaxAttempts: a.cfg.Push.MaxAttempts, OnInvalid: push.Mode(a.cfg.Push.OnInvalidField), Retry: rowWaits, Outage: outageWaits,
 		SecondLook: secondLook, RetainSettled: a.cfg.Retention.Settled, RetainDead: a.cfg.Retention.Dead,
-		Mapping: table(a.cfg.Mapping), Log: a.log, Person: a.person,
+		Mapping: table(a.cfg.Mapping), Learnt: a.learnt(lease), Log: a.log, Person: a.person,
 	}
 	if !lease.CleanBefore() { // requests of the owner before may still be executed
 		cfg.Doubt = a.cfg.HubSpot.Timeout
 	}
-	return &ownership{app: a, lease: lease, hub: h, worker: push.New(cfg, h, bounded{s}), began: time.Now()}, nil
+	o := &ownership{app: a, lease: lease, hub: h, worker: push.New(cfg, h, bounded{s}), began: time.Now()}
+	o.pulls = o.newPulls()
+	return o, nil
 }
 
 func table(m config.Mapping) *mapping.Table {
@@ -78,6 +81,7 @@ func (a *App) serve(ctx context.Context, lease *store.Lease) error {
 	if _, err := within(ctx, func(ctx context.Context) (int64, error) { return a.db.Unpark(ctx, a.cfg.Portal) }); err != nil && ctx.Err() == nil {
 		a.log.Warn(msgUnpark, observe.Err, err) // parked rows are read at the next start, or with a new row of their lead
 	}
+	o.pulls.recall(ctx)
 	work, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	own, leave := context.WithCancelCause(ctx)
@@ -93,6 +97,10 @@ func (a *App) serve(ctx context.Context, lease *store.Lease) error {
 	parts.Go(func() { o.wake(own) })
 	parts.Go(func() { o.worker.LookAgain(own) })
 	parts.Go(func() { o.worker.Retain(own) })
+	parts.Go(func() { o.retainInbox(own) })
+	if !a.noPull {
+		parts.Go(func() { o.pulls.run(own, leave) })
+	}
 	parts.Go(func() { o.worker.Summarise(own) })
 	parts.Go(func() { o.report(own, hold) })
 	parts.Go(func() { o.keepToken(own, hold, leave) })
@@ -134,6 +142,7 @@ func (a *App) serveOnce(ctx context.Context, lease *store.Lease) error {
 	if _, err := a.db.Unpark(ctx, a.cfg.Portal); err != nil {
 		return errors.Join(err, release(lease, false))
 	}
+	o.pulls.recall(ctx)
 	work, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	hold, letGo := context.WithCancel(context.WithoutCancel(ctx))

@@ -199,8 +199,8 @@ func TestEditBeforeWrite(t *testing.T) {
 		{"app", true, "Second", nil, "delivered", 0},
 		{"hubspot", false, "Theirs", []string{`contact.updated {"firm":{"value":"Theirs","was":"First"}}`}, "skipped/overtaken", 1},
 		{"fill_empty", false, "Theirs", []string{`contact.updated {"firm":{"value":"Theirs","was":"First"}}`}, "skipped/overtaken", 1},
-		{"newest", true, "Theirs", []string{`contact.updated {"firm":{"value":"Theirs","was":"First"}}`}, "skipped/overtaken", 1},
-		{"newest", false, "Second", nil, "delivered", 1},
+		{"newest", true, "Theirs", []string{`contact.updated {"firm":{"value":"Theirs","was":"First"}}`}, "skipped/overtaken", 2}, // and its history
+		{"newest", false, "Second", nil, "delivered", 2},
 	} {
 		inBubble(t, hubspotsim.Config{Seed: 102}, firmMapping("both", c.winner), func(r *rig) {
 			r.eventAt(time.Now(), "1", "lead.registered", "ada@example.com", `{"name":"Ada","firm":"First"}`)

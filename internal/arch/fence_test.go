@@ -15,6 +15,7 @@ var fence = map[string]string{
 	"lead":            "",                                                             // the words all share; pure
 	"outbox":          "lead",                                                         // rows, states, outcomes; pure
 	"ledger":          "lead",                                                         // what HubSpot is known to hold; pure
+	"inbox":           "lead",                                                         // what the application is told; pure
 	"mapping":         "lead hubspot",                                                 // lead fields <-> contact properties; pure
 	"backoff":         "",                                                             // when to try again; pure
 	"secret":          "",                                                             // text that must never be printed
@@ -22,8 +23,8 @@ var fence = map[string]string{
 	"people":          "",                                                             // how a person may appear outside the tables
 	"hubspot":         "",                                                             // HubSpot's API in its own terms
 	"auth":            "",                                                             // token source, RoundTripper
-	"push":            "outbox lead ledger mapping hubspot backoff",                   // outbox -> HubSpot
-	"pull":            "outbox lead ledger mapping hubspot backoff",                   // HubSpot -> inbox
+	"push":            "outbox inbox lead ledger mapping hubspot backoff",             // outbox -> HubSpot
+	"pull":            "inbox lead ledger mapping hubspot",                            // HubSpot -> inbox
 	"schedule":        "",                                                             // cron
 	"store":           "lead outbox ledger auth /migrations",                          // the only one that knows SQL
 	"store/storetest": "lead outbox ledger auth store",                                // contract suite of the dialects

@@ -113,7 +113,8 @@ type Push struct {
 	MaxAttempts int `yaml:"max_attempts"`
 	// OnInvalidField is drop (default: send the other fields and name the refused one in note) or dead (the row is dead).
 	OnInvalidField InvalidField `yaml:"on_invalid_field"`
-	// Notify listens for PostgreSQL's NOTIFY, which costs the application's commits their parallelism. Default false.
+	// Notify listens for PostgreSQL's NOTIFY, which costs the application's commits their parallelism, and notifies the channel
+	// leadsync_inbox of new inbox rows. Default false.
 	Notify bool `yaml:"notify"`
 }
 

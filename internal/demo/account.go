@@ -20,6 +20,10 @@ type Account struct {
 	// Inserted is by the application's journal; the other four are rows of lead_outbox.
 	Inserted, Delivered, Pending int
 	Skipped, Dead                map[string]int // by reason
+	// ChangedThere is by HubSpot's own log of what people changed; Inbox are the rows of lead_inbox by change type, and Conflicts the
+	// fields that both sides changed, as the daemon's log names them.
+	ChangedThere, Conflicts int
+	Inbox                   map[string]int
 	// Contacts are the live ones that HubSpot shows at the end. Requests and WriteRequests are HubSpot's count.
 	Contacts, Requests, WriteRequests int
 	// LatencyP50 and LatencyP99 are in ms, from the return of the application's commit to settled_at, over the delivered rows of
@@ -52,7 +56,11 @@ func (a Account) Lines() []Line {
 	if a.Inserted > 0 {
 		perThousand = math.Round(10*1000*float64(a.WriteRequests)/float64(a.Inserted)) / 10
 	}
-	return append(lines, Line{"pending", a.Pending}, Line{"contacts", a.Contacts}, Line{"requests", a.Requests},
+	lines = append(lines, Line{"pending", a.Pending}, Line{"changed_there", a.ChangedThere})
+	for _, changeType := range slices.Sorted(maps.Keys(a.Inbox)) {
+		lines = append(lines, Line{"inbox." + changeType, a.Inbox[changeType]})
+	}
+	return append(lines, Line{"conflicts", a.Conflicts}, Line{"contacts", a.Contacts}, Line{"requests", a.Requests},
 		Line{"write_requests_per_1000", perThousand}, Line{"latency_p50_ms", a.LatencyP50}, Line{"latency_p99_ms", a.LatencyP99},
 		Line{"restarts", a.Restarts}, Line{"balance", balance})
 }
@@ -96,8 +104,12 @@ func (e ending) String() string {
 	return e.state + "/" + e.reason
 }
 
-// account closes the books: journal against outbox, endings against the story, contacts against the plain replay.
+// account closes the books: journal against outbox, endings against the story, contacts against the plain replay, and what people
+// changed against the inbox.
 func (s *story) account(ctx context.Context) (*Result, error) {
+	if err := s.app.hear(ctx); err != nil { // what came after the last look
+		return nil, err
+	}
 	endings, err := s.app.endings(ctx)
 	if err != nil {
 		return nil, err
@@ -116,7 +128,11 @@ func (s *story) account(ctx context.Context) (*Result, error) {
 	a := &r.Account
 	a.Contacts, a.Requests, a.WriteRequests, a.Restarts = len(contacts), stats.Requests, stats.WriteRequests, s.restarts
 	r.Broken = append(r.Broken, balance(s.app.journal, endings)...)
-	for _, d := range replay.Check(replayRows(s.app.journal, endings), contacts, properties) {
+	changes := s.peoplesChanges()
+	a.ChangedThere, a.Conflicts, a.Inbox = len(changes), s.conflicts, s.app.toldTypes()
+	rows := replayRows(s.app.journal, endings)
+	found := replay.CheckEdited(rows, s.edits, contacts, properties)
+	for _, d := range append(found, replay.CheckTold(rows, changes, s.app.told, heard)...) {
 		line := d.String()
 		if s.source.own && d.Want+d.Got != "" { // invented people may be shown
 			line += fmt.Sprintf(" (want %q, got %q)", d.Want, d.Got)

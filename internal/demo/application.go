@@ -10,6 +10,8 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"leadsync/internal/replay"
 )
 
 // application is a program that knows nothing of HubSpot: it changes a table of its own and inserts events beside, in one
@@ -17,6 +19,7 @@ import (
 type application struct {
 	db      *sql.DB
 	journal []inserted
+	told    []replay.Told // what the inbox said, in its order
 }
 
 // inserted is an event that was committed.

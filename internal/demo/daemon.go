@@ -160,6 +160,15 @@ func (d *daemon) stop(ctx context.Context) error {
 	return nil
 }
 
+// said is everything that the daemon has written to its log.
+func (d *daemon) said() (string, error) {
+	text, err := os.ReadFile(d.log)
+	if err != nil {
+		return "", fmt.Errorf("read the daemon's log: %w", err)
+	}
+	return string(text), nil
+}
+
 // tailLines is how many of the daemon's last lines are kept in memory.
 const tailLines = 15
 

@@ -1,9 +1,11 @@
 // Package demo runs the main job once, for a person who wants to see it: an application inserts leads into lead_outbox with plain
-// SQL, the real daemon pushes them, and a simulated HubSpot misbehaves in every way an evening can bring.
+// SQL, the real daemon pushes them, people change contacts and the application reads of it in lead_inbox, and a simulated HubSpot
+// misbehaves in every way an evening can bring.
 //
 // Guarantee: the account it ends with is not the daemon's word. Rows are counted by the application's own journal, contacts are read
-// from the simulator over HTTP, and package replay, which shares nothing with the code under test, says what they must be. A demo
-// in which a fault did not happen, or a row ended otherwise than the story says, is broken as well. Nothing is left behind: the
+// from the simulator over HTTP, what people changed is the simulator's log, and package replay, which shares nothing with the code
+// under test, says what contacts and inbox must be. A demo in which a fault did not happen, or a row ended otherwise than the story
+// says, is broken as well. Nothing is left behind: the
 // daemon dies with the demo, and the folder is removed unless it is to be kept.
 //
 // It does not test: one run of one story proves little, that is what the tests are for. It needs no network and no configuration,
@@ -83,6 +85,7 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.remove()) }()
+	f.both = source.own
 	hub, err := openHubSpot(o.Seed)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 
 func TestAccountLines(t *testing.T) {
 	a := Account{Inserted: 3000, Delivered: 2990, Pending: 1, Skipped: map[string]int{"unchanged": 4, "duplicate": 2}, Dead: map[string]int{"refused": 3},
+		ChangedThere: 7, Conflicts: 2, Inbox: map[string]int{"contact.updated": 3, "contact.deleted": 1},
 		Contacts: 1000, Requests: 50, WriteRequests: 40, LatencyP50: 80, LatencyP99: 210, Restarts: 1, Balanced: true}
 	var text bytes.Buffer
 	if err := a.WriteText(&text); err != nil {
@@ -29,6 +30,10 @@ skipped.duplicate 2
 skipped.unchanged 4
 dead.refused 3
 pending 1
+changed_there 7
+inbox.contact.deleted 1
+inbox.contact.updated 3
+conflicts 2
 contacts 1000
 requests 50
 write_requests_per_1000 13.3

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"leadsync/internal/people"
 )
@@ -15,6 +16,7 @@ import (
 type folder struct {
 	dir  string
 	kept string // dir, when it stays
+	both bool   // people change contacts, and the application is told
 }
 
 // makeFolder makes a temporary folder, or the one to keep. It refuses a folder with a database of an earlier demo: its links belong
@@ -72,7 +74,23 @@ hubspot:
 stop_timeout: 5s
 log: {format: json, level: info}
 status: {listen: ""}
-`, f.config(), database, hubURL, clientID)
+`, f.config(), database, hubURL, clientID) + f.pull()
+}
+
+// pull are the settings of a demo in which people change contacts. Every property that its leads have passes; two go both ways.
+func (f *folder) pull() string {
+	if !f.both {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("pull: {schedule: \"@every 1s\", optout_schedule: \"@every 1s\", archived_schedule: \"@every 1s\"}\nmapping:\n  fields:\n")
+	for name := range strings.FieldsSeq("firstname lastname company jobtitle phone city website hs_lead_status") {
+		fmt.Fprintf(&b, "    - {lead: %s, contact: %s}\n", name, name)
+	}
+	for name, winner := range map[string]string{theirs: "hubspot", newest: "newest"} {
+		fmt.Fprintf(&b, "    - {lead: %s, contact: %s, direction: both, winner: %s}\n", name, name, winner)
+	}
+	return b.String()
 }
 
 // remove takes the folder away unless it is to be kept.

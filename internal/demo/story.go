@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"leadsync/internal/replay"
 )
 
 // story is what happens in a demo, in order. One goroutine plays it.
@@ -22,6 +24,12 @@ type story struct {
 	steady   []string // leads that HubSpot has, to go on with
 	restarts int
 	broken   []string // what did not happen though the story says so
+
+	edits     []replay.Edit  // what people typed in HubSpot
+	lost      replay.Edit    // the one of them that the application's value overtook
+	expected  map[string]int // inbox rows by change type
+	patience  time.Duration  // of hears; 0 = hearPatience
+	conflicts int            // named in the daemon's log
 }
 
 // play runs the story until every row is settled, or waits for something that is not near, and the daemon has stopped.
@@ -45,7 +53,9 @@ func (s *story) play(ctx context.Context) (err error) {
 		func(ctx context.Context) error { return s.staleToken(ctx, parts[3]) },
 		func(ctx context.Context) error { return s.storm(ctx, parts[4]) },
 		func(ctx context.Context) error { return s.badAnswers(ctx, parts[5]) },
+		s.salesDay,
 		func(ctx context.Context) error { return s.killed(ctx, parts[6]) },
+		s.decided,
 		s.afterwards,
 	} {
 		if err := part(ctx); err != nil {
@@ -245,44 +255,4 @@ func (s *story) happened(what string, times, want int) {
 	if times < want {
 		s.broken = append(s.broken, fmt.Sprintf("part %q: %s happened %d times, the story has %d", s.part, what, times, want))
 	}
-}
-
-// lateBy is how long after its arrival HubSpot applies the request whose sender is killed meanwhile.
-const lateBy = 150 * time.Millisecond
-
-// killed: SIGKILL while a request is on its way. HubSpot applies it when its sender is dead, so nobody ever hears the answer.
-func (s *story) killed(ctx context.Context, events []event) error {
-	s.begin("SIGKILL in the middle of a request")
-	before := s.hub.sim.Stats().Faults["late"]
-	if err := s.hub.sim.SetFaults("batch_create=late:" + lateBy.String() + "x1"); err != nil {
-		return fmt.Errorf("make the simulated HubSpot misbehave: %w", err)
-	}
-	if err := s.insert(ctx, s.company(events, "killed", 15), false); err != nil {
-		return err
-	}
-	for wait := 0; s.hub.sim.Stats().Faults["late"] == before; wait++ {
-		if _, err := s.look(ctx); err != nil {
-			return err
-		}
-		if wait == 400 {
-			s.happened("a request to be killed in", 0, 1)
-			break
-		}
-		if err := pause(ctx, pollEvery); err != nil {
-			return err
-		}
-	}
-	s.daemon.kill()
-	if err := pause(ctx, lateBy+pollEvery); err != nil {
-		return err
-	}
-	if err := s.hub.sim.SetFaults(""); err != nil {
-		return fmt.Errorf("make the simulated HubSpot behave: %w", err)
-	}
-	s.begin("the daemon is started again")
-	s.restarts++
-	if err := s.daemon.start(ctx); err != nil {
-		return err
-	}
-	return s.settled(ctx)
 }

@@ -33,8 +33,10 @@ func newStory(t *testing.T) *story {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = app.close() })
-	if _, err := app.db.ExecContext(t.Context(), contractTable); err != nil {
-		t.Fatal(err)
+	for _, table := range []string{contractTable, inboxTable} {
+		if _, err := app.db.ExecContext(t.Context(), table); err != nil {
+			t.Fatal(err)
+		}
 	}
 	hub, err := openHubSpot(1)
 	if err != nil {

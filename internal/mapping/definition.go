@@ -25,6 +25,7 @@ type definition struct {
 	readOnly bool
 	archived bool
 	unique   bool
+	shape    string // HubSpot's words for type and form, e.g. "enumeration/checkbox"
 
 	// options of kindOption and kindOptions. Empty open means that HubSpot lists no options (owners and other outside lists).
 	open    bool
@@ -37,7 +38,7 @@ type definition struct {
 // newDefinition decides by Type: a datetime has fieldType date too, and a multi-select is an enumeration with fieldType checkbox
 // (https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide, read 2026-11-22).
 func newDefinition(p *hubspot.Property) *definition {
-	d := &definition{readOnly: p.ReadOnlyValue || p.Calculated, archived: p.Archived, unique: p.HasUniqueValue}
+	d := &definition{readOnly: p.ReadOnlyValue || p.Calculated, archived: p.Archived, unique: p.HasUniqueValue, shape: p.Type + "/" + p.FieldType}
 	switch p.Type {
 	case "number":
 		d.kind = kindNumber

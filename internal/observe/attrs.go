@@ -39,6 +39,7 @@ const (
 	Delivered     = "delivered"
 	Skipped       = "skipped"
 	Retried       = "retried"
+	LeftOut       = "left_out" // rows of which a field was not sent
 	Snoozed       = "snoozed"
 	Dead          = "dead"
 	Count         = "count"
@@ -47,6 +48,7 @@ const (
 	PausedFor     = "paused_for"
 
 	RunID         = "run_id"
+	Stream        = "stream"
 	Pages         = "pages"
 	Seen          = "seen"
 	Applied       = "applied"
@@ -64,5 +66,6 @@ const (
 	LimitRemaining = "limit_remaining"
 	ExpiresIn      = "expires_in"
 	Property       = "property"
+	Winner         = "winner"
 	Stack          = "stack"
 )

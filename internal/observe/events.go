@@ -34,6 +34,7 @@ const (
 	PortalLeaseTaken    = "portal lease taken"
 	PortalLeaseLost     = "portal lease lost"
 	OldEntriesPurged    = "old entries purged"
+	PropertyFault       = "mapped property at fault"
 )
 
 // Messages of the pull path.
@@ -41,6 +42,9 @@ const (
 	PullRunDone    = "pull run done"
 	PullRunFailed  = "pull run failed"
 	PullRunSkipped = "pull run skipped"
+	PullProgress   = "pull progress"
+	// ConflictDecided names a property that both sides changed and whose value stays.
+	ConflictDecided = "conflict decided"
 )
 
 // Messages of authorization and of the HubSpot client.

@@ -61,8 +61,12 @@ func (w *Worker) attach(ctx context.Context) error {
 		return nil
 	}
 	next.table = w.cfg.Mapping.With(defs)
-	for _, p := range next.table.Problems() {
-		w.cfg.Log.Warn(msgProperty, "property", p.Contact, "code", p.Code)
+	next.faults = next.table.Problems()
+	if w.cfg.Learnt != nil {
+		next.faults = append(next.faults, w.cfg.Learnt(ctx, next.account.PortalID, next.table)...)
+	}
+	for _, p := range next.faults {
+		w.cfg.Log.Warn(observe.PropertyFault, observe.Property, p.Contact, observe.Code, p.Code, observe.Reason, p.Detail, observe.Hint, p.Cure())
 	}
 	w.attached.Store(next)
 	w.gate.good(w.now())

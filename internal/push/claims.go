@@ -16,6 +16,10 @@ func (w *Worker) claimFree(ids []lead.ID) []lead.ID {
 	now := w.now()
 	var out []lead.ID
 	for _, id := range ids {
+		if w.holds.wanted[id] > 0 {
+			w.holds.missed[id] = true
+			continue
+		}
 		if w.busyLead[id] {
 			continue
 		}

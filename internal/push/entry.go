@@ -136,8 +136,11 @@ func leftNote(left []mapping.LeftOut) string {
 		}
 		parts = append(parts, fmt.Sprintf("%s (%s)", safeName(l.Property), l.Code))
 	}
-	return "left out: " + strings.Join(parts, ", ")
+	return leftOutNote + strings.Join(parts, ", ")
 }
+
+// leftOutNote begins the note of a row of which a field was not sent.
+const leftOutNote = "left out: "
 
 // maxNamed bounds how many properties a note names.
 const maxNamed = 20

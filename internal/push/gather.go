@@ -23,7 +23,7 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 		defer w.mu.Unlock()
 		for _, id := range ids {
 			if !taken[id] {
-				delete(w.busyLead, id)
+				w.freeLocked(id)
 			}
 		}
 	}()

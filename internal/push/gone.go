@@ -3,10 +3,10 @@ package push
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -33,7 +33,11 @@ func (w *Worker) recycled(ctx context.Context, works []*work) error {
 		}
 		for i := range res.Results {
 			if k := missing[string(res.Results[i].ID)]; k != nil {
-				k.goneAs(ledger.Gone, outbox.Millis(w.now()))
+				at := w.now()
+				if there := res.Results[i].ArchivedAt; !there.IsZero() {
+					at = there
+				}
+				k.goneAs(ledger.Gone, outbox.Millis(at))
 			}
 		}
 	}
@@ -45,7 +49,7 @@ func (k *work) goneAs(state ledger.State, now int64) {
 	k.link.State, k.link.SecondLookAt = state, 0
 	k.answer = answer{kind: located}
 	k.dirty, k.read, k.unseen = true, true, false
-	k.inbox = append(k.inbox, InboxRow{LeadID: k.id, ContactID: k.link.ContactID, Email: k.link.Address, ChangeType: contactDeleted,
+	k.inbox = append(k.inbox, InboxRow{LeadID: k.id, ContactID: k.link.ContactID, Email: k.link.Address, ChangeType: inbox.Deleted,
 		Properties: "{}", ChangedAt: now})
 }
 
@@ -91,6 +95,10 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error
 	now := outbox.Millis(w.now())
 	if w.keeps(k.link, links, v) {
 		for _, l := range links {
+			if o := k.beside[l.LeadID]; o != nil {
+				o.passive(v, now)
+				continue
+			}
 			if !w.claimLead(l.LeadID) { // in a job, where it finds out by itself
 				k.hint.until, k.done = w.now().Add(addressWait), true
 				return nil
@@ -113,6 +121,16 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error
 		return nil
 	}
 	return w.take(ctx, k, v)
+}
+
+// passive gives up the contact of a lead that is held together with the one that keeps it.
+func (k *work) passive(v *contactView, now int64) {
+	if k.link.State == ledger.Passive {
+		return
+	}
+	k.inbox = []InboxRow{mergedInto(k.id, k.link.ContactID, v, now)}
+	k.link.State, k.link.ContactID, k.link.SecondLookAt = ledger.Passive, v.id, 0
+	k.answer, k.dirty, k.read, k.view = answer{kind: located}, true, true, nil
 }
 
 // keeps decides between the leads whose contacts were merged into v: the one whose address it has, then the one that is linked to
@@ -144,6 +162,6 @@ func mergedInto(id lead.ID, old lead.ContactID, v *contactView, now int64) Inbox
 	if v.updatedAt.IsZero() {
 		at = now
 	}
-	return InboxRow{LeadID: id, ContactID: v.id, Email: v.email, ChangeType: contactMerged,
-		Properties: fmt.Sprintf(`{"merged":{"value":%q}}`, string(old)), ChangedAt: at}
+	return InboxRow{LeadID: id, ContactID: v.id, Email: v.email, ChangeType: inbox.Merged,
+		Properties: inbox.MergedProperties(old), ChangedAt: at}
 }

@@ -81,7 +81,12 @@ type work struct {
 	unseen bool // a 2xx named the lead nowhere
 	// optedOut: the contact's present address is opted out of all e-mail.
 	optedOut  bool
-	history   []*row // rows of the lead in any state, read when a rule needs them
+	history   []*row       // rows of the lead in any state, read when a rule needs them
+	view      *contactView // the last reading of its contact
+	told      []string     // properties that its inbox rows tell
+	conflicts int          // properties that both sides changed
+	// beside are the works that are held together with this one, by lead; nil in a job.
+	beside    map[lead.ID]*work
 	answer    answer
 	again     bool // wants another round
 	revisit   bool // has further rows to read at once

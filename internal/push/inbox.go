@@ -1,18 +1,10 @@
 package push
 
 import (
-	"encoding/json"
-
+	"leadsync/internal/inbox"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
-)
-
-// Change types of lead_inbox that push writes.
-const (
-	contactUpdated = "contact.updated"
-	contactMerged  = "contact.merged"
-	contactDeleted = "contact.deleted"
 )
 
 // told is one value of HubSpot's that the application gets to know.
@@ -20,23 +12,12 @@ type told struct{ value, was string }
 
 // inboxUpdate is the row that tells the application what it lacks, by lead field name: field -> {"value": new, "was": last known}.
 func inboxUpdate(k *work, v *contactView, values map[string]told, t *mapping.Table) InboxRow {
-	type pair struct {
-		Value *string `json:"value"`
-		Was   *string `json:"was"`
-	}
-	out := make(map[string]pair, len(values))
+	out := make(map[string]inbox.Value, len(values))
 	for p, x := range values {
-		out[t.LeadName(p)] = pair{orNull(x.value), orNull(x.was)}
+		out[t.LeadName(p)] = inbox.Value{New: x.value, Was: x.was}
 	}
-	text, _ := json.Marshal(out) // strings cannot fail
-	return InboxRow{LeadID: k.id, ContactID: v.id, Email: v.email, ChangeType: contactUpdated, Properties: string(text), ChangedAt: v.updatedAt.UnixMilli()}
-}
-
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
+	return InboxRow{LeadID: k.id, ContactID: v.id, Email: v.email, ChangeType: inbox.Updated, Properties: inbox.Properties(out),
+		ChangedAt: v.updatedAt.UnixMilli()}
 }
 
 // payOwed tells the application HubSpot's values that lost to rows which then were not delivered.
@@ -49,7 +30,7 @@ func (w *Worker) payOwed(k *work) {
 		ended[int64(o.ID)] = o.State != outbox.Pending
 	}
 	owed := k.link.Owes(func(property string, set int64) bool {
-		for _, p := range pendingValues(k.rows, property) {
+		for _, p := range k.withArrived(pendingValues(k.rows, property), property) { // a row that came during the reading may hold it
 			if p.ID > set && !ended[p.ID] {
 				return true
 			}

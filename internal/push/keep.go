@@ -67,8 +67,7 @@ func (w *Worker) learnExisting(works []*work) {
 
 // Log messages of rare events, beside those of observe.
 const (
-	msgPanic    = "push step panicked"
-	msgProperty = "mapped property at fault"
+	msgPanic = "push step panicked"
 	// msgNoDefinitions: the token lacks the scope for them.
 	msgNoDefinitions = "property definitions cannot be read"
 )

@@ -20,6 +20,7 @@ import (
 
 	"leadsync/internal/backoff"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
@@ -57,7 +58,9 @@ type Config struct {
 	RetainSettled,
 	RetainDead time.Duration // 0 = for ever
 	Mapping *mapping.Table
-	Log     *slog.Logger
+	// Learnt is told of definitions that were just read and returns what is wrong with them beyond Table.Problems; may be nil.
+	Learnt func(ctx context.Context, hubID int64, table *mapping.Table) []mapping.Problem
+	Log    *slog.Logger
 	// Person names a lead in logs: the keyed hash, or the id itself when the operator chose so.
 	Person func(lead.ID) slog.Attr
 	// Now is the clock; tests fake it with testing/synctest and leave it nil.
@@ -100,14 +103,7 @@ type LeadRows struct {
 }
 
 // InboxRow is one row for lead_inbox.
-type InboxRow struct {
-	LeadID     lead.ID
-	ContactID  lead.ContactID
-	Email      string
-	ChangeType string
-	Properties string // JSON
-	ChangedAt  int64  // unix ms, HubSpot's time
-}
+type InboxRow = inbox.Row
 
 // Settlement is what one transaction writes: all of it or nothing.
 type Settlement struct {

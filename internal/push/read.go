@@ -31,6 +31,8 @@ type contactView struct {
 	optedOut  bool
 	values    map[string]string // canonical, only what was shown
 	updatedAt time.Time
+	// history is what the properties with winner newest were before; nil until it was asked for.
+	history map[string][]hubspot.Revision
 }
 
 // shown is the canonical value of a property, nil when the answer did not show it.

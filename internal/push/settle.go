@@ -19,12 +19,19 @@ const settleTimeout = 10 * time.Second
 func (w *Worker) settle(ctx context.Context, works []*work) error {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), settleTimeout, errors.New("settling took too long"))
 	defer cancel()
+	var unread error
+	for _, k := range works {
+		unread = errors.Join(unread, w.standAbove(ctx, k))
+	}
 	for {
 		s, any := w.settlement(works)
 		if !any {
 			return nil
 		}
-		n, err := w.store.Settle(ctx, s)
+		n, err := 0, unread
+		if err == nil {
+			n, err = w.store.Settle(ctx, s)
+		}
 		var taken *TakenError
 		switch {
 		case err == nil:
@@ -33,7 +40,7 @@ func (w *Worker) settle(ctx context.Context, works []*work) error {
 			w.logSettled(works)
 			for _, k := range works {
 				if k.ended = nil; k.fill == nil {
-					k.inbox, k.dirty = nil, false
+					k.inbox, k.told, k.dirty = nil, nil, false
 				}
 			}
 			return nil

@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 type stats struct {
 	mu                                      sync.Mutex
 	rows, delivered, skipped, dead, retried int
+	leftOut                                 int // rows of which a field was not sent
 }
 
 func (s *stats) settled(out []outbox.Outcome, _ int) {
@@ -20,6 +22,9 @@ func (s *stats) settled(out []outbox.Outcome, _ int) {
 	defer s.mu.Unlock()
 	for _, o := range out {
 		s.rows++
+		if strings.HasPrefix(o.Note, leftOutNote) {
+			s.leftOut++
+		}
 		switch o.State {
 		case outbox.Delivered:
 			s.delivered++
@@ -34,11 +39,11 @@ func (s *stats) settled(out []outbox.Outcome, _ int) {
 }
 
 // drain returns the counts and starts anew.
-func (s *stats) drain() (rows, delivered, skipped, dead, retried int) {
+func (s *stats) drain() (rows, delivered, skipped, dead, retried, leftOut int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rows, delivered, skipped, dead, retried = s.rows, s.delivered, s.skipped, s.dead, s.retried
-	s.rows, s.delivered, s.skipped, s.dead, s.retried = 0, 0, 0, 0, 0
+	rows, delivered, skipped, dead, retried, leftOut = s.rows, s.delivered, s.skipped, s.dead, s.retried, s.leftOut
+	s.rows, s.delivered, s.skipped, s.dead, s.retried, s.leftOut = 0, 0, 0, 0, 0, 0
 	return
 }
 
@@ -58,11 +63,11 @@ func (w *Worker) Summarise(ctx context.Context) {
 }
 
 func (w *Worker) summary() {
-	rows, delivered, skipped, dead, retried := w.stats.drain()
+	rows, delivered, skipped, dead, retried, leftOut := w.stats.drain()
 	if rows == 0 {
 		return
 	}
-	w.cfg.Log.Info(observe.PushSummary, "rows", rows, "delivered", delivered, "skipped", skipped, "dead", dead, "retried", retried)
+	w.cfg.Log.Info(observe.PushSummary, "rows", rows, "delivered", delivered, "skipped", skipped, "dead", dead, "retried", retried, observe.LeftOut, leftOut)
 }
 
 // Status is how the lane stands.
@@ -86,7 +91,7 @@ func (w *Worker) Status() Status {
 		if a.lacks != "" {
 			s.Problems = append(s.Problems, a.lacks)
 		}
-		for _, p := range a.table.Problems() {
+		for _, p := range a.faults {
 			s.Problems = append(s.Problems, p.String())
 		}
 	}

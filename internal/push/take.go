@@ -4,9 +4,13 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
+	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 )
 
@@ -44,12 +48,15 @@ func (w *Worker) take(ctx context.Context, k *work, v *contactView) error {
 			return err
 		}
 	}
-	k.read, k.dirty = true, true
+	k.read, k.dirty, k.view = true, true, v
 	if mark, shown := v.values[t.IDProperty()]; t.IDProperty() != "" && shown {
 		k.unmarked = mark == "" && !k.markTaken
 	}
 	if v.optedOut && k.link.Consent != "in" {
 		k.optedOut = true
+	}
+	for p := range told {
+		k.told = append(k.told, p)
 	}
 	if len(told) > 0 {
 		k.inbox = append(k.inbox, inboxUpdate(k, v, told, t))
@@ -93,11 +100,18 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 			r.Winner = ledger.HubSpot
 		}
 	case mapping.Newest:
-		if r.Told && v.changedAfter(k, r.Pending) {
-			r.Winner = ledger.HubSpot
+		if r.Told && canon != f.Seen {
+			later, err := w.changedAfter(ctx, k, v, r)
+			if err != nil {
+				return err
+			}
+			if later {
+				r.Winner = ledger.HubSpot
+			}
 		}
 	}
 	verdict := k.link.Merge(r)
+	w.decided(k, property, verdict)
 	if verdict == ledger.Ours { // finish stands the row in the order; one that dies before that must not overtake an older one
 		now := k.link.Fields[property]
 		now.Set = f.Set
@@ -136,23 +150,65 @@ func (k *work) withArrived(pending []ledger.Pending, property string) []ledger.P
 	return pending
 }
 
-// changedAfter reports whether the contact was changed after the newest of the pending values came into being. It is the contact's
-// own time, so an edit of another field counts too: HubSpot's value then stays and is told, nothing is lost unseen.
-func (v *contactView) changedAfter(k *work, pending []ledger.Pending) bool {
-	if len(pending) == 0 {
-		return false
+// changedAfter reports whether the property was changed in HubSpot after the newest of the pending values came into being: by its history,
+// which is asked for only when both sides changed it, or by the contact's own time where HubSpot shows none.
+func (w *Worker) changedAfter(ctx context.Context, k *work, v *contactView, r ledger.Reading) (bool, error) {
+	if len(r.Pending) == 0 || slices.ContainsFunc(r.Pending, func(p ledger.Pending) bool { return p.Canon == r.Canon }) {
+		return false, nil
 	}
-	last := pending[len(pending)-1].ID
-	for _, r := range append(slices.Clone(k.rows), k.history...) {
-		if r.id() == last {
-			at := r.CreatedAt
-			if r.OccurredAt != nil && *r.OccurredAt < at {
-				at = *r.OccurredAt
+	last := r.Pending[len(r.Pending)-1].ID
+	for _, own := range append(slices.Clone(k.rows), k.history...) {
+		if own.id() != last {
+			continue
+		}
+		at := own.CreatedAt
+		if own.OccurredAt != nil && *own.OccurredAt < at {
+			at = *own.OccurredAt
+		}
+		there, err := w.changedAt(ctx, v, r.Property)
+		return there.UnixMilli() > at, err
+	}
+	return false, nil
+}
+
+// changedAt is when the property got the value that HubSpot holds.
+func (w *Worker) changedAt(ctx context.Context, v *contactView, property string) (time.Time, error) {
+	if v.history == nil {
+		var newest []string
+		for _, p := range w.table().Properties() {
+			if _, winner := w.table().Rule(p); winner == mapping.Newest {
+				newest = append(newest, p)
 			}
-			return v.updatedAt.UnixMilli() > at
+		}
+		res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{string(v.id)}, Properties: newest, History: newest})
+		if err != nil && !notFound(err) {
+			return time.Time{}, err
+		}
+		v.history = map[string][]hubspot.Revision{}
+		for i := 0; err == nil && i < len(res.Results); i++ {
+			if lead.ContactID(res.Results[i].ID) == v.id && res.Results[i].History != nil {
+				v.history = res.Results[i].History
+			}
 		}
 	}
-	return false
+	if known := v.history[property]; len(known) > 0 && !known[0].At.IsZero() {
+		return known[0].At, nil
+	}
+	return v.updatedAt, nil
+}
+
+// decided counts a property that both sides changed, and names who lost.
+func (w *Worker) decided(k *work, property string, verdict ledger.Verdict) {
+	winner := "app"
+	switch verdict {
+	case ledger.AppWins:
+	case ledger.HubWins, ledger.HubKeeps:
+		winner = "hubspot"
+	default:
+		return
+	}
+	k.conflicts++
+	w.cfg.Log.Info(observe.ConflictDecided, w.cfg.Person(k.id), observe.ContactID, string(k.link.ContactID), observe.Property, property, observe.Winner, winner)
 }
 
 // top is the highest outbox id of any row of the lead, in any state, that carries the property.
@@ -172,6 +228,23 @@ func (w *Worker) top(ctx context.Context, k *work, property string) (int64, erro
 		top = max(top, p.ID)
 	}
 	return top, nil
+}
+
+// standAbove lifts what the application is about to be told above the rows of the lead that came since the contact was read: the inbox has
+// the last word about a field, or the application would know one value and HubSpot hold another. What is left is the moment to the commit.
+func (w *Worker) standAbove(ctx context.Context, k *work) error {
+	if len(k.told) == 0 {
+		return nil
+	}
+	k.history = nil
+	for _, p := range k.told {
+		top, err := w.top(ctx, k, p)
+		if err != nil {
+			return err
+		}
+		k.link.Raise(p, top+1)
+	}
+	return nil
 }
 
 // historyRows bounds how many of a lead's rows are read back.

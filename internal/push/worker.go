@@ -38,6 +38,7 @@ type Worker struct {
 	busyAddr  map[string]lead.ID
 	hints     map[lead.ID]*hint
 	revisit   map[lead.ID]bool // leads to read again that the scan has passed
+	holds     holds
 	scan      map[outbox.Lane]*scanner
 	jobsUnder int
 
@@ -52,6 +53,7 @@ type attachment struct {
 	account hubspot.Account
 	table   *mapping.Table
 	readAt  time.Time
+	faults  []mapping.Problem
 	lacks   string // what the token may not read, a sentence; empty = nothing
 }
 
@@ -65,7 +67,8 @@ func New(cfg Config, hub HubSpot, store Store) *Worker {
 	}
 	w := &Worker{cfg: cfg, hub: hub, store: store, began: cfg.Now(),
 		busyLead: map[lead.ID]bool{}, busyAddr: map[string]lead.ID{}, hints: map[lead.ID]*hint{}, revisit: map[lead.ID]bool{},
-		scan: newScan(), jobDone: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+		holds: holds{wanted: map[lead.ID]int{}, missed: map[lead.ID]bool{}},
+		scan:  newScan(), jobDone: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	w.gate = newGate(cfg.Log, cfg.Outage, cfg.Now())
 	return w
 }
@@ -112,8 +115,9 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 	defer jobs.Wait()
 	pools := newPools()
 	defer w.abandon(pools)
+	turn := func() { w.turnWith(pools) }
 	for {
-		w.turn()
+		turn()
 		if err := w.attach(ctx); err != nil {
 			if ctx.Err() != nil {
 				return w.cause(ctx)
@@ -122,7 +126,7 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 			if once {
 				return err
 			}
-			if w.gate.wait(ctx, w.now, w.turn) != nil {
+			if w.gate.wait(ctx, w.now, turn) != nil {
 				return w.cause(ctx)
 			}
 			continue
@@ -131,7 +135,7 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 			if once && w.idle() {
 				return errors.New("the lane waits: " + w.Status().Cause)
 			}
-			if w.gate.wait(ctx, w.now, w.turn) != nil {
+			if w.gate.wait(ctx, w.now, turn) != nil {
 				return w.cause(ctx)
 			}
 		}
@@ -248,7 +252,7 @@ func (w *Worker) finished(j *job, err error) {
 
 // releaseLocked lets a lead go. What is not settled is read again, since the scan has passed its rows.
 func (w *Worker) releaseLocked(k *work, err error, now time.Time) {
-	delete(w.busyLead, k.id)
+	w.freeLocked(k.id)
 	settled := k.done && !k.unsettled && !k.hint.until.After(now) && k.answer.kind != heldBack
 	if settled && (err == nil || len(k.ended) == 0 && !k.hint.unknown) {
 		w.unclaimLocked(k.id, k.claims)
@@ -317,7 +321,7 @@ func (w *Worker) idle() bool {
 func (w *Worker) claimLead(id lead.ID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.busyLead[id] {
+	if w.busyLead[id] || w.holds.wanted[id] > 0 {
 		return false
 	}
 	w.busyLead[id] = true
@@ -327,7 +331,7 @@ func (w *Worker) claimLead(id lead.ID) bool {
 func (w *Worker) unclaimLead(id lead.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.busyLead, id)
+	w.freeLocked(id)
 }
 
 // pauseUntilWork waits for the next reason to read: a finished job, a hint, the poll, or the end of a linger.

@@ -5,7 +5,8 @@
 // row that reached HubSpot, and an ending that the row does not explain are each a Difference. Where the contract leaves room
 // (an option written by its label, a row that is still pending) every answer it allows is accepted, and no other. It reads no
 // database and no HubSpot; the caller brings both. It covers lead.registered and lead.updated, the default mapping (every
-// property passes under its own name), on_invalid_field: drop, and one portal; rows of the other event types must be pending.
+// property passes under its own name), on_invalid_field: drop, and one portal; rows of the other event types must be pending. What
+// people change in HubSpot goes both ways: CheckEdited has their values in the contacts, CheckTold has their changes in the inbox.
 //
 // Design: one walk over the rows in id order, one map a lead, no batches, no retries, no ledger. It imports nothing of leadsync:
 // written from the contract alone, it cannot share a mistake with the code it checks. Comparing with a second run of the real
@@ -82,6 +83,18 @@ func idText(id int64) string {
 // Check replays the rows and compares HubSpot with the result. It returns nothing when all is as it must be. rows may come in any
 // order; contacts are all live contacts of the account, none of which was there before the first row.
 func Check(rows []Row, contacts []Contact, properties []Property) []Difference {
+	return CheckEdited(rows, nil, contacts, properties)
+}
+
+// Edit is a value that a person gave a contact in HubSpot.
+type Edit struct {
+	ContactID, Property, Value string
+	// After is the row that it counts as made after: the last one before it, or, where a row was on its way that lost to it, that row.
+	After int64
+}
+
+// CheckEdited is Check for an account in which people changed contacts of the leads.
+func CheckEdited(rows []Row, edits []Edit, contacts []Contact, properties []Property) []Difference {
 	w := &world{
 		properties: make(map[string]*Property, len(properties)),
 		leads:      map[string]*person{},
@@ -97,8 +110,18 @@ func Check(rows []Row, contacts []Contact, properties []Property) []Difference {
 	for i := range rows {
 		read[i] = w.read(&rows[i])
 	}
+	edits = slices.Clone(edits)
+	slices.SortStableFunc(edits, func(a, b Edit) int { return int(a.After - b.After) })
+	leads := leadsOf(rows)
 	for i := range read {
+		for len(edits) > 0 && edits[0].After < read[i].ID {
+			w.edit(leads, edits[0])
+			edits = edits[1:]
+		}
 		w.apply(&read[i])
+	}
+	for _, e := range edits {
+		w.edit(leads, e)
 	}
 	w.settle()
 	w.compare(contacts)

@@ -18,6 +18,7 @@ const (
 	CodeOldRows          = "old_rows"           // a row has waited longer than status.alert_after
 	CodeDeadRows         = "dead_rows"          // rows that need a person
 	CodeUnsupported      = "unsupported_events" // rows of event types that this version does not act on
+	CodePullFailing      = "pull_failing"       // a stream of pull whose last run failed, while the lane is well
 	CodeProperty         = "property"           // a mapped property that cannot be written
 	CodeOtherVersion     = "other_version"      // the daemon is not of the version of this binary
 	CodeStatusUnreadable = "status_unreadable"  // what the daemon saved cannot be read
@@ -59,6 +60,20 @@ func (p *Portal) problems(in Input) (all []Problem, well bool) {
 	}
 	if !p.Served {
 		return all, well
+	}
+	for _, s := range p.Streams {
+		if s.Failing == nil || p.State == nil || !p.State.Well() {
+			continue // the lane's own problem says it
+		}
+		text := "stream " + s.Stream + " of pull fails: " + *s.Failing
+		if s.LastRunAt != nil {
+			text += "; its last good run was at " + Clock(*s.LastRunAt)
+		}
+		cure := "see why: journalctl -u leadsync | grep 'pull run failed'; it is tried again by itself, and nothing is lost meanwhile"
+		if *s.Failing == "scope_missing" {
+			cure = "grant the missing scopes to the app in HubSpot and connect again: leadsync auth login"
+		}
+		say(CodePullFailing, text, cure)
 	}
 	for _, text := range p.snapshot.PropertyProblems {
 		say(CodeProperty, text, "create or correct the property in HubSpot, or take it out of mapping.fields")

@@ -2,7 +2,6 @@ package status
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -57,7 +56,7 @@ type Portal struct {
 	LastSuccessAt   *int64                  `json:"last_success_at"`
 	Budget          Budget                  `json:"budget"`
 	Token           Token                   `json:"token"`
-	Streams         []json.RawMessage       `json:"streams"`
+	Streams         []Stream                `json:"streams"`
 
 	// What the text form and the problems need beyond the contract.
 
@@ -197,7 +196,7 @@ func (p *Portal) count(c store.CountRow) {
 func (p *Portal) judge(in Input) {
 	owner := in.Owners[p.Portal]
 	p.Served = owner.Alive
-	p.Streams = []json.RawMessage{}
+	p.Streams = []Stream{}
 	if p.row.HubID != 0 {
 		p.PortalID = new(p.row.HubID)
 	}
@@ -207,9 +206,16 @@ func (p *Portal) judge(in Input) {
 	// The last success, the token and the streams are facts of the past; they stay true when the daemon has gone.
 	p.LastSuccessAt = moment(snapshot.LastSuccessAt)
 	p.Token = snapshot.Token
-	p.Streams = append(p.Streams, snapshot.Streams...)
-
 	now := in.Now.UnixMilli()
+	for _, s := range snapshot.Streams {
+		if s.Lag = nil; s.Watermark != nil {
+			s.Lag = new(max(0, now-*s.Watermark))
+		}
+		if !owner.Alive {
+			s.NextRunAt, s.RunningSince = nil, nil
+		}
+		p.Streams = append(p.Streams, s)
+	}
 	fresh := p.row.StatusAt >= owner.Since && snapshot.State != ""
 	switch {
 	case owner.Alive && fresh && now-p.row.StatusAt <= StaleAfter.Milliseconds():

@@ -56,15 +56,35 @@ type Snapshot struct {
 	Since int64 `json:"since,omitempty"`
 	Until int64 `json:"until,omitempty"`
 	// LastSuccessAt is when HubSpot last answered a request well.
-	LastSuccessAt int64  `json:"last_success_at,omitempty"`
-	Budget        Budget `json:"budget"`
-	Token         Token  `json:"token"`
-	// Streams has one object for each pull stream, as its owner writes it; it is passed on as it is.
-	Streams []json.RawMessage `json:"streams,omitempty"`
+	LastSuccessAt int64    `json:"last_success_at,omitempty"`
+	Budget        Budget   `json:"budget"`
+	Token         Token    `json:"token"`
+	Streams       []Stream `json:"streams,omitempty"`
 	// PropertyProblems are sentences about mapped properties that the account does not have or that cannot be written.
 	PropertyProblems []string `json:"property_problems,omitempty"`
 	// Version of the daemon.
 	Version string `json:"version,omitempty"`
+}
+
+// Stream is how one pull stream stands. Times are unix ms; nil is not known, or never.
+type Stream struct {
+	Stream string `json:"stream"` // changes, lagged, optout or archived
+	// LastRunAt is when the last run that came to its end did so.
+	LastRunAt *int64 `json:"last_run_at"`
+	// Watermark is HubSpot's time up to which every change was looked at; only changes and lagged have one. Lag is how far it is behind
+	// the time of the report, in ms.
+	Watermark *int64 `json:"watermark"`
+	Lag       *int64 `json:"lag"`
+	NextRunAt *int64 `json:"next_run_at"`
+	// RunningSince is the start of a run under way.
+	RunningSince *int64 `json:"running_since"`
+	// Failing is the class of the last run's error, nil after one that ended well.
+	Failing *string `json:"failing"`
+	// Seen, Applied and Conflicts are those of the last run; Skipped counts firings that met the stream at work.
+	Seen      int64 `json:"seen"`
+	Applied   int64 `json:"applied"`
+	Conflicts int64 `json:"conflicts"`
+	Skipped   int64 `json:"skipped"`
 }
 
 // Budget is the use of HubSpot's limits; nil is not known, or no limit of our own.

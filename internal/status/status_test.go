@@ -57,7 +57,7 @@ func codes(r Report) string {
 func TestReportIsTheContractsObject(t *testing.T) {
 	in := served(t, "default", Snapshot{State: Limited, Cause: "rate_limited", Since: ago(time.Minute), LastSuccessAt: ago(2 * time.Second),
 		Budget: Budget{WindowUsed: new(int64(17)), WindowLimit: new(int64(90)), DailyUsed: new(int64(1200)), DailyLimit: new(int64(225000))},
-		Token:  Token{Mode: new("oauth"), ExpiresAt: new(now.Add(time.Hour).UnixMilli())}, Streams: []json.RawMessage{[]byte(`{"stream":"changes"}`)}})
+		Token:  Token{Mode: new("oauth"), ExpiresAt: new(now.Add(time.Hour).UnixMilli())}, Streams: []Stream{{Stream: "changes", LastRunAt: new(now.Add(-30 * time.Second).UnixMilli()), Watermark: new(now.Add(-time.Minute).UnixMilli()), Lag: new(int64(1)), Applied: 2}}})
 	in.Counts = []store.CountRow{pending("default", outbox.Registered, 12, time.Minute),
 		{Portal: "default", State: outbox.Delivered, Count: 998}, {Portal: "default", State: outbox.Skipped, Reason: outbox.Unchanged, Count: 3},
 		{Portal: "default", State: outbox.Dead, Reason: outbox.InvalidEmail, Count: 2}}
@@ -71,7 +71,8 @@ func TestReportIsTheContractsObject(t *testing.T) {
 		`"portals":[{"portal":"default","portal_id":62515,"state":"limited","cause":"rate_limited","since":1795334340000,` +
 		`"queue":{"pending":12,"delivered":998,"skipped":3,"dead":2},"oldest_pending_at":1795334340000,"dead_reasons":{"invalid_email":2},` +
 		`"last_success_at":1795334398000,"budget":{"window_used":17,"window_limit":90,"daily_used":1200,"daily_limit":225000},` +
-		`"token":{"mode":"oauth","expires_at":1795338000000},"streams":[{"stream":"changes"}]}]}`
+		`"token":{"mode":"oauth","expires_at":1795338000000},"streams":[{"stream":"changes","last_run_at":1795334370000,"watermark":1795334340000,"lag":60000,` +
+		`"next_run_at":null,"running_since":null,"failing":null,"seen":0,"applied":2,"conflicts":0,"skipped":0}]}]}`
 	if diff := cmp.Diff(want, string(text)); diff != "" {
 		t.Error(diff)
 	}
@@ -117,6 +118,8 @@ func TestCureFitsTheCase(t *testing.T) {
 		"none needed while HubSpot":      {State: Degraded},
 		"when the database answers":      {State: Down},
 		"this version does not know":     {State: "later"},
+		"journalctl -u leadsync | grep":  {State: Running, Streams: []Stream{{Stream: "changes", Failing: new("transient")}}},
+		"grant the missing scopes":       {State: Running, Streams: []Stream{{Stream: "optout", Failing: new("scope_missing")}}},
 		"take it out of mapping.fields":  {State: Running, PropertyProblems: []string{"plan is no property of the account"}},
 		"systemctl restart leadsync":     {State: Running, Version: "1.2.4"},
 	} {
@@ -247,7 +250,7 @@ func TestOldRowsAreAProblem(t *testing.T) {
 
 func TestSnapshotComesBack(t *testing.T) {
 	s := Snapshot{State: Paused, Cause: "c", Cure: "d", Since: 1, Until: 2, LastSuccessAt: 3, Budget: Budget{WindowUsed: new(int64(0))},
-		Token: Token{Mode: new("static")}, Streams: []json.RawMessage{[]byte(`{"a":1}`)}, PropertyProblems: []string{"p"}, Version: "v"}
+		Token: Token{Mode: new("static")}, Streams: []Stream{{Stream: "lagged", Watermark: new(int64(5))}}, PropertyProblems: []string{"p"}, Version: "v"}
 	back, err := Parse(saved(t, s))
 	if diff := cmp.Diff(s, back); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)

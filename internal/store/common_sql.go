@@ -62,6 +62,13 @@ func oldestSettled(reason string) string {
   ORDER BY reason, settled_at LIMIT ?4`
 }
 
+// goneAfter keeps to the index over contacts, whose condition it repeats.
+const goneAfter = `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ?1 AND hub_id = ?2 AND ` + holds + ` AND state = 'gone'
+  AND contact_id > ?3 ORDER BY contact_id LIMIT ?4`
+
+// inboxColumns is the order of InboxRow.
+const inboxColumns = `id, portal, lead_id, contact_id, email, coalesce(change_type, ''), coalesce(properties, ''), changed_at, coalesce(pulled_at, 0), acked_at`
+
 // nextReason reads one entry of the index, see statements.
 const nextReason = `SELECT (SELECT reason FROM lead_outbox WHERE portal = ?1 AND state = ?2 AND state <> 'pending' AND reason > ?3
   ORDER BY reason LIMIT 1)`

@@ -37,6 +37,8 @@ type dialect interface {
 	release(ctx context.Context, l *Lease) error
 	owner(ctx context.Context, db *DB, portal string) (OwnerInfo, error)
 
+	// announce tells applications that wait for it of new rows in lead_inbox, with the commit.
+	announce(ctx context.Context, db *DB, on querier) error
 	wakes(ctx context.Context, db *DB, notify bool) <-chan struct{}
 
 	// class sorts an error of the engine.
@@ -79,5 +81,10 @@ type statements struct {
 	countPending  string
 	countSettled  string
 	schemaTable   string // 1 when the table of versions exists
-	leadMatch     string // a condition on one argument given twice: rows of this lead, by the index
+	goneAfter     string // portal, hub, contact, limit; linkColumns of links in state gone, by contact
+	// pendingAddresses is portal, addresses; e-mail columns of pending rows that may be one of them.
+	pendingAddresses string
+	inboxColumns     string // of lead_inbox, in the order of InboxRow
+	purgeInbox       string // portal, before, limit
+	leadMatch        string // a condition on one argument given twice: rows of this lead, by the index
 }

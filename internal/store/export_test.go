@@ -45,6 +45,7 @@ func (db *DB) HotStatements(portal string, leads, contacts, addresses, events []
 		{"purgeBare", s.purgeBare, []any{portal, "delivered", 1000, 100}},
 		{"purgeReason", s.purgeReason, []any{portal, "dead", 1000, 100, "refused"}},
 		{"nextReason", s.nextReason, []any{portal, "dead", ""}},
+		{"purgeInbox", s.purgeInbox, []any{portal, 1000, 100}},
 		{"highID", `SELECT coalesce(max(id), 0) FROM lead_outbox`, nil},
 	}
 	for i := range all {

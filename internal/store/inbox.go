@@ -41,7 +41,10 @@ func (db *DB) addInbox(ctx context.Context, tx *sql.Tx, portal string, rows []In
 		r.Properties = cleanText(r.Properties)
 		add[i] = r
 	}
-	return db.joined(ctx, tx).CreateInBatches(add, 200).Error
+	if err := db.joined(ctx, tx).CreateInBatches(add, 200).Error; err != nil {
+		return err
+	}
+	return db.dialect.announce(ctx, db, tx)
 }
 
 func cleaned(s *string) *string {

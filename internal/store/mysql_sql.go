@@ -88,9 +88,14 @@ func mysqlStatements(collation string) *statements {
   JOIN lead_outbox o ` + byReady + `ON o.portal = p.portal AND o.state = 'pending' GROUP BY o.portal, t`,
 		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox ` + bySettled + `WHERE state <> 'pending' GROUP BY portal, state, reason`,
 		schemaTable:  `SELECT count(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'leadsync_schema'`,
+		goneAfter:    strings.Replace(goneAfter, `leadsync_links `, `leadsync_links FORCE INDEX (leadsync_links_known) `, 1),
+		pendingAddresses: `SELECT DISTINCT email FROM lead_outbox ` + byReady + `WHERE portal = ?1 AND state = 'pending' AND email IS NOT NULL AND (
+  lower(trim(email)) IN (SELECT j.v FROM ` + mysqlTexts + `) OR length(email) <> char_length(email) OR email REGEXP '[[:cntrl:]]')`,
+		inboxColumns: inboxColumns,
+		purgeInbox:   `DELETE FROM lead_inbox WHERE portal = ?1 AND acked_at < ?2 ORDER BY acked_at LIMIT ?3`,
 		leadMatch:    `o.lead_id = ? AND o.lead_id = ?`,
 	}
-	for _, text := range []*string{&s.pendingOf, &s.links, &s.byAddress, &s.byContact, &s.holders, &s.eventsThere} {
+	for _, text := range []*string{&s.pendingOf, &s.links, &s.byAddress, &s.byContact, &s.holders, &s.eventsThere, &s.pendingAddresses} {
 		*text = withCollation(*text, collation)
 	}
 	return s

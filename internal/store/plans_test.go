@@ -28,7 +28,7 @@ func TestReadingDoesNotDependOnTheBacklog(t *testing.T) {
 	}{
 		{"sqlite", storetest.SQLite, "ANALYZE", sqliteScans},
 		{"postgres", storetest.Postgres, "ANALYZE", postgresRows},
-		{"mysql", storetest.MySQL, "ANALYZE TABLE lead_outbox, leadsync_links, leadsync_portals", mysqlReads},
+		{"mysql", storetest.MySQL, "ANALYZE TABLE lead_outbox, lead_inbox, leadsync_links, leadsync_portals", mysqlReads},
 	} {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
@@ -88,6 +88,7 @@ func backlog(t *testing.T, db *store.DB, app *sql.DB) []store.Statement {
 	fill("leadsync_links", "portal, hub_id, lead_id, state, contact_id, address, second_look_at", 2*many, func(i int) string {
 		return fmt.Sprintf("'default', 1, 'v%d', '%s', '%d', 'v%d@example.com', %d", i, []string{"linked", "passive"}[i%2], i, i, 100*i)
 	})
+	fill("lead_inbox", "lead_id, change_type, properties, acked_at", 10*many, func(i int) string { return fmt.Sprintf("'v%d', 'contact.updated', '{}', %d", i, 10*i) })
 	storetest.Exec(t, app, "INSERT INTO leadsync_portals (portal, epoch) VALUES ('default', 1)")
 	var leads, contacts, addresses, events []string
 	var ids []int64

@@ -69,7 +69,17 @@ var postgresStatements = func() *statements {
   GROUP BY 1, 2`,
 		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox WHERE state <> 'pending' GROUP BY portal, state, reason`,
 		schemaTable:  `SELECT CASE WHEN to_regclass('leadsync_schema') IS NULL THEN 0 ELSE 1 END`,
-		leadMatch:    `substr(o.lead_id, 1, 255) = substr(?, 1, 255) AND o.lead_id = ?`,
+		goneAfter:    goneAfter,
+		pendingAddresses: `SELECT DISTINCT email FROM (
+    SELECT email FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NULL AND lane <> 'backfill'
+    UNION ALL SELECT email FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NULL AND lane = 'backfill'
+    UNION ALL SELECT email FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NOT NULL) AS p
+  WHERE email IS NOT NULL AND (lower(btrim(email, E' \t\r\n')) = ANY(?2::text[]) OR octet_length(email) <> char_length(email))`,
+		inboxColumns: inboxColumns,
+		// An array, so that a wide table is not read whole to be joined with a hundred ids.
+		purgeInbox: `DELETE FROM lead_inbox WHERE id = ANY(ARRAY(SELECT id FROM lead_inbox WHERE portal = ?1 AND acked_at IS NOT NULL AND acked_at < ?2
+  ORDER BY acked_at LIMIT ?3))`,
+		leadMatch: `substr(o.lead_id, 1, 255) = substr(?, 1, 255) AND o.lead_id = ?`,
 	}
 }()
 

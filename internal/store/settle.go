@@ -30,6 +30,11 @@ type Settlement struct {
 	// HighID raises the portal's highest id seen when it is higher; 0 leaves it. HighAt is that row's created_at, 0 = Now.
 	HighID outbox.EntryID
 	HighAt int64
+	// Stream is where a pull stream stands when this is written; nil = this is no page of pull. Its portal is the lease's.
+	Stream *StreamRow
+	// Strangers replace what is stored of contacts without a lead, in the account of Stream; Drop removes them.
+	Strangers []ledger.Link
+	Drop      []lead.ContactID
 }
 
 // SettleResult says what a settlement found.
@@ -75,7 +80,10 @@ func (db *DB) Settle(ctx context.Context, s Settlement) (SettleResult, error) {
 			}
 			from = to
 		}
-		return db.addInbox(ctx, tx, s.Lease.portal, s.Inbox, s.Now)
+		if err := db.addInbox(ctx, tx, s.Lease.portal, s.Inbox, s.Now); err != nil {
+			return err
+		}
+		return db.page(ctx, tx, &s)
 	})
 	switch {
 	case err == nil:

@@ -1,5 +1,7 @@
 package store
 
+import "strings"
+
 // sqliteColumns reads an entry. Column types are only a hint to SQLite: an application can leave text in a BIGINT column, and such
 // a value reads as absent. %PROPERTIES% is replaced by the limit up to which properties are loaded.
 const sqliteColumns = `o.id, o.portal, CAST(o.event_id AS TEXT), CAST(o.lead_id AS TEXT), CAST(o.event_type AS TEXT), CAST(o.email AS TEXT),
@@ -66,7 +68,17 @@ var sqliteStatements = func() *statements {
   GROUP BY 1, 2`,
 		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox WHERE state <> 'pending' GROUP BY portal, state, reason`,
 		schemaTable:  `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'leadsync_schema'`,
-		leadMatch:    sqliteLead + ` = substr(?, 1, 255) AND CAST(o.lead_id AS TEXT) = ?`,
+		goneAfter:    goneAfter,
+		pendingAddresses: `SELECT DISTINCT CAST(email AS TEXT) FROM (
+    SELECT email FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NULL AND lane <> 'backfill'
+    UNION ALL SELECT email FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NULL AND lane = 'backfill'
+    UNION ALL SELECT email FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NOT NULL)
+  WHERE email IS NOT NULL AND (lower(trim(email, ' ' || char(9, 10, 13))) IN (SELECT value FROM json_each(?2)) OR length(CAST(email AS BLOB)) <> length(email))`,
+		// What an application put there is acknowledged, also when it is no number.
+		inboxColumns: strings.Replace(inboxColumns, `acked_at`, `CASE WHEN acked_at IS NULL OR typeof(acked_at) = 'integer' THEN acked_at ELSE 0 END`, 1),
+		purgeInbox: `DELETE FROM lead_inbox WHERE id IN (SELECT id FROM lead_inbox WHERE portal = ?1 AND acked_at IS NOT NULL AND acked_at < ?2
+  ORDER BY acked_at LIMIT ?3)`,
+		leadMatch: sqliteLead + ` = substr(?, 1, 255) AND CAST(o.lead_id AS TEXT) = ?`,
 	}
 }()
 

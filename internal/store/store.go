@@ -1,6 +1,6 @@
 // Package store is the only package that knows SQL. It reads pending rows of lead_outbox, settles them together with the links of
-// their leads, keeps who owns a portal, and serves the operator's commands, on SQLite, on PostgreSQL and on MariaDB (MySQL 8 is
-// meant to work and nobody has run it).
+// their leads, keeps who owns a portal and how far each pull stream has come, and serves the operator's commands, on SQLite, on
+// PostgreSQL and on MariaDB (MySQL 8 is meant to work and nobody has run it).
 //
 // Guarantees. A settle is one transaction: all of its rows and links, or nothing. It is fenced by the epoch of the lease under
 // which it was decided, so an owner that was replaced changes nothing (ErrLeaseLost). It touches only rows of its portal that are
@@ -43,6 +43,8 @@ type Options struct {
 	// BusyTimeout is how long a statement waits for another program that writes to the SQLite file; longer is IsUnavailable.
 	// 0 = 10 seconds.
 	BusyTimeout time.Duration
+	// Announce notifies the PostgreSQL channel leadsync_inbox when rows were added to lead_inbox.
+	Announce bool
 	// WakeEvery is how often a SQLite file is asked whether another program committed, see Wakes. 0 = 100 ms.
 	WakeEvery time.Duration
 }
@@ -53,6 +55,7 @@ type DB struct {
 	log       *slog.Logger
 	redacted  string
 	readOnly  bool
+	announce  bool
 	wakeEvery time.Duration
 
 	write, read   *sql.DB  // one pool on a server, two on SQLite
@@ -81,7 +84,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dialect: d, log: o.Log, redacted: Redact(url), readOnly: o.ReadOnly, wakeEvery: cmp.Or(o.WakeEvery, dataVersionEvery)}
+	db := &DB{dialect: d, log: o.Log, redacted: Redact(url), readOnly: o.ReadOnly, announce: o.Announce, wakeEvery: cmp.Or(o.WakeEvery, dataVersionEvery)}
 	db.local.wakes = map[chan struct{}]struct{}{}
 	if err := d.open(ctx, db, o); err != nil {
 		_ = db.Close()

@@ -35,6 +35,7 @@ func TestPostgres(t *testing.T) {
 	storetest.Postgres(t) // skips the suite when there is no server
 	storetest.Run(t, storetest.Postgres)
 	storetest.RunServer(t, storetest.Postgres)
+	storetest.RunPostgres(t, storetest.Postgres)
 }
 
 func TestMySQL(t *testing.T) {

@@ -19,6 +19,8 @@ const (
 	highIDEvery = 100 * time.Millisecond
 	// notifyChannel is the PostgreSQL channel of the trigger.
 	notifyChannel = "leadsync_outbox"
+	// inboxChannel is the PostgreSQL channel on which applications hear of new rows in lead_inbox. It is part of the public contract.
+	inboxChannel = "leadsync_inbox"
 	// listenProbe is how long the listener stays silent before it asks the server for a sign of life: a dead connection
 	// is silent too.
 	listenProbe = 30 * time.Second
@@ -231,4 +233,16 @@ func (d *postgresDialect) dropTrigger(ctx context.Context, db *DB) error {
 		}
 	}
 	return tx.Commit()
+}
+
+func (*sqliteDialect) announce(context.Context, *DB, querier) error { return nil }
+func (*mysqlDialect) announce(context.Context, *DB, querier) error  { return nil }
+
+// announce notifies without a trigger: rows of lead_inbox come from here alone.
+func (*postgresDialect) announce(ctx context.Context, db *DB, on querier) error {
+	if !db.announce {
+		return nil
+	}
+	_, err := db.exec(ctx, on, `SELECT pg_notify('`+inboxChannel+`', '')`)
+	return err
 }

@@ -76,6 +76,11 @@ func Run(t *testing.T, newURL func(t testing.TB) string) {
 		{"Wakes", wakes},
 		{"RowsOfAnotherPortal", rowsOfAnotherPortal},
 		{"ErrorsHoldNoValues", errorsHoldNoValues},
+		{"APageIsAllOrNothing", aPageIsAllOrNothing},
+		{"StreamsAndStrangers", streamsAndStrangers},
+		{"GoneAfter", goneAfter},
+		{"PendingAddresses", pendingAddresses},
+		{"InboxListAckPurge", inboxListAckPurge},
 		{"G1AccountUnderFire", accountUnderFire},
 	}
 	run(t, newURL, tests)
@@ -88,6 +93,11 @@ func RunServer(t *testing.T, newURL func(t testing.TB) string) {
 		{"AnswerOfTheCommitIsLost", answerOfTheCommitIsLost},
 		{"DeadlockIsRepeated", deadlock},
 	})
+}
+
+// RunPostgres runs what only PostgreSQL has.
+func RunPostgres(t *testing.T, newURL func(t testing.TB) string) {
+	run(t, newURL, []contract{{"InboxIsAnnounced", inboxIsAnnounced}})
 }
 
 type contract struct {

@@ -1,0 +1,189 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/inbox"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/mapping"
+	"leadsync/internal/outbox"
+)
+
+// Attach learns the account and its property definitions, for a caller that does not Run the worker.
+func (w *Worker) Attach(ctx context.Context) error { return w.attach(ctx) }
+
+// Attached tells the account and the mapping with its definitions; false while they are not known yet.
+func (w *Worker) Attached() (hubID int64, table *mapping.Table, ok bool) {
+	a := w.attached.Load()
+	if a == nil {
+		return 0, nil, false
+	}
+	return a.account.PortalID, a.table, true
+}
+
+// errMergeBusy: two leads' contacts were merged, and the other lead is in a request.
+var errMergeBusy = errors.New("the contacts of two leads were merged, and one of the leads is busy; it is looked at again")
+
+// Reread reads the contacts of leads that the caller holds and merges what they show into their ledgers, by the rules with which push
+// reads before it writes. A contact that is not there is looked for: merged into another, archived, or erased. One that was gone and is
+// there again is linked again. Nothing is written: links and rows belong into one transaction, and the leads may be let go after it. A
+// repeat without that transaction comes to the same. conflicts counts properties that both sides changed.
+//
+// A lead with a delete that is still to be done is left alone: the application has ended this life already.
+func (w *Worker) Reread(ctx context.Context, leads []lead.ID) (links []ledger.Link, rows []inbox.Row, conflicts int, err error) {
+	works, err := w.heldWorks(ctx, leads)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	var linked, gone []*work
+	for _, k := range works {
+		switch k.link.State {
+		case ledger.Linked:
+			linked = append(linked, k)
+		case ledger.Gone, ledger.Purged:
+			gone = append(gone, k)
+		}
+	}
+	if err := w.returned(ctx, gone); err != nil {
+		return nil, nil, 0, err
+	}
+	if len(linked) > 0 {
+		if err := w.readLinked(ctx, linked); err != nil {
+			return nil, nil, 0, err
+		}
+	}
+	for _, k := range works {
+		if k.done && !k.dirty {
+			return nil, nil, 0, errMergeBusy
+		}
+		if err := w.sawOptOut(ctx, k); err != nil {
+			return nil, nil, 0, err
+		}
+		if err := w.standAbove(ctx, k); err != nil {
+			return nil, nil, 0, err
+		}
+		w.payOwed(k)
+		if k.dirty {
+			links, rows, conflicts = append(links, *k.link), append(rows, k.inbox...), conflicts+k.conflicts
+		}
+	}
+	return links, rows, conflicts, nil
+}
+
+// heldWorks reads links and pending rows of leads that nobody else acts for.
+func (w *Worker) heldWorks(ctx context.Context, leads []lead.ID) ([]*work, error) {
+	links, err := w.store.Links(ctx, w.hubID(), leads)
+	if err != nil {
+		return nil, err
+	}
+	pending, err := w.store.PendingOf(ctx, leads, readRows, readSize)
+	if err != nil {
+		return nil, err
+	}
+	duplicate, err := w.duplicates(ctx, pending)
+	if err != nil {
+		return nil, err
+	}
+	beside := map[lead.ID]*work{}
+	var works []*work
+	for _, id := range leads {
+		link := links[id]
+		if link == nil {
+			continue
+		}
+		k := w.newWork(id, pending[id], link, duplicate)
+		k.beside = beside
+		if slices.ContainsFunc(k.rows, func(r *row) bool { return r.endsLife(link) }) {
+			continue
+		}
+		k.rows = slices.DeleteFunc(k.rows, func(r *row) bool {
+			r.strip(k.hint.refused[r.ID])
+			return r.end != nil || r.id() < link.ClosedAtID || r.emptied()
+		})
+		beside[id] = k
+		works = append(works, k)
+	}
+	return works, nil
+}
+
+// endsLife reports whether the row ends the life of the lead's contact.
+func (r *row) endsLife(l *ledger.Link) bool {
+	if r.end != nil && r.end.State != outbox.Pending {
+		return false
+	}
+	return r.typ == outbox.Erased || r.typ == outbox.Deleted && r.id() > max(l.ClosedAtID, l.AppliedID)
+}
+
+// returned links leads again whose contact was gone and is there once more.
+func (w *Worker) returned(ctx context.Context, works []*work) error {
+	if len(works) == 0 {
+		return nil
+	}
+	ids := make([]string, len(works))
+	for i, k := range works {
+		ids[i] = string(k.link.ContactID)
+	}
+	views, err := w.readBatch(ctx, "", ids, w.readProperties(works))
+	if err != nil {
+		return err
+	}
+	for _, v := range views {
+		for _, k := range works {
+			if k.link.ContactID != v.id {
+				continue
+			}
+			k.link.State = ledger.Linked
+			k.inbox = append(k.inbox, InboxRow{LeadID: k.id, ContactID: v.id, Email: v.email, ChangeType: inbox.Restored, Properties: "{}",
+				ChangedAt: v.updatedAt.UnixMilli()})
+			if err := w.take(ctx, k, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// The words of Link.Consent.
+const (
+	consentOut = "out"
+	consentIn  = "in"
+)
+
+// sawOptOut tells the application, once, that the contact's address is opted out of all e-mail, and remembers the word. The lead's own
+// unsubscribe on its way is not told back.
+func (w *Worker) sawOptOut(ctx context.Context, k *work) error {
+	v := k.view
+	if v == nil || !v.optedOut || k.link.State != ledger.Linked || k.link.Consent == consentOut {
+		return nil
+	}
+	if slices.ContainsFunc(k.rows, func(r *row) bool { return r.typ == outbox.Unsubscribed }) {
+		return nil
+	}
+	if k.link.Consent == consentIn {
+		out, err := w.optedOutThere(ctx, v.email)
+		if err != nil || !out {
+			return err
+		}
+	}
+	k.link.Consent, k.dirty = consentOut, true
+	k.inbox = append(k.inbox, InboxRow{LeadID: k.id, ContactID: v.id, Email: v.email, ChangeType: inbox.Unsubscribed, Properties: "{}",
+		ChangedAt: v.updatedAt.UnixMilli()})
+	return nil
+}
+
+// optedOutThere asks for the status of an address that the application has resubscribed: the contact's property may lag behind it. How
+// far is not documented.
+func (w *Worker) optedOutThere(ctx context.Context, address string) (bool, error) {
+	asks, ok := w.hub.(interface {
+		OptedOutOfAll(ctx context.Context, address string, unit int64) ([]hubspot.SubscriptionStatus, error)
+	})
+	if !ok || address == "" {
+		return true, nil // the stricter side wins
+	}
+	statuses, err := asks.OptedOutOfAll(ctx, address, 0)
+	return len(statuses) > 0, err
+}
