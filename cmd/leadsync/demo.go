@@ -18,9 +18,9 @@ func newDemoCommand(env *environment) *cobra.Command {
 		Long: "Starts a simulated HubSpot and, as a process of its own, the daemon on a new SQLite file, and plays an application that inserts\n" +
 			"leads with plain SQL: 1,000 generated ones, or those of a CSV or JSONL file. They are mixed with updates, repetitions and poison,\n" +
 			"while tokens live three seconds or less, HubSpot answers 429 and 502 and loses answers, and the daemon is killed once and started\n" +
-			"again. With generated leads, people edit contacts, opt one out, throw one away and take it back, and twice change what the\n" +
+			"again. A backlog is overtaken by an unsubscribe, one lead is deleted, and one is erased for good. With generated leads, people edit contacts, opt one out, throw one away and take it back, and twice change what the\n" +
 			"application changes too.\n" +
-			"Needs no configuration (--config is not read), no network and no service; takes about ten seconds, and a minute at most.\n\n" +
+			"Needs no configuration (--config is not read), no network and no service; takes about fifteen seconds, and a minute at most.\n\n" +
 			"Ends with an account on standard output, one `name value` a line (--json: one object with the same names):\n" +
 			"  inserted                 rows that the application committed, by its own journal\n" +
 			"  delivered, skipped.REASON, dead.REASON, pending\n" +
@@ -28,6 +28,9 @@ func newDemoCommand(env *environment) *cobra.Command {
 			"  changed_there            what people changed in HubSpot, by its own log\n" +
 			"  inbox.TYPE               rows of lead_inbox that the application was told\n" +
 			"  conflicts                fields that both sides changed, each decided and named in the daemon's log\n" +
+			"  unsubscribe_ms           from the commit of an unsubscribe behind a backlog to settled_at\n" +
+			"  unsubscribe_overtook     rows of the backlog that were settled after it\n" +
+			"  deleted, erased          people whose contact was archived, and erased, at the application's word\n" +
 			"  contacts                 what HubSpot holds at the end\n" +
 			"  requests                 all requests that HubSpot counted\n" +
 			"  write_requests_per_1000  those that write, for 1,000 rows inserted; repetitions after faults are in it\n" +

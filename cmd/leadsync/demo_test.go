@@ -61,8 +61,8 @@ func TestDemo(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &account); err != nil {
 		t.Fatal(err)
 	}
-	// One newcomer in each of the five parts with faults.
-	for name, want := range map[string]any{"balance": "ok", "contacts": leads + 5.0, "restarts": 1.0, "pending": 0.0, "dead.refused": 1.0, "dead.invalid_json": 1.0} {
+	// One newcomer in each of the five parts with faults, and one who unsubscribes; two more come and go.
+	for name, want := range map[string]any{"balance": "ok", "contacts": leads + 6.0, "deleted": 1.0, "erased": 1.0, "skipped.erased": 1.0, "restarts": 1.0, "pending": 0.0, "dead.refused": 1.0, "dead.invalid_json": 1.0} {
 		if account[name] != want {
 			t.Errorf("%s is %v, want %v", name, account[name], want)
 		}
@@ -89,6 +89,10 @@ func TestDemoCountsBothDirections(t *testing.T) {
 	want := map[string]int{"contact.updated": 2, "contact.unsubscribed": 1, "contact.deleted": 1, "contact.restored": 1}
 	if len(result.Broken) > 0 || !a.Balanced || !maps.Equal(a.Inbox, want) || a.Conflicts != 2 || a.ChangedThere != 7 {
 		t.Errorf("inbox %v, %d conflicts, %d changes there, broken %q", a.Inbox, a.Conflicts, a.ChangedThere, result.Broken)
+	}
+	if a.Overtook == 0 || a.UnsubscribeMs < 0 || a.UnsubscribeMs > 2000 || a.Deleted != 1 || a.Erased != 1 || a.Skipped["erased"] != 1 || a.Pending != 0 {
+		t.Errorf("the unsubscribe took %d ms and overtook %d rows, %d deleted, %d erased, skipped %v, %d pending", a.UnsubscribeMs, a.Overtook, a.Deleted,
+			a.Erased, a.Skipped, a.Pending)
 	}
 	nothingLeft(t, temp)
 }

@@ -120,26 +120,3 @@ func TestAddressChange(t *testing.T) {
 		}
 	})
 }
-
-// The address of a contact that is opted out is not changed: the opt-out belongs to the address and would be lost. The other fields go on.
-func TestG7AddressChangeOfOptedOut(t *testing.T) {
-	inBubble(t, hubspotsim.Config{Seed: 35}, "", func(r *rig) {
-		r.patient = true
-		r.event("1", "lead.registered", "old@example.com", `{"firstname":"Ada"}`)
-		r.start()
-		r.settled(time.Minute)
-		r.sim.Optout("old@example.com", true)
-		held := r.event("1", "lead.updated", "new@example.com", `{}`)
-		free := r.event("1", "lead.updated", "", `{"lastname":"King"}`)
-		time.Sleep(5 * time.Minute)
-		if o := r.want(held, "pending"); o.Attempts != 0 || !strings.Contains(o.Note, "opted out") {
-			t.Errorf("attempts %d, note %q", o.Attempts, o.Note)
-		}
-		r.want(free, "delivered")
-		r.wantContact("old@example.com", map[string]string{"lastname": "King"})
-		r.sim.Optout("old@example.com", false)
-		r.settled(3 * time.Hour)
-		r.want(held, "delivered")
-		r.wantContact("new@example.com", map[string]string{"firstname": "Ada"})
-	})
-}

@@ -93,22 +93,3 @@ func TestManyRowsOfOneLead(t *testing.T) {
 		}
 	})
 }
-
-// Rows of a type that this version does not act on wait, are counted, and hold nothing up; they are not read again and again.
-func TestUnsupportedTypesWait(t *testing.T) {
-	inBubble(t, hubspotsim.Config{Seed: 22}, "", func(r *rig) {
-		var ids []int64
-		for _, typ := range []string{"lead.unsubscribed", "lead.resubscribed", "lead.deleted", "lead.erased"} {
-			ids = append(ids, r.event("1", typ, "ada@example.com", `{}`))
-		}
-		up := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
-		r.start()
-		time.Sleep(time.Minute)
-		r.want(up, "delivered")
-		for _, id := range ids {
-			if o := r.want(id, "pending"); !strings.HasPrefix(o.Note, "waits: this version does not act on ") || o.Attempts != 0 {
-				t.Errorf("row %d: note %q, attempts %d", id, o.Note, o.Attempts)
-			}
-		}
-	})
-}

@@ -38,6 +38,14 @@ func (b bounded) DueAgain(ctx context.Context, now int64, limit int) ([]push.Rea
 	return within(ctx, func(ctx context.Context) ([]push.ReadyRow, error) { return b.Store.DueAgain(ctx, now, limit) })
 }
 
+func (b bounded) ReadyConsent(ctx context.Context, after outbox.EntryID, limit int) ([]push.ReadyRow, error) {
+	return within(ctx, func(ctx context.Context) ([]push.ReadyRow, error) { return b.Store.ReadyConsent(ctx, after, limit) })
+}
+
+func (b bounded) DueConsent(ctx context.Context, now int64, limit int) ([]push.ReadyRow, error) {
+	return within(ctx, func(ctx context.Context) ([]push.ReadyRow, error) { return b.Store.DueConsent(ctx, now, limit) })
+}
+
 func (b bounded) PendingOf(ctx context.Context, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]push.LeadRows, error) {
 	return within(ctx, func(ctx context.Context) (map[lead.ID]push.LeadRows, error) {
 		return b.Store.PendingOf(ctx, leads, maxRows, maxBytes)
@@ -72,6 +80,12 @@ func (b bounded) LinksToLookAt(ctx context.Context, hubID, now int64, limit int)
 	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) { return b.Store.LinksToLookAt(ctx, hubID, now, limit) })
 }
 
+func (b bounded) LinksOwingOptOut(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
+	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) {
+		return b.Store.LinksOwingOptOut(ctx, hubID, now, limit)
+	})
+}
+
 func (b bounded) Settle(ctx context.Context, in push.Settlement) (int, error) {
 	return within(ctx, func(ctx context.Context) (int, error) { return b.Store.Settle(ctx, in) })
 }
@@ -87,6 +101,49 @@ func (b bounded) Purge(ctx context.Context, states []outbox.State, before int64,
 
 func (b bounded) HighMark(ctx context.Context) (push.HighMark, error) {
 	return within(ctx, b.Store.HighMark)
+}
+
+func (b bounded) AllowDeletes(ctx context.Context, rows []outbox.EntryID, most int, now int64) (allowed []outbox.EntryID, paused int64, err error) {
+	_, err = within(ctx, func(ctx context.Context) (struct{}, error) {
+		allowed, paused, err = b.Store.AllowDeletes(ctx, rows, most, now)
+		return struct{}{}, err
+	})
+	return allowed, paused, err
+}
+
+func (b bounded) Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, contacts []lead.ContactID, addresses []string) (push.Tombstoned, error) {
+	return within(ctx, func(ctx context.Context) (push.Tombstoned, error) {
+		return b.Store.Tombstoned(ctx, hubID, leads, contacts, addresses)
+	})
+}
+
+func (b bounded) Entomb(ctx context.Context, hubID int64, p push.Person) error {
+	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, b.Store.Entomb(ctx, hubID, p) })
+	return err
+}
+
+func (b bounded) InboxOf(ctx context.Context, id lead.ID) ([]push.InboxRow, error) {
+	return within(ctx, func(ctx context.Context) ([]push.InboxRow, error) { return b.Store.InboxOf(ctx, id) })
+}
+
+func (b bounded) EachRow(ctx context.Context, id lead.ID, each func(outbox.Entry) error) error {
+	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, b.Store.EachRow(ctx, id, each) })
+	return err
+}
+
+// The two at the end of an erase go through a whole table or file, which may take long.
+const wipePatience = 15 * time.Minute
+
+func (b bounded) Wipe(ctx context.Context, p push.Person, note func(push.Wiped) string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, wipePatience, errSilent)
+	defer cancel()
+	return b.Store.Wipe(ctx, p, note)
+}
+
+func (b bounded) Scrub(ctx context.Context, needles []string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, wipePatience, errSilent)
+	defer cancel()
+	return b.Store.Scrub(ctx, needles)
 }
 
 // boundedPull does the same for pull.

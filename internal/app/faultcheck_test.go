@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"leadsync/internal/hubspotsim"
 	"leadsync/internal/replay"
 )
 
@@ -67,6 +68,12 @@ func (s *scene) check(l leave) {
 	}
 	var contacts []replay.Contact
 	for _, c := range s.sim.Contacts() {
+		if who, _, _ := strings.Cut(c.Properties["email"], "@"); l.dead && slices.Contains(leaving, who) {
+			continue // its delete or erase is dead
+		}
+		if isQuiet(c.Properties["email"]) {
+			continue
+		}
 		kept := map[string]string{}
 		if c.Properties["email"] == strangerAddress {
 			continue // no lead's
@@ -81,7 +88,12 @@ func (s *scene) check(l leave) {
 		}
 		contacts = append(contacts, replay.Contact{ID: c.ID, Properties: kept})
 	}
-	told := rows
+	told := s.staying(rows)
+	rows, left := told, len(rows)-len(told)
+	if want := 6 + 5; left != want { // two registrations, an update, the delete, the erase and the row that comes too late; five of those who unsubscribe
+		s.t.Errorf("%d rows of leads that leave or unsubscribe, want %d", left, want)
+	}
+	s.checkQuiet(l)
 	if l.dead {
 		told = slices.DeleteFunc(slices.Clone(rows), func(r replay.Row) bool { return r.LeadID != nil && slices.Contains(touched, *r.LeadID+"@example.com") })
 	}
@@ -96,7 +108,7 @@ func (s *scene) check(l leave) {
 		}
 		words[word]++
 	}
-	if want := map[string]int{"delivered": s.rows - 2, "skipped/duplicate": 1, "dead/missing_lead_id": 1}; !l.dead && !maps.Equal(words, want) {
+	if want := map[string]int{"delivered": s.rows - left - 2, "skipped/duplicate": 1, "dead/missing_lead_id": 1}; !l.dead && !maps.Equal(words, want) {
 		s.t.Errorf("rows %v, want %v", words, want)
 	}
 	var tried, pinned int
@@ -109,6 +121,7 @@ func (s *scene) check(l leave) {
 	if pinned != 1 {
 		s.t.Errorf("%d portals are pinned, want 1", pinned)
 	}
+	s.checkLeaving(live, l)
 	s.checkLinks(live, l)
 	want := "contact.deleted 1, contact.merged 1"
 	if s.pulls {
@@ -121,6 +134,83 @@ func (s *scene) check(l leave) {
 	st := s.sim.Stats()
 	if st.Untraced+st.Undated+st.Nameless+st.SecretsInURL > 0 {
 		s.t.Errorf("%d writes without trace ids, %d undated paths, %d without a name, %d secrets in addresses", st.Untraced, st.Undated, st.Nameless, st.SecretsInURL)
+	}
+}
+
+// staying are the rows of leads that are neither deleted nor erased.
+func (s *scene) staying(rows []replay.Row) []replay.Row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r replay.Row) bool {
+		gone := r.LeadID != nil && (slices.Contains(leaving, *r.LeadID) || strings.HasPrefix(*r.LeadID, "erased:"))
+		return gone || r.LeadID == nil && r.Email == nil || r.LeadID != nil && isQuiet(*r.LeadID) // wiped, or looked at by checkQuiet
+	})
+}
+
+// checkQuiet: whoever unsubscribed is out at every address, no contact was made of them, and none of them could be mailed from then on.
+func (s *scene) checkQuiet(l leave) {
+	s.t.Helper()
+	for _, r := range s.outbox() {
+		if r.LeadID != nil && isQuiet(*r.LeadID) && r.State != "delivered" && !l.dead {
+			s.t.Errorf("row %d (%s of %s) is %s %s, %s", r.ID, *r.EventType, *r.LeadID, r.State, r.Reason, r.Note)
+		}
+	}
+	if l.dead {
+		return
+	}
+	for _, a := range outOf {
+		if s.keyed {
+			for id := int64(11); id <= 12; id++ {
+				if got := s.sim.Status(a, id); got != "UNSUBSCRIBED" {
+					s.t.Errorf("G7: %s is %s of %d", a, got, id)
+				}
+			}
+		} else if !s.sim.OptedOut(a) {
+			s.t.Errorf("G7: %s is not opted out", a)
+		}
+	}
+	quiet := 0
+	for _, c := range s.sim.Contacts() {
+		if isQuiet(c.Properties["email"]) {
+			quiet++
+		}
+	}
+	if quiet != 1 {
+		s.t.Errorf("%d contacts of people who unsubscribed, want 1", quiet)
+	}
+	for _, e := range s.sim.ConsentLog() {
+		if e.Kind == hubspotsim.ConsentMailable && e.Address == "quiet0@example.com" && !s.keyed {
+			s.t.Error("G7: the new address of somebody who is out could be mailed")
+		}
+	}
+}
+
+// checkLeaving: who was deleted or erased is gone, and what is left here says so.
+func (s *scene) checkLeaving(live map[string]string, l leave) {
+	s.t.Helper()
+	if l.dead {
+		return
+	}
+	for _, who := range leaving {
+		if id := live[who+"@example.com"]; id != "" {
+			s.t.Errorf("contact %s of the lead that was %s is live", id, who)
+		}
+	}
+	ends := map[string]int{}
+	for _, r := range s.outbox() {
+		if r.LeadID != nil && *r.LeadID == "deleted" || r.EventType != nil && *r.EventType == "lead.erased" || r.Reason == "erased" {
+			ends[*r.EventType+" "+r.State+" "+r.Reason]++
+		}
+	}
+	want := map[string]int{"lead.registered delivered ": 1, "lead.updated delivered ": 1, "lead.deleted delivered ": 1, "lead.erased delivered ": 1, "lead.updated skipped erased": 1}
+	if l.attempts { // what cannot be delivered before the delete ends as overtaken
+		return
+	}
+	if !maps.Equal(ends, want) {
+		s.t.Errorf("rows of those who left: %v, want %v", ends, want)
+	}
+	var named int
+	must(s.t, s.db.QueryRow(`SELECT count(*) FROM lead_outbox WHERE lead_id = 'erased' OR email = 'erased@example.com'`).Scan(&named))
+	if named > 0 {
+		s.t.Errorf("%d rows name the erased lead", named)
 	}
 }
 

@@ -96,6 +96,9 @@ func newScene(t *testing.T, p place) *scene {
 	cfg := hubspotsim.Config{Seed: 41, Latency: 20 * time.Millisecond, TimeZone: "Etc/UTC",
 		Properties: []hubspotsim.Property{{Name: "lead_key", Type: "string", FieldType: "text", HasUniqueValue: true}}}
 	yaml := "hubspot: {timeout: 5s}\nstop_timeout: 6s\npush: {poll_interval: 2s, linger: 20ms}\nretention: {settled: 720h, dead: 720h}\n"
+	if cfg.Subscriptions = []hubspotsim.Subscription{{ID: 11, Name: "News"}, {ID: 12, Name: "Offers"}}; p.keyed {
+		yaml += "consent: {unsubscribe: [11, 12]}\n"
+	}
 	yaml += "mapping: {fields: [{lead: city, contact: city, direction: both, winner: newest}"
 	for _, name := range []string{"firstname", "lastname", "company"} {
 		yaml += fmt.Sprintf(", {lead: %s, contact: %s}", name, name)
@@ -124,7 +127,7 @@ func newScene(t *testing.T, p place) *scene {
 	s.write("hubspot-token", sim.Credentials().StaticToken)
 	s.db = storetest.App(t, p.url)
 	s.together(func() {
-		for _, table := range []string{"lead_outbox", "lead_inbox", "leadsync_links", "leadsync_portals", "leadsync_keys", "leadsync_streams", "leadsync_strangers"} {
+		for _, table := range []string{"lead_outbox", "lead_inbox", "leadsync_links", "leadsync_portals", "leadsync_keys", "leadsync_streams", "leadsync_strangers", "leadsync_tombstones", "leadsync_deletes"} {
 			_, err := s.tx.Exec(`DELETE FROM ` + table)
 			must(t, err)
 		}
@@ -218,6 +221,10 @@ func (s *scene) before() {
 			s.event(fmt.Sprint("old", i), registered, fmt.Sprintf("old%d@example.com", i), fmt.Sprintf(`{"firstname":"Old%d","city":"Home"}`, i),
 				"event_id", fmt.Sprint("old-", i))
 		}
+		for _, who := range leaving {
+			s.event(who, registered, who+"@example.com", `{"firstname":"Leaving"}`)
+		}
+		s.event("quiet", registered, "quiet@example.com", `{"firstname":"Quiet"}`)
 	})
 	s.settled(time.Minute)
 	if s.pulls {
@@ -241,6 +248,9 @@ func (s *scene) before() {
 		s.sim.EndTokens(true)
 	}
 }
+
+// leaving are the leads that are deleted and erased during the trouble.
+var leaving = []string{"deleted", "erased"}
 
 // touched are the addresses of leads whose contacts people edited, merged and archived.
 var touched = []string{"old0@example.com", "old2@example.com", "old3@example.com"}
@@ -281,14 +291,29 @@ func (s *scene) during() {
 		s.event("old3", registered, "old3@example.com", `{"lastname":"Again"}`)
 		s.event("old0", registered, "old0@example.com", `{}`, "event_id", "old-0") // a repeat
 		s.event("", registered, "nobody@example.com", `{}`)
+		s.event("deleted", updated, "", `{"company":"Before"}`)
+		s.event("deleted", "lead.deleted", "", `{}`)
+		s.event("erased", "lead.erased", "", `{}`)
+		s.event("quiet", "lead.unsubscribed", "", `{}`)
+		for _, who := range []string{"quiet1", "quiet2"} { // no contacts
+			s.event(who, "lead.unsubscribed", who+"@example.com", `{}`)
+		}
 	})
 	time.Sleep(15 * time.Second)
 	s.together(func() {
 		s.event("new0", updated, "", `{"company":"Later"}`)
 		s.event("old1", updated, "", `{"company":"Later","firstname":null}`)
+		s.event("erased", updated, "", `{"company":"Late"}`)
+		s.event("quiet", updated, "quiet0@example.com", `{}`)
 	})
 	time.Sleep(15 * time.Second)
 }
+
+// outOf are the addresses that are opted out in the end: of people who are no contacts, and of the one who got a new address.
+var outOf = []string{"quiet@example.com", "quiet0@example.com", "quiet1@example.com", "quiet2@example.com"}
+
+// isQuiet reports whether a lead id or an address is of those who unsubscribe: checkQuiet looks at them.
+func isQuiet(s string) bool { return strings.HasPrefix(s, "quiet") }
 
 // strangerAddress is that of a contact that no lead has.
 const strangerAddress = "unknown@example.com"

@@ -124,6 +124,18 @@ func (s shaky) DueAgain(ctx context.Context, now int64, limit int) ([]push.Ready
 	return through(ctx, s.shakes, "DueAgain", func() ([]push.ReadyRow, error) { return s.Store.DueAgain(ctx, now, limit) })
 }
 
+func (s shaky) ReadyConsent(ctx context.Context, after outbox.EntryID, limit int) ([]push.ReadyRow, error) {
+	return through(ctx, s.shakes, "ReadyConsent", func() ([]push.ReadyRow, error) { return s.Store.ReadyConsent(ctx, after, limit) })
+}
+
+func (s shaky) DueConsent(ctx context.Context, now int64, limit int) ([]push.ReadyRow, error) {
+	return through(ctx, s.shakes, "DueConsent", func() ([]push.ReadyRow, error) { return s.Store.DueConsent(ctx, now, limit) })
+}
+
+func (s shaky) LinksOwingOptOut(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
+	return through(ctx, s.shakes, "LinksOwingOptOut", func() ([]ledger.Link, error) { return s.Store.LinksOwingOptOut(ctx, hubID, now, limit) })
+}
+
 func (s shaky) PendingOf(ctx context.Context, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]push.LeadRows, error) {
 	return through(ctx, s.shakes, "PendingOf", func() (map[lead.ID]push.LeadRows, error) { return s.Store.PendingOf(ctx, leads, maxRows, maxBytes) })
 }
@@ -173,6 +185,44 @@ func (s shaky) HighMark(ctx context.Context) (push.HighMark, error) {
 	return through(ctx, s.shakes, "HighMark", func() (push.HighMark, error) { return s.Store.HighMark(ctx) })
 }
 
+func (s shaky) AllowDeletes(ctx context.Context, rows []outbox.EntryID, most int, now int64) (allowed []outbox.EntryID, paused int64, err error) {
+	allowed, err = through(ctx, s.shakes, "AllowDeletes", func() (_ []outbox.EntryID, err error) {
+		allowed, paused, err = s.Store.AllowDeletes(ctx, rows, most, now)
+		return allowed, err
+	})
+	return allowed, paused, err
+}
+
+func (s shaky) Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, contacts []lead.ContactID, addresses []string) (push.Tombstoned, error) {
+	return through(ctx, s.shakes, "Tombstoned", func() (push.Tombstoned, error) {
+		return s.Store.Tombstoned(ctx, hubID, leads, contacts, addresses)
+	})
+}
+
+func (s shaky) Entomb(ctx context.Context, hubID int64, p push.Person) error {
+	_, err := through(ctx, s.shakes, "Entomb", func() (struct{}, error) { return struct{}{}, s.Store.Entomb(ctx, hubID, p) })
+	return err
+}
+
+func (s shaky) EachRow(ctx context.Context, id lead.ID, each func(outbox.Entry) error) error {
+	_, err := through(ctx, s.shakes, "EachRow", func() (struct{}, error) { return struct{}{}, s.Store.EachRow(ctx, id, each) })
+	return err
+}
+
+func (s shaky) InboxOf(ctx context.Context, id lead.ID) ([]push.InboxRow, error) {
+	return through(ctx, s.shakes, "InboxOf", func() ([]push.InboxRow, error) { return s.Store.InboxOf(ctx, id) })
+}
+
+func (s shaky) Wipe(ctx context.Context, p push.Person, note func(push.Wiped) string) error {
+	_, err := through(ctx, s.shakes, "Wipe", func() (struct{}, error) { return struct{}{}, s.Store.Wipe(ctx, p, note) })
+	return err
+}
+
+func (s shaky) Scrub(ctx context.Context, needles []string) error {
+	_, err := through(ctx, s.shakes, "Scrub", func() (struct{}, error) { return struct{}{}, s.Store.Scrub(ctx, needles) })
+	return err
+}
+
 // shakyPull is shaky between pull and the database.
 type shakyPull struct {
 	pull.Store
@@ -188,6 +238,10 @@ func (s shakyPull) Position(ctx context.Context, hubID int64, stream pull.Stream
 
 func (s shakyPull) LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
 	return through(ctx, s.shakes, pullName("LinksByContact"), func() ([]ledger.Link, error) { return s.Store.LinksByContact(ctx, hubID, contacts) })
+}
+
+func (s shakyPull) Erased(ctx context.Context, hubID int64, contacts []lead.ContactID, addresses []string) (pull.Erased, error) {
+	return through(ctx, s.shakes, pullName("Erased"), func() (pull.Erased, error) { return s.Store.Erased(ctx, hubID, contacts, addresses) })
 }
 
 func (s shakyPull) Strangers(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {

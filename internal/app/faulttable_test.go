@@ -28,7 +28,7 @@ func (c cell) String() string {
 
 // leave is what the contract leaves room for in a cell of HubSpot's.
 func (c cell) leave() leave {
-	writes := map[string]bool{"batch_create": true, "batch_update": true, "batch_upsert": true}[c.effect]
+	writes := map[string]bool{"batch_create": true, "batch_update": true, "batch_upsert": true, "batch_archive": true, "gdpr_delete": true}[c.effect]
 	switch c.kind {
 	case "400", "409": // refused without a word of explanation, row by row
 		return leave{attempts: writes, dead: writes}

@@ -28,19 +28,36 @@ var operations = []struct{ request, op, method string }{
 	{"POST /crm/objects/VERSION/contacts/batch/upsert", "batch_upsert", "BatchUpsert"},
 	{"POST /crm/objects/VERSION/contacts/batch/read", "batch_read", "BatchRead"},
 	{"GET /crm/objects/VERSION/contacts/ID", "get", "Contact"},
+	{"POST /crm/objects/VERSION/contacts/batch/archive", "batch_archive", "BatchArchive"},
+	{"POST /crm/objects/VERSION/contacts/gdpr-delete", "gdpr_delete", "GDPRDelete"},
 	{"POST /crm/objects/VERSION/contacts/search", "search", "Search"},
 	{"GET /crm/objects/VERSION/contacts", "list", "List"},
+	{"POST /communication-preferences/VERSION/statuses/ADDRESS/unsubscribe-all", "sub_all", "OptOutOfAll"},
+	{"POST /communication-preferences/VERSION/statuses/batch/unsubscribe-all", "sub_batch_all", "BatchOptOutOfAll"},
+	{"POST /communication-preferences/VERSION/statuses/ADDRESS", "sub_write", "OptOut"},
+	{"POST /communication-preferences/VERSION/statuses/batch/write", "sub_batch_write", "BatchOptOut"},
+	{"GET /communication-preferences/VERSION/definitions", "sub_definitions", "SubscriptionDefinitions"},
 	{"POST /oauth/VERSION/token", "token", ""}, // the client's transport does this by itself
 }
 
 var (
 	versionInPath = regexp.MustCompile(`/\d{4}-\d{2}/`)
 	idInPath      = regexp.MustCompile(`/\d+$`)
+	addressInPath = regexp.MustCompile(`/[^/]+@[^/]+`)
+	// elsewhere are methods that the scene need not come to: they read back what an answer did not prove, or belong to a resubscribe, whose
+	// faults TestG7Resubscribe and TestG7OptOutAfterUnknownResubscribe make. Their requests may be seen all the same.
+	elsewhere = map[string]string{"OptedOutOfAll": "GET /communication-preferences/VERSION/statuses/ADDRESS/unsubscribe-all",
+		"Statuses": "GET /communication-preferences/VERSION/statuses/ADDRESS", "OptIn": ""}
 )
 
 // operationOf is the simulator's word for a request; false when it is not registered.
 func operationOf(r *http.Request) (string, bool) {
-	request := r.Method + " " + idInPath.ReplaceAllString(versionInPath.ReplaceAllString(r.URL.Path, "/VERSION/"), "/ID")
+	request := r.Method + " " + idInPath.ReplaceAllString(versionInPath.ReplaceAllString(addressInPath.ReplaceAllString(r.URL.Path, "/ADDRESS"), "/VERSION/"), "/ID")
+	for _, e := range elsewhere {
+		if e == request {
+			return "", true
+		}
+	}
 	for _, o := range operations {
 		if o.request == request {
 			return o.op, true
@@ -68,7 +85,9 @@ var wireKinds = []string{"refused", "503"}
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	op, known := operationOf(r)
 	w.mu.Lock()
-	w.seen[op] = true
+	if op != "" {
+		w.seen[op] = true
+	}
 	if !known {
 		w.strange[op] = true
 	}
@@ -152,7 +171,8 @@ func remoteKinds(t *testing.T) []string {
 // was really seen.
 func everyOperationRegistered(t *testing.T, seen map[string]bool) {
 	t.Helper()
-	var methods, listed []string
+	var methods []string
+	listed := slices.Collect(maps.Keys(elsewhere))
 	for _, uses := range []reflect.Type{reflect.TypeFor[push.HubSpot](), reflect.TypeFor[pull.HubSpot]()} {
 		for m := range uses.Methods() {
 			methods = append(methods, m.Name)

@@ -56,9 +56,10 @@ func TestG1Account(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		account()
 		each := brief(6, 2)
-		if got := r.counts(); got["pending"] != each || got["dead/invalid_json"] != each || got["dead/missing_lead_id"] != each {
-			t.Errorf("at the end: %v, want %d pending (a type that waits for its version), and as many invalid_json and missing_lead_id", got, each)
+		if got := r.counts(); got["pending"] != 0 || got["dead/invalid_json"] != each || got["dead/missing_lead_id"] != each {
+			t.Errorf("at the end: %v, want none pending and %d each invalid_json and missing_lead_id", got, each)
 		}
+		r.out("x@example.org") // one unsubscribe a round; one that failed may have been overtaken by the next
 		if n := r.sim.Stats().Contacts; n != 150*min(each, 3) {
 			t.Errorf("%d contacts, want %d", n, 150*min(each, 3))
 		}

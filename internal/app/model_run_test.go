@@ -55,6 +55,7 @@ type modelRow struct {
 	state, reason string
 	note          string
 	attempts      int
+	at            time.Time // when it was committed; only of TestModelBothWays
 }
 
 func (m *model) breaks(format string, args ...any) {
@@ -84,11 +85,13 @@ var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
 // run plays the script and returns the rules it broke.
 func (s script) run(t *testing.T) (broken []string) {
 	t.Helper()
+	if s.both {
+		return s.runBoth(t)
+	}
 	empty, err := emptyDatabase()
 	must(t, err)
 	synctest.Test(t, func(t *testing.T) {
-		m := &model{script: s, nextID: 1, faults: map[string]bool{}, strangers: map[string]bool{}, edits: map[int]map[string]string{}, racy: map[string]bool{},
-			archived: map[int]bool{}, purged: map[int]bool{}, merged: map[int]bool{}, unknown: map[int]bool{}}
+		m := s.model()
 		cfg := hubspotsim.Config{Seed: 77, Latency: 20 * time.Millisecond,
 			Properties: []hubspotsim.Property{{Name: "lead_key", Type: "string", FieldType: "text", HasUniqueValue: true}}}
 		setQuirk(&cfg.Quirks, s.quirk)
@@ -100,10 +103,7 @@ func (s script) run(t *testing.T) (broken []string) {
 		m.rig = rigOn(t, cfg, yaml, empty)
 		defer m.close()
 		m.base = func(inner http.RoundTripper) http.RoundTripper {
-			if os.Getenv("LEADSYNC_TRACE") != "" {
-				inner = tracing{inner, t}
-			}
-			return counting{inner, &m.under}
+			return counting{maybeTraced(inner, t), &m.under}
 		}
 		m.start()
 		time.Sleep(200 * time.Millisecond) // the definitions are read
@@ -118,6 +118,11 @@ func (s script) run(t *testing.T) (broken []string) {
 		broken = m.broken
 	})
 	return broken
+}
+
+func (s script) model() *model {
+	return &model{script: s, nextID: 1, faults: map[string]bool{}, strangers: map[string]bool{}, edits: map[int]map[string]string{}, racy: map[string]bool{},
+		archived: map[int]bool{}, purged: map[int]bool{}, merged: map[int]bool{}, unknown: map[int]bool{}}
 }
 
 // mapping is the block of the configuration.

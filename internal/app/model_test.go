@@ -20,11 +20,12 @@ import (
 // nothing of how push works: the guarantees G1 to G5, one contact a lead, one lead a contact. LEADSYNC_SOAK=N runs N histories instead
 // of a few, LEADSYNC_SEED=S begins elsewhere. A history that breaks a rule prints itself as a script of one line a step, which
 // LEADSYNC_SCRIPT=FILE plays again.
-func TestModel(t *testing.T) {
-	checks, seed := 40, "1"
-	if testing.Short() {
-		checks = 10
-	}
+func TestModel(t *testing.T) { playHistories(t, 40, 10, history) }
+
+// playHistories runs as many random histories as it should, or those of the environment.
+func playHistories(t *testing.T, long, short int, history func(*rapid.T) script) {
+	t.Helper()
+	checks, seed := brief(long, short), "1"
 	if n, err := strconv.Atoi(os.Getenv("LEADSYNC_SOAK")); err == nil {
 		checks = n
 	}
@@ -43,7 +44,7 @@ func TestModel(t *testing.T) {
 		}
 		return
 	}
-	for name, value := range map[string]string{"checks": strconv.Itoa(checks), "seed": seed, "nofailfile": "true", "shrinktime": "40s"} {
+	for name, value := range map[string]string{"checks": strconv.Itoa(checks), "seed": seed, "nofailfile": "true", "shrinktime": "15s"} {
 		must(t, flag.Set("rapid."+name, value))
 	}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -62,6 +63,7 @@ type script struct {
 	winner   string // of company and city, which then flow both ways; empty = nothing is mapped
 	quirk    string // one of quirkNames, empty = none
 	lateness bool   // requests may be executed long after our time-out
+	both     bool   // people's work, consent and erasure too, with pull running (TestModelBothWays)
 	steps    []step
 }
 
@@ -78,7 +80,8 @@ type step struct {
 
 func (s script) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "portal dead=%t shared=%t idProp=%t winner=%q quirk=%q lateness=%t\n", s.dead, s.shared, s.idProp, s.winner, s.quirk, s.lateness)
+	fmt.Fprintf(&b, "portal dead=%t shared=%t idProp=%t winner=%q quirk=%q lateness=%t both=%t\n", s.dead, s.shared, s.idProp, s.winner, s.quirk, s.lateness,
+		s.both)
 	for _, st := range s.steps {
 		b.WriteString("  " + st.String() + "\n")
 	}
@@ -111,7 +114,8 @@ func parseScript(text string) (script, error) {
 		case "":
 			continue
 		case "portal":
-			_, err = fmt.Sscanf(rest, "dead=%t shared=%t idProp=%t winner=%q quirk=%q lateness=%t", &s.dead, &s.shared, &s.idProp, &s.winner, &s.quirk, &s.lateness)
+			_, err = fmt.Sscanf(rest, "dead=%t shared=%t idProp=%t winner=%q quirk=%q lateness=%t both=%t", &s.dead, &s.shared, &s.idProp, &s.winner, &s.quirk,
+				&s.lateness, &s.both)
 			if err != nil {
 				return s, fmt.Errorf("%q: %w", line, err)
 			}
@@ -264,6 +268,12 @@ func setQuirk(q *hubspotsim.Quirks, name string) {
 		q.NoWarnings = true
 	case "upsert_by_email_blanks":
 		q.UpsertByEmailBlanks = true
+	case "optout_bumps_modified":
+		q.OptoutBumpsModified = true
+	case "restore_keeps_modified":
+		q.RestoreKeepsModified = true
+	case "purge_missing_404":
+		q.PurgeMissing404 = true
 	default:
 		panic("unknown quirk " + name)
 	}

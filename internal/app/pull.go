@@ -56,7 +56,7 @@ type streamState struct {
 func (o *ownership) newPulls() *pulls {
 	cfg := o.app.cfg
 	p := &pulls{o: o, skips: observe.NewLimiter(o.app.log, skipEvery), streams: map[pull.Stream]*streamState{}}
-	p.store = &pullStore{db: o.app.db, lease: o.lease, portal: cfg.Portal}
+	p.store = &pullStore{db: o.app.db, lease: o.lease, portal: cfg.Portal, tombs: o.tombs}
 	if o.app.betweenPull != nil {
 		p.store = o.app.betweenPull(p.store)
 	}

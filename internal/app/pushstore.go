@@ -20,6 +20,7 @@ type pushStore struct {
 	lease   *store.Lease
 	portal  string
 	timeout time.Duration // of the longest request
+	tombs   *tombstones
 	pin     func(ctx context.Context, a hubspot.Account) error
 }
 
@@ -32,6 +33,18 @@ func (s *pushStore) Ready(ctx context.Context, lane outbox.Lane, after outbox.En
 // DueAgain returns pending rows whose not_before has passed.
 func (s *pushStore) DueAgain(ctx context.Context, now int64, limit int) ([]push.ReadyRow, error) {
 	rows, err := s.DB.DueAgain(ctx, s.portal, now, limit)
+	return readyRows(rows), err
+}
+
+// ReadyConsent returns pending rows that speak of consent and wait for nothing.
+func (s *pushStore) ReadyConsent(ctx context.Context, after outbox.EntryID, limit int) ([]push.ReadyRow, error) {
+	rows, err := s.DB.ReadyConsent(ctx, s.portal, after, limit)
+	return readyRows(rows), err
+}
+
+// DueConsent returns those whose not_before has passed.
+func (s *pushStore) DueConsent(ctx context.Context, now int64, limit int) ([]push.ReadyRow, error) {
+	rows, err := s.DB.DueConsent(ctx, s.portal, now, limit)
 	return readyRows(rows), err
 }
 
@@ -77,6 +90,11 @@ func (s *pushStore) Links(ctx context.Context, hubID int64, leads []lead.ID) (ma
 // LinksToLookAt reads links whose second look is due.
 func (s *pushStore) LinksToLookAt(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
 	return s.DB.LinksToLookAt(ctx, s.portal, hubID, now, limit)
+}
+
+// LinksOwingOptOut reads links for which the unsubscribe lane has work without a row.
+func (s *pushStore) LinksOwingOptOut(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
+	return s.DB.LinksOwingOptOut(ctx, s.portal, hubID, now, limit)
 }
 
 // Settle writes a settlement under the lease.

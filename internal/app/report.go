@@ -106,7 +106,7 @@ func (o *ownership) report(ctx, hold context.Context) {
 	var saved time.Time
 	for {
 		snap := o.snapshot()
-		key := fmt.Sprint(snap.State, snap.Cause, snap.Since, snap.PropertyProblems, o.hub.tokens.expiresAt() != nil)
+		key := fmt.Sprint(snap.State, snap.Cause, snap.Since, snap.PropertyProblems, snap.ConsentCause, snap.DeletesPausedAt, o.hub.tokens.expiresAt() != nil)
 		now := time.Now()
 		due := key != last || now.Sub(saved) >= status.SaveEvery
 		if due && o.store(hold, snap) {
@@ -153,7 +153,8 @@ func (o *ownership) snapshot() status.Snapshot {
 	b := o.hub.limiter.Budget()
 	mode := string(o.app.cfg.HubSpot.Auth.Mode)
 	snap := status.Snapshot{State: status.State(p.Condition), Cause: p.Cause, Cure: p.Cure, Since: millis(p.Since), Until: millis(p.Until),
-		LastSuccessAt: millis(p.LastGood), Token: status.Token{Mode: &mode, ExpiresAt: o.hub.tokens.expiresAt()}, PropertyProblems: p.Problems, Version: o.app.version}
+		LastSuccessAt: millis(p.LastGood), Token: status.Token{Mode: &mode, ExpiresAt: o.hub.tokens.expiresAt()}, PropertyProblems: p.Problems,
+		ConsentCause: p.ConsentCause, ConsentCure: p.ConsentCure, DeletesPausedAt: p.DeletesPausedAt, Version: o.app.version}
 	snap.Budget = status.Budget{WindowUsed: number(b.WindowUsed, b.WindowLimit), WindowLimit: number(b.WindowLimit, b.WindowLimit),
 		DailyUsed: number(b.DailyUsed, 1), DailyLimit: number(b.DailyLimit, b.DailyLimit)}
 	snap.Streams = o.pulls.status()

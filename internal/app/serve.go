@@ -8,15 +8,13 @@ import (
 	"time"
 
 	"leadsync/internal/config"
+	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/mapping"
 	"leadsync/internal/observe"
 	"leadsync/internal/push"
 	"leadsync/internal/store"
 )
-
-// secondLook is how long after an unknown outcome a contact is read once more: by then HubSpot has executed or forgotten the request.
-const secondLook = 2 * time.Minute
 
 // releaseTimeout bounds giving the portal back, so that a stop ends also while the database is away.
 const releaseTimeout = 5 * time.Second
@@ -30,6 +28,7 @@ type ownership struct {
 	hub    *hub
 	worker *push.Worker
 	pulls  *pulls
+	tombs  *tombstones
 	began  time.Time
 }
 
@@ -38,20 +37,21 @@ func (a *App) own(lease *store.Lease) (*ownership, error) {
 	if err != nil {
 		return nil, err
 	}
-	var s push.Store = &pushStore{DB: a.db, lease: lease, portal: a.cfg.Portal, timeout: a.cfg.HubSpot.Timeout, pin: a.pin(lease, h)}
+	tombs := &tombstones{db: a.db, hasher: a.hasher, portal: a.cfg.Portal}
+	var s push.Store = &pushStore{DB: a.db, lease: lease, portal: a.cfg.Portal, timeout: a.cfg.HubSpot.Timeout, tombs: tombs, pin: a.pin(lease, h)}
 	if a.between != nil {
 		s = a.between(s)
 	}
 	cfg := push.Config{
 		Portal: a.cfg.Portal, PollInterval: a.cfg.Push.PollInterval, Linger: a.cfg.Push.Linger, Concurrency: a.cfg.Push.Concurrency,
 		MaxAttempts: a.cfg.Push.MaxAttempts, OnInvalid: push.Mode(a.cfg.Push.OnInvalidField), Retry: rowWaits, Outage: outageWaits,
-		SecondLook: secondLook, RetainSettled: a.cfg.Retention.Settled, RetainDead: a.cfg.Retention.Dead,
-		Mapping: table(a.cfg.Mapping), Learnt: a.learnt(lease), Log: a.log, Person: a.person,
+		SecondLook: a.cfg.Push.SecondLook, RetainSettled: a.cfg.Retention.Settled, RetainDead: a.cfg.Retention.Dead,
+		Consent: consent(a.cfg.Consent), Mapping: table(a.cfg.Mapping), MaxDeletes: a.cfg.Push.MaxDeletesPerHour, Learnt: a.learnt(lease), Log: a.log, Person: a.person,
 	}
 	if !lease.CleanBefore() { // requests of the owner before may still be executed
 		cfg.Doubt = a.cfg.HubSpot.Timeout
 	}
-	o := &ownership{app: a, lease: lease, hub: h, worker: push.New(cfg, h, bounded{s}), began: time.Now()}
+	o := &ownership{app: a, lease: lease, hub: h, worker: push.New(cfg, h, bounded{s}), tombs: tombs, began: time.Now()}
 	o.pulls = o.newPulls()
 	return o, nil
 }
@@ -62,6 +62,15 @@ func table(m config.Mapping) *mapping.Table {
 		fields[i] = mapping.Field{Lead: f.Lead, Contact: f.Contact, Direction: mapping.Direction(f.Direction), Winner: mapping.Winner(f.Winner)}
 	}
 	return mapping.New(fields, m.IDProperty)
+}
+
+func consent(c config.Consent) push.Consent {
+	out := push.Consent{Resubscribe: c.Resubscribe == config.AllowResubscribe, BusinessUnit: c.BusinessUnitID,
+		Basis: hubspot.Basis{LegalBasis: c.LegalBasis, Explanation: c.Explanation}}
+	if !c.Unsubscribe.All {
+		out.Subscriptions = c.Unsubscribe.IDs
+	}
+	return out
 }
 
 // person names a lead in a log line.
@@ -95,6 +104,11 @@ func (a *App) serve(ctx context.Context, lease *store.Lease) error {
 		}
 	})
 	parts.Go(func() { o.wake(own) })
+	parts.Go(func() {
+		if errors.Is(o.worker.Unsubscribe(own, work), push.ErrLeaseLost) {
+			leave(push.ErrLeaseLost)
+		}
+	})
 	parts.Go(func() { o.worker.LookAgain(own) })
 	parts.Go(func() { o.worker.Retain(own) })
 	parts.Go(func() { o.retainInbox(own) })

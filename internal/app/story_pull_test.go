@@ -421,7 +421,7 @@ func TestPullUnknown(t *testing.T) {
 		r.event("9", "lead.registered", "sam@example.com", `{"name":"Sam"}`)
 		r.settled(time.Minute)
 		time.Sleep(3 * time.Hour)
-		want = append(want, `9 contact.updated {"firm":{"value":"Mills","was":null}}`, `9 contact.unsubscribed {}`)
+		want = append(want, `9 contact.unsubscribed {}`, `9 contact.updated {"firm":{"value":"Mills","was":null}}`)
 		r.wantTold(want...)
 		must(t, r.sim.Edit(sam, map[string]string{"company": "Docks"}))
 		time.Sleep(3 * time.Hour)

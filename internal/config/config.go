@@ -113,6 +113,12 @@ type Push struct {
 	MaxAttempts int `yaml:"max_attempts"`
 	// OnInvalidField is drop (default: send the other fields and name the refused one in note) or dead (the row is dead).
 	OnInvalidField InvalidField `yaml:"on_invalid_field"`
+	// MaxDeletesPerHour is how many lead.deleted and lead.erased may be carried out in an hour. One more pauses them all until
+	// `leadsync resume --deletes`. 0 = no limit, default 100.
+	MaxDeletesPerHour int `yaml:"max_deletes_per_hour"`
+	// SecondLook is how long after a request whose outcome is not known, and after an erase in HubSpot, the contact is read once more: by
+	// then HubSpot must have executed the request or forgotten it. 1m to 1h, default 2m; less is accepted only on a loopback address.
+	SecondLook time.Duration `yaml:"second_look"`
 	// Notify listens for PostgreSQL's NOTIFY, which costs the application's commits their parallelism, and notifies the channel
 	// leadsync_inbox of new inbox rows. Default false.
 	Notify bool `yaml:"notify"`

@@ -25,7 +25,7 @@ func Default() Config {
 		},
 		Push: Push{
 			PollInterval: 250 * time.Millisecond, Linger: 50 * time.Millisecond,
-			Concurrency: 4, MaxAttempts: 8, OnInvalidField: DropField,
+			Concurrency: 4, MaxAttempts: 8, OnInvalidField: DropField, MaxDeletesPerHour: 100, SecondLook: 2 * time.Minute,
 		},
 		Pull: Pull{
 			Schedule: "@every 1m", LaggedSchedule: "@every 15m", OptoutSchedule: "@every 1h", ArchivedSchedule: "@daily",

@@ -68,6 +68,8 @@ var refusals = []struct {
 	{"share too small", "hubspot: {limits: {requests_per_10s: 5, share: 0.1}}\n", []string{"1: hubspot.limits.share: 0.1 of 5 requests is less than one"}},
 	{"push", "push: {poll_interval: 1ms, linger: 1m, concurrency: 0, max_attempts: 0}\n", []string{"1: push.poll_interval: 1ms, want 10ms to 1h",
 		"1: push.linger: 1m, want 0 to 10s", "1: push.concurrency: 0, want 1 to 64", "1: push.max_attempts: 0, want 1 to 100"}},
+	{"second look", "push: {second_look: 2s}\n", []string{"1: push.second_look: 2s, and less than 1m is accepted only when hubspot.base_url is a loopback address"}},
+	{"second look on loopback", "push: {second_look: 10ms}\nhubspot: {base_url: \"http://127.0.0.1:1\"}\n", []string{"1: push.second_look: 10ms, want 1s to 1h"}},
 	{"schedule", "pull: {schedule: \"61 * * * *\"}\n", []string{`1: pull.schedule: "61 * * * *" is not a schedule`}},
 	{"schedule that panics", "pull: {schedule: \"TZ=UTC\"}\n", []string{`1: pull.schedule: "TZ=UTC" is not a schedule`}},
 	{"schedule that never comes", "pull: {lagged_schedule: \"0 0 31 2 *\"}\n", []string{`1: pull.lagged_schedule: "0 0 31 2 *" never comes`}},

@@ -33,7 +33,7 @@ func validate(c *Config, places map[string]string) ([]Problem, []string) {
 	v.check("portal", portalName.MatchString(c.Portal), "%s, want 1 to 64 of a-z, A-Z, 0-9, dot, dash and underscore", shown(c.Portal))
 	v.database(&c.Database)
 	v.hubspot(&c.HubSpot)
-	v.push(&c.Push)
+	v.push(&c.Push, IsLoopbackURL(c.HubSpot.BaseURL))
 	v.pull(&c.Pull)
 	v.mapping(&c.Mapping)
 	v.consent(&c.Consent)
@@ -130,12 +130,16 @@ func (v *validator) hubspot(h *HubSpot) {
 	}
 }
 
-func (v *validator) push(p *Push) {
+func (v *validator) push(p *Push, loopback bool) {
 	v.duration("push.poll_interval", p.PollInterval, 10*time.Millisecond, time.Hour)
 	v.duration("push.linger", p.Linger, 0, 10*time.Second)
 	v.number("push.concurrency", p.Concurrency, 1, 64)
 	v.number("push.max_attempts", p.MaxAttempts, 1, 100)
 	v.choice("push.on_invalid_field", p.OnInvalidField, string(p.OnInvalidField))
+	v.number("push.max_deletes_per_hour", p.MaxDeletesPerHour, 0, 1_000_000)
+	v.duration("push.second_look", p.SecondLook, time.Second, time.Hour)
+	v.check("push.second_look", p.SecondLook >= time.Minute || loopback,
+		"%s, and less than 1m is accepted only when hubspot.base_url is a loopback address: HubSpot may still be executing the request", Duration(p.SecondLook))
 }
 
 func (v *validator) pull(p *Pull) {

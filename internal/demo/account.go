@@ -24,6 +24,12 @@ type Account struct {
 	// fields that both sides changed, as the daemon's log names them.
 	ChangedThere, Conflicts int
 	Inbox                   map[string]int
+	// UnsubscribeMs is from the return of the application's commit of the unsubscribe behind the backlog to settled_at, in ms, -1 = there is
+	// none; Overtook are the rows before it that were settled after it.
+	UnsubscribeMs int64
+	Overtook      int
+	// Deleted and Erased are people whose contact was archived, and erased, at the application's word.
+	Deleted, Erased int
 	// Contacts are the live ones that HubSpot shows at the end. Requests and WriteRequests are HubSpot's count.
 	Contacts, Requests, WriteRequests int
 	// LatencyP50 and LatencyP99 are in ms, from the return of the application's commit to settled_at, over the delivered rows of
@@ -60,7 +66,8 @@ func (a Account) Lines() []Line {
 	for _, changeType := range slices.Sorted(maps.Keys(a.Inbox)) {
 		lines = append(lines, Line{"inbox." + changeType, a.Inbox[changeType]})
 	}
-	return append(lines, Line{"conflicts", a.Conflicts}, Line{"contacts", a.Contacts}, Line{"requests", a.Requests},
+	return append(lines, Line{"conflicts", a.Conflicts}, Line{"unsubscribe_ms", a.UnsubscribeMs}, Line{"unsubscribe_overtook", a.Overtook},
+		Line{"deleted", a.Deleted}, Line{"erased", a.Erased}, Line{"contacts", a.Contacts}, Line{"requests", a.Requests},
 		Line{"write_requests_per_1000", perThousand}, Line{"latency_p50_ms", a.LatencyP50}, Line{"latency_p99_ms", a.LatencyP99},
 		Line{"restarts", a.Restarts}, Line{"balance", balance})
 }
@@ -128,6 +135,7 @@ func (s *story) account(ctx context.Context) (*Result, error) {
 	a := &r.Account
 	a.Contacts, a.Requests, a.WriteRequests, a.Restarts = len(contacts), stats.Requests, stats.WriteRequests, s.restarts
 	r.Broken = append(r.Broken, balance(s.app.journal, endings)...)
+	addLeaving(a, s.app.journal, endings)
 	changes := s.peoplesChanges()
 	a.ChangedThere, a.Conflicts, a.Inbox = len(changes), s.conflicts, s.app.toldTypes()
 	rows := replayRows(s.app.journal, endings)

@@ -19,7 +19,7 @@ import (
 func TestAccountLines(t *testing.T) {
 	a := Account{Inserted: 3000, Delivered: 2990, Pending: 1, Skipped: map[string]int{"unchanged": 4, "duplicate": 2}, Dead: map[string]int{"refused": 3},
 		ChangedThere: 7, Conflicts: 2, Inbox: map[string]int{"contact.updated": 3, "contact.deleted": 1},
-		Contacts: 1000, Requests: 50, WriteRequests: 40, LatencyP50: 80, LatencyP99: 210, Restarts: 1, Balanced: true}
+		UnsubscribeMs: 90, Overtook: 800, Deleted: 2, Erased: 3, Contacts: 1000, Requests: 50, WriteRequests: 40, LatencyP50: 80, LatencyP99: 210, Restarts: 1, Balanced: true}
 	var text bytes.Buffer
 	if err := a.WriteText(&text); err != nil {
 		t.Fatal(err)
@@ -34,6 +34,10 @@ changed_there 7
 inbox.contact.deleted 1
 inbox.contact.updated 3
 conflicts 2
+unsubscribe_ms 90
+unsubscribe_overtook 800
+deleted 2
+erased 3
 contacts 1000
 requests 50
 write_requests_per_1000 13.3

@@ -10,8 +10,11 @@ import (
 )
 
 const (
-	registered = string(outbox.Registered)
-	updated    = string(outbox.Updated)
+	registered   = string(outbox.Registered)
+	updated      = string(outbox.Updated)
+	unsubscribed = string(outbox.Unsubscribed)
+	deleted      = string(outbox.Deleted)
+	erased       = string(outbox.Erased)
 )
 
 // Leads of the generator that are beyond every demo, for addresses that nobody else has.

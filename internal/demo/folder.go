@@ -71,6 +71,8 @@ hubspot:
   auth: {mode: oauth, client_id: %q, client_secret_file: hubspot-client-secret, token_key_file: token-key}
   # No limit of our own, as is allowed on loopback: after its SIGKILL the daemon would count HubSpot's window as full for 10 s.
   limits: {requests_per_10s: 0, daily: 0}
+# After an erase HubSpot is looked at once more: here after two seconds, as is allowed on loopback, instead of two minutes.
+push: {second_look: 2s}
 stop_timeout: 5s
 log: {format: json, level: info}
 status: {listen: ""}

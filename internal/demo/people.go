@@ -91,6 +91,7 @@ func (s *story) salesDay(ctx context.Context) error {
 		if i < 0 {
 			return errors.New("the contact is gone")
 		}
+		s.edits = append(s.edits, replay.Edit{ContactID: at.ID, Property: "hs_email_optout", Value: "true", After: s.app.journal[len(s.app.journal)-1].id})
 		s.hub.sim.Optout(s.hub.sim.Contacts()[i].Properties["email"], true)
 		return nil
 	})

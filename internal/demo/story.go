@@ -53,6 +53,8 @@ func (s *story) play(ctx context.Context) (err error) {
 		func(ctx context.Context) error { return s.staleToken(ctx, parts[3]) },
 		func(ctx context.Context) error { return s.storm(ctx, parts[4]) },
 		func(ctx context.Context) error { return s.badAnswers(ctx, parts[5]) },
+		s.overtaking,
+		s.leaving,
 		s.salesDay,
 		func(ctx context.Context) error { return s.killed(ctx, parts[6]) },
 		s.decided,

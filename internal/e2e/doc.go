@@ -2,7 +2,7 @@
 // SQLite files and real PostgreSQL and MariaDB servers. It has no code of its own.
 //
 // They prove what no test inside one process can: that a daemon killed at any moment loses nothing and doubles nothing (G1 to G3),
-// that a second one takes over, that a database that is away, silent, restarted, full or replaced is waited for, that one which may
+// in either direction (TestG3Kill, TestG8Kill, TestG3KillBothWays), that a second one takes over, that a database that is away, silent, restarted, full or replaced is waited for, that one which may
 // not be written ends the start with the cure, and that exit codes, files and signals are as the README says. A short form runs with the
 // ordinary tests; LEADSYNC_E2E=1 runs all of it, LEADSYNC_KILLS=N sets the number of kills. Servers that are restarted are the test's own.
 //

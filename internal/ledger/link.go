@@ -32,13 +32,15 @@ type Field struct {
 // State of a link.
 type State string
 
-// Link states. A lead that has never had a contact has a link with state None or no link at all.
+// Link states. A lead that has never had a contact has a link with state None or no link at all. Where only Linked counts, each of the
+// others means: no contact.
 const (
 	None    State = ""        // no contact yet
 	Linked  State = "linked"  // ContactID is the lead's contact
 	Gone    State = "gone"    // the contact was archived by people
 	Purged  State = "purged"  // the contact was erased there for privacy
 	Passive State = "passive" // the contact was merged into another lead's contact
+	Deleted State = "deleted" // ContactID was the lead's contact until its own lead.deleted
 )
 
 // Link is the row of leadsync_links of one lead in one HubSpot account. It outlives the contact.
@@ -50,9 +52,10 @@ type Link struct {
 	ContactID lead.ContactID
 	// Address is the present address of the contact, normalised; it repeats Fields[AddressField].Seen for the index.
 	Address string
-	// Consent is "", "out" or "in"; ConsentID is the outbox id of that word. Kept for the consent lane.
+	// Consent is the last word, "", Out or In; ConsentID is its outbox id. OptOut is what else is known of it.
 	Consent   string
 	ConsentID int64
+	OptOut    OptOut
 	// Fields is the ledger, by contact property.
 	Fields map[string]Field
 	// AppliedID is the highest outbox id settled for the lead, ClosedAtID the id of its last delete.

@@ -1,5 +1,7 @@
 package ledger
 
+import "slices"
+
 // Winner decides a field that both sides changed.
 type Winner int
 
@@ -177,6 +179,7 @@ func (l *Link) Clone() *Link {
 	for k, v := range l.Fields {
 		c.Fields[k] = v
 	}
+	c.OptOut.Evidenced = slices.Clone(l.OptOut.Evidenced)
 	return &c
 }
 

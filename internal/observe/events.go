@@ -34,6 +34,10 @@ const (
 	PortalLeaseTaken    = "portal lease taken"
 	PortalLeaseLost     = "portal lease lost"
 	OldEntriesPurged    = "old entries purged"
+	DeletesPaused       = "deletes paused"
+	OptOutRefused       = "opt-out refused"
+	NoBatches           = "opt-outs go out one by one"
+	PersonErased        = "person erased"
 	PropertyFault       = "mapped property at fault"
 )
 

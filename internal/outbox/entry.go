@@ -7,6 +7,7 @@
 package outbox
 
 import (
+	"slices"
 	"time"
 
 	"leadsync/internal/lead"
@@ -39,10 +40,15 @@ func (t Type) Known() bool {
 
 // Supported reports whether this version acts on the type. A known type without support stays pending, is counted by status,
 // and blocks nothing.
-func (t Type) Supported() bool { return t == Registered || t == Updated }
+func (t Type) Supported() bool { return slices.Contains(SupportedTypes(), t) }
+
+// Consent reports whether the type speaks of consent: such rows are read by the unsubscribe lane.
+func (t Type) Consent() bool { return t == Unsubscribed || t == Resubscribed }
 
 // SupportedTypes lists the types this version acts on.
-func SupportedTypes() []Type { return []Type{Registered, Updated} }
+func SupportedTypes() []Type {
+	return []Type{Registered, Updated, Unsubscribed, Resubscribed, Deleted, Erased}
+}
 
 // Lane orders rows: live goes before backfill.
 type Lane string

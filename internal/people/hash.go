@@ -56,6 +56,14 @@ func (h *Hasher) Hash(text string) string {
 	return hex.EncodeToString(mac.Sum(nil))[:HashLength]
 }
 
+// Tombstone is the whole HMAC-SHA256, 64 hex digits, over a kind ("lead", "contact", "address") and the exact text: what is kept of an
+// erased person. Unlike Hash it tells 'Ab' from 'aB', which are two leads, and a match is never an accident.
+func (h *Hasher) Tombstone(kind, text string) string {
+	mac := hmac.New(sha256.New, h.key)
+	mac.Write([]byte("tombstone\x00" + kind + "\x00" + text))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
 // HashKeyName is the name under which the sealed hash key is kept in the database, and part of what it is sealed for.
 const HashKeyName = "person hash"
 

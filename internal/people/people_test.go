@@ -187,3 +187,23 @@ func TestKeyFile(t *testing.T) {
 		t.Errorf("a keyring prints as %s", out)
 	}
 }
+
+// A tombstone tells lead ids apart that differ in case only, and a lead from an address of the same text.
+func TestTombstone(t *testing.T) {
+	h, err := New(bytes.Repeat([]byte{7}, KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ab := h.Tombstone("lead", "Ab")
+	if len(ab) != 64 || ab != h.Tombstone("lead", "Ab") {
+		t.Errorf("tombstone %q", ab)
+	}
+	for _, other := range []string{h.Tombstone("lead", "aB"), h.Tombstone("lead", "Ab "), h.Tombstone("address", "Ab"), h.Hash("Ab")} {
+		if ab == other {
+			t.Errorf("two things have one tombstone")
+		}
+	}
+	if got, want := h.Tombstone("address", "ada@example.com"), "4949676e70fc9541971269641d88964e5a6f0f4f4692c37017c799dce5062b1c"; got != want {
+		t.Errorf("the tombstone of a known text is %s, want %s: every tombstone written before no longer matches", got, want)
+	}
+}

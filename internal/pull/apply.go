@@ -59,6 +59,9 @@ func (r *run) apply(ctx context.Context, contacts []hubspot.Contact, next func(R
 }
 
 func (r *run) commit(ctx context.Context, d *draft, next func(Result) Position) (Result, error) {
+	if err := r.silence(ctx, d); err != nil {
+		return Result{}, err
+	}
 	d.counts.Applied = len(d.Inbox)
 	d.Position = next(d.counts)
 	if err := r.p.store.Commit(ctx, d.Page); err != nil {

@@ -125,9 +125,18 @@ type Store interface {
 	// PendingAddresses returns those of the normalised addresses that a pending row of the portal carries in its email column (compared
 	// without surrounding blanks, in lower case). It is asked only about contacts that nobody knows.
 	PendingAddresses(ctx context.Context, addresses []string) ([]string, error)
+	// Erased tells which of the contacts and of the normalised addresses belonged to somebody who was erased for privacy: HubSpot may go on
+	// to show them for up to 30 days, and they are never told. An address counts only where no lead has the contact.
+	Erased(ctx context.Context, hubID int64, contacts []lead.ContactID, addresses []string) (Erased, error)
 	// Commit writes a page. ErrLeaseLost when another daemon owns the portal; an error that matches lead.ErrDuplicate when a contact of the
 	// page got another lead meanwhile (the page is read again then).
 	Commit(ctx context.Context, p Page) error
+}
+
+// Erased are contacts and addresses of people who were erased for privacy.
+type Erased struct {
+	Contacts  map[lead.ContactID]bool
+	Addresses map[string]bool
 }
 
 // HubSpot is the part of the client that pull uses.

@@ -82,6 +82,10 @@ func (m *memory) LinksByContact(_ context.Context, _ int64, ids []lead.ContactID
 	return slices.DeleteFunc(slices.Clone(m.links), func(l ledger.Link) bool { return !slices.Contains(ids, l.ContactID) }), nil
 }
 
+func (m *memory) Erased(context.Context, int64, []lead.ContactID, []string) (Erased, error) {
+	return Erased{}, nil
+}
+
 func (m *memory) Strangers(context.Context, int64, []lead.ContactID) ([]ledger.Link, error) {
 	return nil, nil
 }

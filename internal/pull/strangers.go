@@ -26,6 +26,9 @@ func (p *Puller) meet(ctx context.Context) (done func(), err error) {
 // later adopts it, which ends that link. A contact whose address stands in a pending row is left to push, which links it and tells what
 // the application lacks: it may be our own, created a moment ago.
 func (r *run) strangers(ctx context.Context, d *draft) error {
+	if err := r.passErased(ctx, d); err != nil {
+		return err
+	}
 	links, err := r.strangersOf(ctx, append(slices.Clone(d.known), d.unknown...))
 	if err != nil {
 		return err

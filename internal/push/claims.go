@@ -20,7 +20,7 @@ func (w *Worker) claimFree(ids []lead.ID) []lead.ID {
 			w.holds.missed[id] = true
 			continue
 		}
-		if w.busyLead[id] {
+		if w.busyLead[id] || w.wanted[id] {
 			continue
 		}
 		if h := w.hints[id]; h != nil && h.until.After(now) {
@@ -121,4 +121,21 @@ func (w *Worker) forgetLead(id lead.ID) {
 	}
 	delete(w.hints, id)
 	delete(w.revisit, id)
+}
+
+// claimMore claims further addresses for a lead in a job; false, and none claimed, when another lead has one of them.
+func (w *Worker) claimMore(k *work, addresses []string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range addresses {
+		if o, ok := w.busyAddr[a]; ok && o != k.id {
+			return false
+		}
+	}
+	for _, a := range addresses {
+		if w.busyAddr[a] = k.id; !slices.Contains(k.claims, a) {
+			k.claims = append(k.claims, a)
+		}
+	}
+	return true
 }

@@ -25,6 +25,13 @@ type row struct {
 	mapped, unmapped int
 	// end is set when the row is decided by itself, before any fold.
 	end *outbox.Outcome
+	// lookFor is the address that a lead.deleted or lead.erased names: the lead may be known by it, and it is never written.
+	lookFor string
+
+	// word is what the row says of consent, ledger.Out or ledger.In, or empty; evidence is what a resubscribe rests on.
+	word     string
+	evidence evidence
+	folded   bool // its fields are in the fold: what it says of consent is done
 }
 
 func (r *row) id() int64 { return int64(r.ID) }
@@ -52,6 +59,7 @@ func newRow(e *outbox.Entry, table *mapping.Table, duplicate bool) *row {
 	if !r.typ.Known() {
 		return r.ends(outbox.Dead, outbox.UnknownEventType, "")
 	}
+	r.hear()
 	if duplicate {
 		return r.ends(outbox.Skipped, outbox.Duplicate, "")
 	}
@@ -60,12 +68,20 @@ func newRow(e *outbox.Entry, table *mapping.Table, duplicate bool) *row {
 			Note: "waits: this version does not act on " + string(r.typ)}
 		return r
 	}
+	if r.typ == outbox.Deleted || r.typ == outbox.Erased { // what else it carries cannot keep it from being done
+		if e.Email != nil {
+			if a, err := lead.NormalizeAddress(*e.Email); err == nil {
+				r.lookFor = string(a)
+			}
+		}
+		return r
+	}
 	if e.PropertiesBytes > outbox.MaxPropertiesBytes {
 		return r.ends(outbox.Dead, outbox.TooLarge, fmt.Sprintf("properties of %d bytes, the limit is %d", e.PropertiesBytes, outbox.MaxPropertiesBytes))
 	}
 	var m mapping.Mapped
 	if e.Properties != nil && *e.Properties != "" {
-		raw, err := mapping.ParseProperties([]byte(*e.Properties))
+		raw, err := mapping.ParseProperties(r.takeEvidence([]byte(*e.Properties)))
 		if err != nil {
 			return r.ends(outbox.Dead, parseReason(err), "")
 		}

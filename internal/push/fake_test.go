@@ -20,6 +20,7 @@ import (
 
 // memory is a Store without a database, for what a real one does not do on demand: fail in the middle, or hold a million links.
 type memory struct {
+	Store   // what a test does not need panics
 	mu      sync.Mutex
 	rows    map[outbox.EntryID]*outbox.Entry
 	links   map[lead.ID]*ledger.Link
@@ -75,11 +76,23 @@ func (m *memory) ready(limit int, keep func(*outbox.Entry) bool) []ReadyRow {
 }
 
 func (m *memory) Ready(_ context.Context, lane outbox.Lane, after outbox.EntryID, limit int) ([]ReadyRow, error) {
-	return m.ready(limit, func(e *outbox.Entry) bool { return e.Lane == lane && e.NotBefore == nil && e.ID > after }), nil
+	return m.ready(limit, func(e *outbox.Entry) bool {
+		return e.Lane == lane && e.NotBefore == nil && e.ID > after && !ofConsent(e)
+	}), nil
+}
+
+func ofConsent(e *outbox.Entry) bool { return e.Type != nil && outbox.Type(*e.Type).Consent() }
+
+func (m *memory) ReadyConsent(_ context.Context, after outbox.EntryID, limit int) ([]ReadyRow, error) {
+	return m.ready(limit, func(e *outbox.Entry) bool { return e.NotBefore == nil && e.ID > after && ofConsent(e) }), nil
+}
+
+func (m *memory) DueConsent(_ context.Context, now int64, limit int) ([]ReadyRow, error) {
+	return m.ready(limit, func(e *outbox.Entry) bool { return e.NotBefore != nil && *e.NotBefore <= now && ofConsent(e) }), nil
 }
 
 func (m *memory) DueAgain(_ context.Context, now int64, limit int) ([]ReadyRow, error) {
-	return m.ready(limit, func(e *outbox.Entry) bool { return e.NotBefore != nil && *e.NotBefore <= now }), nil
+	return m.ready(limit, func(e *outbox.Entry) bool { return e.NotBefore != nil && *e.NotBefore <= now && !ofConsent(e) }), nil
 }
 
 func (m *memory) PendingOf(_ context.Context, leads []lead.ID, maxRows, _ int) (map[lead.ID]LeadRows, error) {
@@ -164,6 +177,15 @@ func (m *memory) LinksToLookAt(_ context.Context, _, now int64, limit int) ([]le
 	return all[:min(len(all), limit)], nil
 }
 
+func (m *memory) LinksOwingOptOut(_ context.Context, _, now int64, limit int) ([]ledger.Link, error) {
+	all := m.linksWhere(func(l *ledger.Link) bool { return l.OptOutDue() != 0 && l.OptOutDue() <= now })
+	return all[:min(len(all), limit)], nil
+}
+
+func (m *memory) Tombstoned(context.Context, int64, []lead.ID, []lead.ContactID, []string) (Tombstoned, error) {
+	return Tombstoned{}, nil
+}
+
 func (m *memory) Settle(_ context.Context, s Settlement) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -230,6 +252,7 @@ func (m *memory) states() map[string]int {
 
 // answers is a HubSpot that answers what the test says; a function that is nil must not be called.
 type answers struct {
+	HubSpot
 	create, update func([]hubspot.Input) (*hubspot.BatchResult, error)
 	read           func(hubspot.ReadRequest) (*hubspot.BatchResult, error)
 }
@@ -297,6 +320,7 @@ func running(t *testing.T, w *Worker) (stop func()) {
 			t.Error(err)
 		}
 	})
+	parts.Go(func() { _ = w.Unsubscribe(ctx, context.Background()) })
 	parts.Go(func() { w.LookAgain(ctx) })
 	return func() { cancel(); parts.Wait() }
 }

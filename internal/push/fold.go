@@ -148,9 +148,11 @@ func addresses(rows []*row) []string {
 	var out []string
 	seen := map[string]bool{}
 	for _, r := range rows {
-		if r.addr != "" && !seen[r.addr] {
-			seen[r.addr] = true
-			out = append(out, r.addr)
+		for _, a := range []string{r.addr, r.lookFor} {
+			if a != "" && !seen[a] {
+				seen[a] = true
+				out = append(out, a)
+			}
 		}
 	}
 	return out

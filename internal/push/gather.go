@@ -54,6 +54,12 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 		}
 		works = append(works, k)
 	}
+	if err := w.endErased(ctx, works); err != nil {
+		return 0, err
+	}
+	if err := w.recallAddresses(ctx, works); err != nil {
+		return 0, err
+	}
 	slices.SortStableFunc(works, func(a, b *work) int { return int(a.first() - b.first()) })
 	works = w.claimAddresses(works)
 	if err := w.blockTaken(ctx, works); err != nil {
@@ -68,6 +74,10 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 	for _, k := range works {
 		taken[k.id] = true
 		w.safely(k, func() { w.decide(k) })
+		if k.waitsForConsent() {
+			w.leaveToConsent(k)
+			continue
+		}
 		if k.plan.op == opSettle {
 			decided = append(decided, k)
 		} else {
@@ -136,6 +146,9 @@ func (w *Worker) newWork(id lead.ID, lr LeadRows, link *ledger.Link, duplicate m
 		k.live = k.live || e.Lane != outbox.Backfill
 		w.safely(k, func() { k.rows = append(k.rows, newRow(e, w.table(), duplicate[e.ID])) })
 	}
+	k.every = slices.Clone(k.rows)
+	k.closes = slices.ContainsFunc(k.rows, func(r *row) bool { return r.endsLife(link) })
+	k.takeWords()
 	return k
 }
 
@@ -178,6 +191,9 @@ func (k *work) workable() bool {
 	return slices.ContainsFunc(k.rows, func(r *row) bool {
 		if r.end != nil {
 			return r.end.State != outbox.Pending
+		}
+		if r.typ == outbox.Deleted || r.typ == outbox.Erased {
+			return true
 		}
 		return k.link.State == ledger.Linked || k.link.Address != "" || r.addr != ""
 	})

@@ -47,6 +47,8 @@ func (w *Worker) heard(ctx context.Context, k *work) (err error) {
 	case missingContact:
 		err = w.whereIs(ctx, k)
 	case located:
+	case archived, notArchived:
+		w.heardArchived(k)
 	case unnamed:
 		k.unseen, k.read, k.looked, k.hint.unknown = true, false, false, true
 		if k.plan.op == opCreate {
@@ -66,13 +68,15 @@ func (w *Worker) heardNothingToSend(k *work) {
 		return
 	}
 	switch {
+	case k.plan.del != nil:
+		w.finishDelete(k)
 	case len(k.plan.all.rows) == 0:
 		k.done, k.revisit = true, k.revisit || len(k.rows) > 0 || k.more
 		if k.more && len(k.ended) == 0 { // all that could be read waits
 			k.hint.until = w.now().Add(time.Hour)
 		}
 	case k.link.State != ledger.Linked: // its addresses are blocked
-		w.putOff(k, k.rows)
+		w.putOff(k, k.upToDelete())
 		k.done = true
 	case k.hint.unknown || k.linked:
 		if k.hint.unknown {

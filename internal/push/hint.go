@@ -25,6 +25,8 @@ type hint struct {
 	// claims are addresses under which a contact of the lead may have been created that it is not linked to yet: no other lead may
 	// look there before it is known, or it would take the contact for its own.
 	claims []string
+	// consent: the lead waits for the unsubscribe lane.
+	consent bool
 	// refused are values HubSpot refused by name, by row and property: the code.
 	refused map[outbox.EntryID]map[string]string
 }
@@ -51,6 +53,10 @@ type work struct {
 	live   bool
 	oldest int64    // commit time of the oldest row, unix ms
 	top    HighMark // of the newest row
+	every  []*row   // all rows that were read, whatever became of them
+	closes bool     // a delete is among them
+	past   []string // addresses of given-up rows, by which a delete looks for the contact
+	tomb   *Tomb    // the lead was erased
 	claims []string // addresses no other lead may use meanwhile
 
 	plan  plan
@@ -75,12 +81,23 @@ type work struct {
 
 	unread bool // the pending rows were not read: a second look
 
-	looked bool // the addresses were looked up in this job
-	read   bool // the contact was read in this job, and no write came after
-	linked bool // the contact was found by a lookup in this job
-	unseen bool // a 2xx named the lead nowhere
-	// optedOut: the contact's present address is opted out of all e-mail.
-	optedOut  bool
+	// Consent. words are the pending rows that speak of it, foldedWords those of them that are in the fold; heard is the outbox id of
+	// the last word before this work. in is the resubscribe to carry out, outs are the addresses to opt out; readBack: what HubSpot then
+	// holds is read once more.
+	words       []*row
+	foldedWords map[outbox.EntryID]bool
+	heard       int64
+	in          *row
+	outs        []string
+	readBack    bool
+
+	looked   bool // the addresses were looked up in this job
+	read     bool // the contact was read in this job, and no write came after
+	linked   bool // the contact was found by a lookup in this job
+	unseen   bool // a 2xx named the lead nowhere
+	doubtful bool // a delete waits for what an earlier request may still do
+	// archived counts the requests that archived the contact in this job.
+	archived  int
 	history   []*row       // rows of the lead in any state, read when a rule needs them
 	view      *contactView // the last reading of its contact
 	told      []string     // properties that its inbox rows tell
@@ -122,4 +139,6 @@ const (
 	located                          // it had none, and where it went is known now
 	unnamed                          // a 2xx that names it nowhere
 	heldBack                         // refused like most of the batch, put off by the brake
+	archived                         // the request that archives it succeeded
+	notArchived                      // it was refused
 )

@@ -32,7 +32,7 @@ func (w *Worker) Hold(ctx context.Context, leads []lead.ID) (release func(), err
 	}
 	w.mu.Unlock()
 	held := 0
-	release = sync.OnceFunc(func() { w.letGo(ids, held) })
+	release = sync.OnceFunc(func() { w.endHold(ids, held) })
 	w.Wake() // so that leads in the pools are given up
 	for held < len(ids) {
 		freed := w.claimHeld(ids[held])
@@ -64,8 +64,8 @@ func (w *Worker) claimHeld(id lead.ID) <-chan struct{} {
 	return w.holds.freed
 }
 
-// letGo ends the wants of a holder that has the first leads of the list.
-func (w *Worker) letGo(ids []lead.ID, held int) {
+// endHold ends the wants of a holder that has the first leads of the list.
+func (w *Worker) endHold(ids []lead.ID, held int) {
 	w.mu.Lock()
 	again := false
 	for i, id := range ids {

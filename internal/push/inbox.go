@@ -22,7 +22,7 @@ func inboxUpdate(k *work, v *contactView, values map[string]told, t *mapping.Tab
 
 // payOwed tells the application HubSpot's values that lost to rows which then were not delivered.
 func (w *Worker) payOwed(k *work) {
-	if k.link.State != ledger.Linked || k.unread || k.more {
+	if k.link.State != ledger.Linked || k.unread || k.more || k.closing() {
 		return // only all of the lead's rows can tell that none of them holds the value any more
 	}
 	ended := map[int64]bool{}

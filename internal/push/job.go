@@ -10,7 +10,6 @@ import (
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
-	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
 )
 
@@ -37,6 +36,9 @@ func (w *Worker) runJob(ctx context.Context, j *job) (err error) {
 		priority = hubspot.PriorityLive
 	}
 	ctx = hubspot.WithGate(hubspot.WithPriority(ctx, priority), w.mayWrite)
+	if j.works[0].plan.op == opErase {
+		return w.eraseAll(ctx, j.works)
+	}
 	open := j.works
 	for round := 0; len(open) > 0; round++ {
 		if round == maxRounds {
@@ -46,9 +48,14 @@ func (w *Worker) runJob(ctx context.Context, j *job) (err error) {
 			}
 			return w.settle(ctx, open)
 		}
+		open = w.letGo(j, open)
 		if err := w.look(ctx, open); err != nil {
 			return err
 		}
+		if err := w.optOutFirst(ctx, open); err != nil {
+			return err
+		}
+		open = w.letGo(j, open)
 		writes := map[op][]*work{}
 		for _, k := range open {
 			if k.done {
@@ -71,6 +78,9 @@ func (w *Worker) runJob(ctx context.Context, j *job) (err error) {
 			if failed = s.send(writes[kind]); failed != nil {
 				break
 			}
+		}
+		if failed == nil {
+			failed = w.archive(ctx, writes[opArchive])
 		}
 		if err := w.recycled(ctx, open); err != nil {
 			failed = errors.Join(failed, err)
@@ -125,7 +135,6 @@ func (w *Worker) look(ctx context.Context, works []*work) error {
 		}
 		for _, k := range append(byID, byAddress...) {
 			w.decide(k)
-			w.holdOptedOut(k)
 		}
 		if len(byID)+len(byAddress) == 0 {
 			return nil
@@ -138,16 +147,6 @@ func (w *Worker) look(ctx context.Context, works []*work) error {
 		}
 	}
 	return nil
-}
-
-// holdOptedOut: until this version acts on consent, a change of address of an opted-out contact is held, since the opt-out belongs
-// to the address and would be lost with it. https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide
-// (read 2026-11-22); the other fields go on.
-func (w *Worker) holdOptedOut(k *work) {
-	for k.optedOut && k.link.State == ledger.Linked && k.plan.op == opUpdate && k.plan.diff.addr != nil {
-		k.block(k.plan.diff.addr.canon, blockage{note: "waits: the contact is opted out, and its new address would not be", wait: time.Hour})
-		w.decide(k)
-	}
 }
 
 // block keeps an address from being written in this job: an earlier one of the lead, or none, is written instead.

@@ -179,7 +179,7 @@ func (w *Worker) compare(k *work, v *contactView, property string, f ledger.Fiel
 		return // a row on its way to be settled; its job reads the contact itself
 	}
 	for _, p := range values {
-		if p.Canon != *now || p.Canon == f.Sent || property == ledger.AddressField && (f.Sent == "" || v.optedOut) {
+		if p.Canon != *now || p.Canon == f.Sent || property == ledger.AddressField && (f.Sent == "" || (v.optedOut || k.link.Consent == ledger.Out) && !k.link.Evidenced(f.Sent)) {
 			continue
 		}
 		c := change{property: property, send: f.Sent, canon: f.Sent, set: f.Set}

@@ -72,9 +72,15 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 // addresses are all addresses a lead may be known by: those of its pending rows, then the one of its link. Blocked ones are not asked
 // for: they are another lead's.
 func (k *work) addresses() []string {
-	out := addresses(k.rows)
-	if k.link.Address != "" && !slices.Contains(out, k.link.Address) {
-		out = append(out, k.link.Address)
+	out := addresses(k.lookedFor())
+	more := k.past
+	if k.link.Address != "" && (!k.closes || k.link.State == ledger.None || k.link.State == ledger.Linked) {
+		more = append(slices.Clone(more), k.link.Address)
+	}
+	for _, a := range more {
+		if !slices.Contains(out, a) {
+			out = append(out, a)
+		}
 	}
 	return slices.DeleteFunc(out, func(a string) bool { _, no := k.blocked[a]; return no })
 }

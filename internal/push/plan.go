@@ -19,6 +19,8 @@ const (
 	opCreate
 	opUpdate
 	opUpsert
+	opArchive
+	opErase
 )
 
 // plan is the one request a lead needs next.
@@ -27,13 +29,27 @@ type plan struct {
 	all  intent // the fold
 	diff intent // what of it is to be written
 	addr string // the address to create with
+	del  *row   // the lead.deleted or lead.erased that is carried out; the fold is empty then
 }
 
 // decide plans the next step of a lead from its rows, its link and what was learnt in this job. It changes only the work.
 func (w *Worker) decide(k *work) {
 	k.plan = plan{}
+	if r := k.erasing(); r != nil {
+		k.plan = plan{op: opErase, del: r, all: intent{rows: []*row{r}}}
+		for _, late := range k.every { // came after the tombstone
+			if late != r && late.end != nil && late.end.Reason == outbox.ErasedPerson {
+				k.ended = append(k.ended, *late.end)
+			}
+		}
+		return
+	}
 	k.rows = w.endRows(k)
 	if len(k.rows) == 0 {
+		return
+	}
+	if k.barrier() == 0 {
+		w.decideDelete(k)
 		return
 	}
 	rows := k.narrowed()
@@ -50,7 +66,7 @@ func (w *Worker) decide(k *work) {
 	case ledger.Purged:
 		w.endAll(k, rows, outbox.Dead, outbox.ContactPurged, "the contact was erased in HubSpot; `outbox retry` does not bring it back")
 	case ledger.Gone:
-		if !fold(k.rows, nil).registered(k.link.AppliedID) {
+		if !fold(k.upToDelete(), nil).registered(k.link.AppliedID) {
 			w.endAll(k, rows, outbox.Dead, outbox.ContactGone, "contact "+string(k.link.ContactID)+" is in HubSpot's recycle bin")
 			return
 		}
@@ -64,16 +80,16 @@ func (w *Worker) decide(k *work) {
 // narrowed are the rows to fold: all of them, or fewer when a refusal that names nothing is being tracked down. A lead without a
 // contact begins with the row that brings the address, since nothing can be written without one; the ledger keeps the order.
 func (k *work) narrowed() []*row {
-	n := k.hint.take
-	if n == 0 || n >= len(k.rows) {
-		return k.rows
+	n, rows := k.hint.take, k.upToDelete()
+	if n == 0 || n >= len(rows) {
+		return rows
 	}
 	if k.link.State != ledger.Linked {
-		if a := address(k.rows, k.blocked); a != nil {
+		if a := address(rows, k.blocked); a != nil {
 			return []*row{a.row}
 		}
 	}
-	return k.rows[:n]
+	return rows[:n]
 }
 
 // drop takes rows out of the work.
@@ -126,6 +142,11 @@ func (w *Worker) decideUnlinked(k *work, in intent) {
 		k.plan.op = opSettle // nothing can be sent; settle puts the rows off
 		return
 	}
+	if addr == "" && k.barrier() > 0 { // nothing to make a contact of, and it is deleted afterwards
+		w.endAll(k, k.upToDelete(), outbox.Skipped, outbox.Overtaken, deletedLater)
+		w.decide(k)
+		return
+	}
 	if addr == "" {
 		w.park(k)
 		return
@@ -138,7 +159,10 @@ func (w *Worker) decideUnlinked(k *work, in intent) {
 		look = look || t.NeedsReading()
 	} else {
 		k.plan.op = opCreate
-		look = look || len(addresses(k.rows)) > 1 || w.readFirst.Load()
+		look = look || len(addresses(k.upToDelete())) > 1 || w.readFirst.Load()
+	}
+	if k.newAddress() != "" { // before it is opted out it must be known that nobody else has it
+		look = true
 	}
 	if look && !k.looked {
 		k.plan.op = opLookup
@@ -154,7 +178,10 @@ func (w *Worker) endRows(k *work) []*row {
 		switch {
 		case r.end != nil:
 		case r.id() < k.link.ClosedAtID:
-			r.ends(outbox.Skipped, outbox.Overtaken, "the lead was deleted by a later event")
+			r.ends(outbox.Skipped, outbox.Overtaken, deletedLater)
+		case r.typ == outbox.Deleted && r.id() < k.link.AppliedID:
+			r.ends(outbox.Skipped, outbox.Overtaken, "a later event of the lead came first")
+		case r.typ == outbox.Deleted:
 		case k.link.State == ledger.Passive:
 			r.ends(outbox.Skipped, outbox.Merged, "the contact was merged into another lead's contact")
 		case r.emptied(), dead && len(r.left) > 0:

@@ -3,7 +3,10 @@ package push
 import (
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"leadsync/internal/lead"
 )
 
 // poolKey parts the planned leads by what a job of them would do, and by how far a failing batch was narrowed down.
@@ -12,8 +15,10 @@ type poolKey struct {
 	size int // most leads in one job
 }
 
-// pools hold planned leads until there are enough for a full batch, or until they have lingered. One goroutine uses them.
+// pools hold planned leads until there are enough for a full batch, or until they have lingered. One goroutine uses them; another may
+// remove a lead.
 type pools struct {
+	mu    sync.Mutex
 	byKey map[poolKey][]pooled
 	n     int
 	live  int // of them
@@ -26,11 +31,46 @@ type pooled struct {
 
 func newPools() *pools { return &pools{byKey: map[poolKey][]pooled{}} }
 
-func (p *pools) size() int   { return p.n }
-func (p *pools) empty() bool { return p.n == 0 }
+func (p *pools) size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n
+}
+
+func (p *pools) empty() bool { return p.size() == 0 }
+
+// liveSize is how many of the leads are live.
+func (p *pools) liveSize() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.live
+}
+
+// remove takes a lead out; nil when it is in none.
+func (p *pools) remove(id lead.ID) *work {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, ks := range p.byKey {
+		i := slices.IndexFunc(ks, func(x pooled) bool { return x.id == id })
+		if i < 0 {
+			continue
+		}
+		k := ks[i].work
+		if p.byKey[key] = slices.Delete(ks, i, i+1); len(p.byKey[key]) == 0 {
+			delete(p.byKey, key)
+		}
+		if p.n--; k.live {
+			p.live--
+		}
+		return k
+	}
+	return nil
+}
 
 // full reports whether some pool holds a whole batch.
 func (p *pools) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for key, ks := range p.byKey {
 		if len(ks) >= key.size {
 			return true
@@ -40,6 +80,8 @@ func (p *pools) full() bool {
 }
 
 func (p *pools) add(k *work, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	key := poolKey{k.plan.op, BatchSize}
 	if s := k.hint.size; s > 0 && s < BatchSize {
 		key.size = s
@@ -63,6 +105,8 @@ func (x pooled) ripe(now time.Time, linger time.Duration) time.Duration {
 
 // ripeIn is the least time until a lead is ripe, -1 when there is none; liveOnly leaves backfill out.
 func (p *pools) ripeIn(now time.Time, linger time.Duration, liveOnly bool) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	least := time.Duration(-1)
 	for _, ks := range p.byKey {
 		for _, x := range ks {
@@ -83,6 +127,8 @@ type slots struct{ any, live int }
 // take forms jobs: those with live leads that wait no longer come first, then whole batches, then what has lingered when nothing
 // more is there to read. Live leads come first in each batch; one probe of one lead is formed while the brake is on.
 func (p *pools) take(now time.Time, linger time.Duration, read reading, free slots, probe bool) []*job {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var jobs []*job
 	form := func(most int, ready func([]pooled, poolKey) bool) {
 		for _, key := range p.keys() {
@@ -164,6 +210,9 @@ func (p *pools) form(key poolKey, limit int) *job {
 func (w *Worker) abandon(p *pools) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.pools = nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, ks := range p.byKey {
 		for _, x := range ks {
 			w.releaseLocked(x.work, nil, w.now())

@@ -3,7 +3,8 @@
 //
 // It guarantees, per lead: rows take effect in id order whatever was retried, requeued or committed late (G2); a crash or a lost
 // answer leads to a repeat that changes nothing more (G3); delivered has HubSpot's positive word behind it (G4); an outage costs
-// no attempt (G5); one bad row in a batch of 100 costs at most 15 requests (G6). It does not know SQL, OAuth or time zones, and it
+// no attempt (G5); one bad row in a batch of 100 costs at most 15 requests (G6); an erase wins over everything else of its lead and is
+// delivered when nothing here or in HubSpot is left of the person (G9). It does not know SQL, OAuth or time zones, and it
 // does not pull.
 //
 // Design: one goroutine reads and plans, jobs of at most 100 leads send and settle. A lead is in at most one job at a time, and so
@@ -55,8 +56,11 @@ type Config struct {
 	// that are planned meanwhile are read before they are written, and get a second look. 0 after a clean release.
 	Doubt     time.Duration
 	NoAddress time.Duration // how long a row waits for an address before it is dead; 0 = for ever
+	// MaxDeletes is how many deletes and erases may go in an hour before they are paused; 0 = any number.
+	MaxDeletes int
 	RetainSettled,
 	RetainDead time.Duration // 0 = for ever
+	Consent Consent
 	Mapping *mapping.Table
 	// Learnt is told of definitions that were just read and returns what is wrong with them beyond Table.Problems; may be nil.
 	Learnt func(ctx context.Context, hubID int64, table *mapping.Table) []mapping.Problem
@@ -73,6 +77,10 @@ type Contacts interface {
 	BatchUpdate(ctx context.Context, in []hubspot.Input) (*hubspot.BatchResult, error)
 	BatchUpsert(ctx context.Context, idProperty string, in []hubspot.Input) (*hubspot.BatchResult, error)
 	BatchRead(ctx context.Context, r hubspot.ReadRequest) (*hubspot.BatchResult, error)
+	// BatchArchive puts contacts into the recycle bin; one that is gone already is no error.
+	BatchArchive(ctx context.Context, ids []hubspot.ContactID) error
+	// GDPRDelete erases a contact for good; lead.ErrNotFound or hubspot.ErrNotFound when it is not there.
+	GDPRDelete(ctx context.Context, id hubspot.ContactID) error
 	Contact(ctx context.Context, id hubspot.ContactID, properties []string, archived bool) (*hubspot.Contact, error)
 }
 
@@ -86,6 +94,7 @@ type Account interface {
 type HubSpot interface {
 	Contacts
 	Account
+	Preferences
 }
 
 // ReadyRow is a pending row as the scan sees it: enough to find its lead.
@@ -132,6 +141,9 @@ type Reader interface {
 	Ready(ctx context.Context, lane outbox.Lane, after outbox.EntryID, limit int) ([]ReadyRow, error)
 	// DueAgain returns pending rows whose not_before has passed, earliest first.
 	DueAgain(ctx context.Context, now int64, limit int) ([]ReadyRow, error)
+	// ReadyConsent and DueConsent are the same of the rows that speak of consent; the two above leave those out.
+	ReadyConsent(ctx context.Context, after outbox.EntryID, limit int) ([]ReadyRow, error)
+	DueConsent(ctx context.Context, now int64, limit int) ([]ReadyRow, error)
 	// PendingOf returns all pending rows of the leads, whatever their lane or not_before, up to a bound of rows and bytes a lead.
 	PendingOf(ctx context.Context, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]LeadRows, error)
 	// Entries returns rows by id.
@@ -148,6 +160,8 @@ type Links interface {
 	LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error)
 	LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error)
 	LinksToLookAt(ctx context.Context, hubID int64, now int64, limit int) ([]ledger.Link, error)
+	// LinksOwingOptOut are those whose OptOutDue has come.
+	LinksOwingOptOut(ctx context.Context, hubID int64, now int64, limit int) ([]ledger.Link, error)
 }
 
 // Writer writes outcomes. Each call is one transaction that is fenced by the portal lease.
@@ -165,6 +179,7 @@ type Store interface {
 	Reader
 	Links
 	Writer
+	People
 	// MaySend reports whether the portal lease outlives a request of the longest length.
 	MaySend() bool
 	// Trouble classifies a database error: ErrLeaseLost, ErrDatabaseAway, or neither.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -60,9 +59,6 @@ func (w *Worker) Reread(ctx context.Context, leads []lead.ID) (links []ledger.Li
 		if k.done && !k.dirty {
 			return nil, nil, 0, errMergeBusy
 		}
-		if err := w.sawOptOut(ctx, k); err != nil {
-			return nil, nil, 0, err
-		}
 		if err := w.standAbove(ctx, k); err != nil {
 			return nil, nil, 0, err
 		}
@@ -88,16 +84,20 @@ func (w *Worker) heldWorks(ctx context.Context, leads []lead.ID) ([]*work, error
 	if err != nil {
 		return nil, err
 	}
+	erased, err := w.store.Tombstoned(ctx, w.hubID(), leads, nil, nil)
+	if err != nil {
+		return nil, err
+	}
 	beside := map[lead.ID]*work{}
 	var works []*work
 	for _, id := range leads {
 		link := links[id]
-		if link == nil {
+		if _, gone := erased.Leads[id]; gone || link == nil { // an erase that HubSpot refused leaves a lead of whom nothing is told
 			continue
 		}
 		k := w.newWork(id, pending[id], link, duplicate)
 		k.beside = beside
-		if slices.ContainsFunc(k.rows, func(r *row) bool { return r.endsLife(link) }) {
+		if slices.ContainsFunc(k.rows, func(r *row) bool { return r.typ == outbox.Erased && r.end == nil || r.endsLife(link) }) {
 			continue
 		}
 		k.rows = slices.DeleteFunc(k.rows, func(r *row) bool {
@@ -108,14 +108,6 @@ func (w *Worker) heldWorks(ctx context.Context, leads []lead.ID) ([]*work, error
 		works = append(works, k)
 	}
 	return works, nil
-}
-
-// endsLife reports whether the row ends the life of the lead's contact.
-func (r *row) endsLife(l *ledger.Link) bool {
-	if r.end != nil && r.end.State != outbox.Pending {
-		return false
-	}
-	return r.typ == outbox.Erased || r.typ == outbox.Deleted && r.id() > max(l.ClosedAtID, l.AppliedID)
 }
 
 // returned links leads again whose contact was gone and is there once more.
@@ -145,45 +137,4 @@ func (w *Worker) returned(ctx context.Context, works []*work) error {
 		}
 	}
 	return nil
-}
-
-// The words of Link.Consent.
-const (
-	consentOut = "out"
-	consentIn  = "in"
-)
-
-// sawOptOut tells the application, once, that the contact's address is opted out of all e-mail, and remembers the word. The lead's own
-// unsubscribe on its way is not told back.
-func (w *Worker) sawOptOut(ctx context.Context, k *work) error {
-	v := k.view
-	if v == nil || !v.optedOut || k.link.State != ledger.Linked || k.link.Consent == consentOut {
-		return nil
-	}
-	if slices.ContainsFunc(k.rows, func(r *row) bool { return r.typ == outbox.Unsubscribed }) {
-		return nil
-	}
-	if k.link.Consent == consentIn {
-		out, err := w.optedOutThere(ctx, v.email)
-		if err != nil || !out {
-			return err
-		}
-	}
-	k.link.Consent, k.dirty = consentOut, true
-	k.inbox = append(k.inbox, InboxRow{LeadID: k.id, ContactID: v.id, Email: v.email, ChangeType: inbox.Unsubscribed, Properties: "{}",
-		ChangedAt: v.updatedAt.UnixMilli()})
-	return nil
-}
-
-// optedOutThere asks for the status of an address that the application has resubscribed: the contact's property may lag behind it. How
-// far is not documented.
-func (w *Worker) optedOutThere(ctx context.Context, address string) (bool, error) {
-	asks, ok := w.hub.(interface {
-		OptedOutOfAll(ctx context.Context, address string, unit int64) ([]hubspot.SubscriptionStatus, error)
-	})
-	if !ok || address == "" {
-		return true, nil // the stricter side wins
-	}
-	statuses, err := asks.OptedOutOfAll(ctx, address, 0)
-	return len(statuses) > 0, err
 }

@@ -38,6 +38,7 @@ func (w *Worker) settle(ctx context.Context, works []*work) error {
 			w.ids.raise(s.High)
 			w.stats.settled(s.Outcomes, n)
 			w.logSettled(works)
+			w.scrubLate(ctx, works)
 			for _, k := range works {
 				if k.ended = nil; k.fill == nil {
 					k.inbox, k.told, k.dirty = nil, nil, false
@@ -62,6 +63,13 @@ func (w *Worker) settle(ctx context.Context, works []*work) error {
 func (w *Worker) settlement(works []*work) (Settlement, bool) {
 	var s Settlement
 	for _, k := range works {
+		if k.overtakenByDelete(); k.closing() {
+			k.inbox = nil
+		}
+		k.endWords()
+		for i := range k.ended {
+			k.asWord(&k.ended[i])
+		}
 		s.Outcomes = append(s.Outcomes, k.ended...)
 		for _, o := range k.ended {
 			if o.ID == k.top.ID {

@@ -47,7 +47,7 @@ func (w *Worker) fill(ctx context.Context, p *pools) (reading, error) {
 		}
 	}
 	var err error
-	if r.moreLive, err = w.scanLane(ctx, p, outbox.Live, &r, func() bool { return p.live >= want }); err != nil {
+	if r.moreLive, err = w.scanLane(ctx, p, outbox.Live, &r, func() bool { return p.liveSize() >= want }); err != nil {
 		return r, err
 	}
 	r.more, err = w.scanLane(ctx, p, outbox.Backfill, &r, func() bool { return p.size() >= want })

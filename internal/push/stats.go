@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -81,11 +82,20 @@ type Status struct {
 	HubID     int64     // zero while the account is not known
 	TimeZone  string
 	Problems  []string // faults of mapped properties
+	// ConsentCause is why the unsubscribe lane waits while the lane itself does not for the same reason, empty = it does not; ConsentCure is
+	// a sentence.
+	ConsentCause, ConsentCure string
+	// DeletesPausedAt is since when the brake of deletes is on, unix ms; 0 = it is not, or nothing has asked it since the start.
+	DeletesPausedAt int64
 }
 
 // Status tells how the lane stands. Safe for concurrent use.
 func (w *Worker) Status() Status {
 	s := w.gate.state()
+	s.DeletesPausedAt = w.deletesPaused.Load()
+	if c := w.consent.gate.state(); c.Condition != Running && c.Condition != Limited && c.Condition != s.Condition {
+		s.ConsentCause, s.ConsentCure = cmp.Or(c.Cause, string(c.Condition)), c.Cure
+	}
 	if a := w.attached.Load(); a != nil {
 		s.HubID, s.TimeZone = a.account.PortalID, a.account.TimeZone
 		if a.lacks != "" {

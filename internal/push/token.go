@@ -17,5 +17,7 @@ func (w *Worker) TokenRenewed() {
 		again.readAt = time.Time{}
 		w.attached.Store(&again)
 	}
+	w.consent.noBatch(time.Time{}) // the new token may be allowed more
 	w.gate.tokenBack(w.now())
+	w.consent.gate.tokenBack(w.now())
 }

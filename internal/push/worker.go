@@ -23,6 +23,7 @@ type Worker struct {
 	store Store
 
 	gate      *gate
+	consent   *consentLane
 	brake     brake
 	stats     stats
 	deadLimit perMinute
@@ -35,6 +36,8 @@ type Worker struct {
 
 	mu        sync.Mutex // guards what follows
 	busyLead  map[lead.ID]bool
+	wanted    map[lead.ID]bool // by the unsubscribe lane: no job of the contact lane begins with them
+	pools     *pools           // of the run under way
 	busyAddr  map[string]lead.ID
 	hints     map[lead.ID]*hint
 	revisit   map[lead.ID]bool // leads to read again that the scan has passed
@@ -42,7 +45,9 @@ type Worker struct {
 	scan      map[outbox.Lane]*scanner
 	jobsUnder int
 
-	ids idWatch
+	ids           idWatch
+	deleteTurn    chan struct{} // held while the brake of deletes is asked
+	deletesPaused atomic.Int64  // since when it is on, unix ms
 
 	jobDone chan struct{}
 	wake    chan struct{}
@@ -66,10 +71,11 @@ func New(cfg Config, hub HubSpot, store Store) *Worker {
 		cfg.Person = func(lead.ID) slog.Attr { return slog.Attr{} }
 	}
 	w := &Worker{cfg: cfg, hub: hub, store: store, began: cfg.Now(),
-		busyLead: map[lead.ID]bool{}, busyAddr: map[string]lead.ID{}, hints: map[lead.ID]*hint{}, revisit: map[lead.ID]bool{},
+		busyLead: map[lead.ID]bool{}, wanted: map[lead.ID]bool{}, busyAddr: map[string]lead.ID{}, hints: map[lead.ID]*hint{}, revisit: map[lead.ID]bool{},
 		holds: holds{wanted: map[lead.ID]int{}, missed: map[lead.ID]bool{}},
-		scan:  newScan(), jobDone: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+		scan:  newScan(), jobDone: make(chan struct{}, 1), deleteTurn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	w.gate = newGate(cfg.Log, cfg.Outage, cfg.Now())
+	w.consent = newConsentLane(&cfg)
 	return w
 }
 
@@ -95,18 +101,28 @@ func (w *Worker) mayWrite(context.Context) error {
 
 // Wake hints that rows may have been inserted. It never blocks; the poll behind it would find them too.
 func (w *Worker) Wake() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	signal(w.wake)
+	signal(w.consent.wake)
 }
 
 // Run pushes until ctx ends, then lets the requests under way finish and settle for as long as work lives; both are owned by the
 // caller. It returns nil on a clean stop and ErrLeaseLost when another daemon owns the portal.
 func (w *Worker) Run(ctx, work context.Context) error { return w.run(ctx, work, false) }
 
-// Once pushes what is pending and returns when nothing more can be sent now.
-func (w *Worker) Once(ctx, work context.Context) error { return w.run(ctx, work, true) }
+// Once pushes what is pending, of both lanes, and returns when nothing more can be sent now.
+func (w *Worker) Once(ctx, work context.Context) error {
+	var unsubscribes error
+	if w.attach(ctx) == nil { // otherwise the contact lane says why
+		unsubscribes = w.unsubscribe(ctx, work, true)
+	}
+	err := w.run(ctx, work, true)
+	if unsubscribes == nil && err == nil { // a first link, or a change of address, may ask for more; rows that carried fields for the rest
+		if unsubscribes = w.unsubscribe(ctx, work, true); unsubscribes == nil {
+			err = w.run(ctx, work, true)
+		}
+	}
+	return errors.Join(err, unsubscribes)
+}
 
 func (w *Worker) run(ctx, work context.Context, once bool) error {
 	ctx, stop := context.WithCancelCause(ctx)
@@ -114,6 +130,7 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
 	pools := newPools()
+	w.setPools(pools)
 	defer w.abandon(pools)
 	turn := func() { w.turnWith(pools) }
 	for {
@@ -244,10 +261,16 @@ func (w *Worker) finished(j *job, err error) {
 	for _, k := range j.works {
 		w.releaseLocked(k, err, now)
 	}
-	select {
-	case w.jobDone <- struct{}{}:
-	default:
+	signal(w.jobDone)
+	if len(w.wanted) > 0 {
+		signal(w.consent.wake)
 	}
+}
+
+func (w *Worker) setPools(p *pools) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pools = p
 }
 
 // releaseLocked lets a lead go. What is not settled is read again, since the scan has passed its rows.

@@ -14,6 +14,19 @@ func (w *world) apply(e *event) {
 	}
 	p := w.person(e.lead)
 	played := w.ending(e, p)
+	switch e.kind {
+	case deleted, erased:
+		w.leave(p, e, played)
+		return
+	case unsubscribed:
+		p.optOut(e, played)
+		if len(e.values) == 0 {
+			if e.address != "" && played != no && len(p.addresses) == 0 {
+				p.addresses = []string{e.address} // known, should a contact be made; the word alone makes none
+			}
+			return
+		}
+	}
 	if e.address != "" && played != no {
 		p.addresses = admit(p.addresses, played, e.address)
 	}
@@ -22,7 +35,7 @@ func (w *world) apply(e *event) {
 	if e.ContactID != "" && played == yes {
 		p.rows = append(p.rows, e.Row)
 	}
-	if e.State == "delivered" && e.ContactID == "" {
+	if e.State == "delivered" && e.ContactID == "" && !p.erase {
 		w.ended(e, "no contact_id")
 	}
 }
@@ -50,6 +63,14 @@ func (w *world) ended(e *event, text string) {
 func (w *world) ending(e *event, p *person) truth {
 	faulty := e.State == "dead" && slices.Contains(e.faults, e.Reason)
 	switch {
+	case e.State == "skipped" && e.Reason == "erased":
+		if !w.mayBeErased(e, p) {
+			w.ended(e, "nobody asked to erase the person")
+		}
+		return no
+	case p != nil && p.gone && (e.State == "delivered" || e.Reason == "unchanged"):
+		w.ended(e, "the person was erased before")
+		return no
 	case e.duplicate && e.State == "skipped" && e.Reason == "duplicate", faulty && e.broken:
 		return no
 	case e.duplicate && !e.broken:
@@ -60,9 +81,9 @@ func (w *world) ending(e *event, p *person) truth {
 		return no
 	case faulty:
 		return no
-	case !e.supported:
-		if e.State != "pending" {
-			w.ended(e, "nothing acts on this event type yet")
+	case e.kind == resubscribed:
+		if e.State != "pending" && (e.State != "skipped" || e.Reason != "consent_refused") {
+			w.ended(e, "nobody may be subscribed again")
 		}
 		return no
 	}
@@ -72,7 +93,7 @@ func (w *world) ending(e *event, p *person) truth {
 	case "delivered":
 		return yes
 	case "skipped":
-		return w.skipped(e)
+		return w.skipped(e, p)
 	case "dead":
 		w.dead(e, p)
 		return no
@@ -81,9 +102,21 @@ func (w *world) ending(e *event, p *person) truth {
 	return no
 }
 
-func (w *world) skipped(e *event) truth {
+func (w *world) skipped(e *event, p *person) truth {
 	switch e.Reason {
-	case "unchanged", "overtaken":
+	case "overtaken":
+		if e.kind == unsubscribed || e.kind == deleted {
+			return no // its word does not count: a later one does
+		}
+		return yes
+	case "no_contact":
+		if e.kind != deleted {
+			w.ended(e, "only a delete needs none")
+		} else if p.played == yes && len(p.addresses) > 0 {
+			w.ended(e, "the lead has one")
+		}
+		return no
+	case "unchanged":
 		// Playing it must change nothing that counts: values it has in common with HubSpot are there, later rows follow below.
 		return yes
 	case "by_operator":

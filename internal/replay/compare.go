@@ -76,6 +76,7 @@ func (w *world) compareOne(p *person, c *Contact) {
 			break
 		}
 	}
+	w.compareConsent(p, c)
 	names := sortedNames(c.Properties)
 	for name := range p.fields {
 		if _, ok := c.Properties[name]; !ok {

@@ -21,7 +21,7 @@ type event struct {
 	faults    []string         // dead reasons that the row itself explains
 	broken    bool             // one of the faults is beyond doubt: the row must be dead
 	duplicate bool
-	supported bool
+	kind      string // event type, "" when it is none of the contract
 }
 
 // value is one value of the properties column.
@@ -35,11 +35,16 @@ const (
 	maxLeadID     = 255
 )
 
-// types are the event types of the contract, and whether they are replayed here.
-var types = map[string]bool{
-	"lead.registered": true, "lead.updated": true,
-	"lead.unsubscribed": false, "lead.resubscribed": false, "lead.deleted": false, "lead.erased": false,
-}
+// The event types of the contract that do more than carry values.
+const (
+	unsubscribed = "lead.unsubscribed"
+	resubscribed = "lead.resubscribed"
+	deleted      = "lead.deleted"
+	erased       = "lead.erased"
+)
+
+// types are the event types of the contract.
+var types = map[string]bool{"lead.registered": true, "lead.updated": true, unsubscribed: true, resubscribed: true, deleted: true, erased: true}
 
 // read judges a row by itself and by the rows before it. Call it in id order.
 func (w *world) read(r *Row) event {
@@ -61,11 +66,9 @@ func (w *world) read(r *Row) event {
 			e.fault(false, "lead_id_too_long") // the contract does not say of what there may be 255
 		}
 	}
-	known := false
-	if r.EventType != nil {
-		e.supported, known = types[*r.EventType]
-	}
-	if !known {
+	if r.EventType != nil && types[*r.EventType] {
+		e.kind = *r.EventType
+	} else {
 		e.fault(true, "unknown_event_type")
 	}
 	e.readProperties()
@@ -76,6 +79,9 @@ func (w *world) read(r *Row) event {
 		}
 		w.users[e.address][e.lead] = true
 		w.person(e.lead).former[e.address] = true
+	}
+	if e.kind == erased && e.lead != "" && !e.broken && !e.duplicate {
+		w.person(e.lead).erase = true
 	}
 	return e
 }

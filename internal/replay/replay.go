@@ -4,9 +4,10 @@
 // Guarantee: a lost update, a wrong order, a contact too many, one that is missing, one that nobody asked for, a value of a dead
 // row that reached HubSpot, and an ending that the row does not explain are each a Difference. Where the contract leaves room
 // (an option written by its label, a row that is still pending) every answer it allows is accepted, and no other. It reads no
-// database and no HubSpot; the caller brings both. It covers lead.registered and lead.updated, the default mapping (every
-// property passes under its own name), on_invalid_field: drop, and one portal; rows of the other event types must be pending. What
-// people change in HubSpot goes both ways: CheckEdited has their values in the contacts, CheckTold has their changes in the inbox.
+// database and no HubSpot; the caller brings both. It covers the default mapping (every property passes under its own name),
+// on_invalid_field: drop, consent of all e-mail without resubscribe, and one portal. Somebody who is opted out must be so in HubSpot
+// under the present address, and nobody else may be; who is deleted or erased has no contact, and of an erased person no later row
+// may reach HubSpot. What people change in HubSpot goes both ways: CheckEdited has their values in the contacts, CheckTold has their changes in the inbox.
 //
 // Design: one walk over the rows in id order, one map a lead, no batches, no retries, no ledger. It imports nothing of leadsync:
 // written from the contract alone, it cannot share a mistake with the code it checks. Comparing with a second run of the real
@@ -147,6 +148,9 @@ type person struct {
 	fields    map[string][]string // property -> the canonical values it may have
 	said      map[string][]saying // property -> every value its rows carried, in id order
 	former    map[string]bool     // every address of its rows
+	out       truth               // opted out of all e-mail
+	erase     bool                // some row asks to erase it
+	gone      bool                // it is erased
 	rows      []*Row              // played ones that name the contact that took them
 }
 

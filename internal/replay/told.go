@@ -130,6 +130,10 @@ func leadsOf(rows []Row) map[string]string {
 // edit takes a person's value into the lead whose contact it is.
 func (w *world) edit(leads map[string]string, e Edit) {
 	lead, def := leads[e.ContactID], w.properties[e.Property]
+	if lead != "" && e.Property == optOutProperty {
+		w.person(lead).out = yes
+		return
+	}
 	if lead == "" || def == nil {
 		w.differ(Difference{Contact: e.ContactID, Field: e.Property, Text: "an edit of a contact or a property that no row knows"})
 		return

@@ -20,6 +20,8 @@ const (
 	CodeUnsupported      = "unsupported_events" // rows of event types that this version does not act on
 	CodePullFailing      = "pull_failing"       // a stream of pull whose last run failed, while the lane is well
 	CodeProperty         = "property"           // a mapped property that cannot be written
+	CodeUnsubscribesWait = "unsubscribes_wait"  // opt-outs cannot be carried out, while other rows go on
+	CodeDeletesPaused    = "deletes_paused"     // more deletes and erases in an hour than push.max_deletes_per_hour
 	CodeOtherVersion     = "other_version"      // the daemon is not of the version of this binary
 	CodeStatusUnreadable = "status_unreadable"  // what the daemon saved cannot be read
 )
@@ -77,6 +79,14 @@ func (p *Portal) problems(in Input) (all []Problem, well bool) {
 	}
 	for _, text := range p.snapshot.PropertyProblems {
 		say(CodeProperty, text, "create or correct the property in HubSpot, or take it out of mapping.fields")
+	}
+	if cause := p.snapshot.ConsentCause; cause != "" {
+		well = false
+		say(CodeUnsubscribesWait, "unsubscribes wait: "+cause, cmp.Or(p.snapshot.ConsentCure, "it is tried again by itself"))
+	}
+	if at := p.snapshot.DeletesPausedAt; at != 0 {
+		say(CodeDeletesPaused, "deletes and erases are paused since "+Clock(at)+": there were more in an hour than push.max_deletes_per_hour",
+			"look at them: leadsync outbox list --portal "+name+" --state pending; when they are meant: leadsync resume --deletes")
 	}
 	if v := p.snapshot.Version; v != "" && in.Version != "" && v != in.Version {
 		say(CodeOtherVersion, "the daemon is version "+v+", this command is version "+in.Version, "restart the daemon after an upgrade: systemctl restart leadsync")

@@ -62,6 +62,11 @@ type Snapshot struct {
 	Streams       []Stream `json:"streams,omitempty"`
 	// PropertyProblems are sentences about mapped properties that the account does not have or that cannot be written.
 	PropertyProblems []string `json:"property_problems,omitempty"`
+	// ConsentCause is why unsubscribes wait while other rows go on, empty = they do not; ConsentCure is a sentence.
+	ConsentCause string `json:"consent_cause,omitempty"`
+	ConsentCure  string `json:"consent_cure,omitempty"`
+	// DeletesPausedAt is since when the brake keeps deletes and erases back; 0 = it does not.
+	DeletesPausedAt int64 `json:"deletes_paused_at,omitempty"`
 	// Version of the daemon.
 	Version string `json:"version,omitempty"`
 }

@@ -215,20 +215,21 @@ func TestRowsThatNobodyServes(t *testing.T) {
 	}
 }
 
-// Rows of a type without support are pending and counted, a problem, and not exit code 3: with a daemon or without.
-func TestUnsupportedEventTypes(t *testing.T) {
-	for _, alive := range []bool{true, false} {
-		in := served(t, "default", Snapshot{State: Running})
-		if !alive {
-			in.Portals[0].Clean = true
-			in.Owners["default"] = store.OwnerInfo{Owner: "host-1"}
-		}
-		in.Counts = []store.CountRow{pending("default", outbox.Deleted, 3, 100*time.Hour), pending("default", outbox.Erased, 1, time.Hour)}
-		r := Build(in)
-		if !r.OK || codes(r) != "unsupported_events" || !strings.HasSuffix(r.Problems[0].Text, ": lead.deleted 3, lead.erased 1") ||
-			r.Portals[0].Queue.Pending != 4 || *r.Portals[0].OldestPendingAt != ago(100*time.Hour) {
-			t.Errorf("alive %v: ok %v, %+v", alive, r.OK, r.Problems)
-		}
+// The brake of deletes is a problem that names its command, and the lane runs all the same.
+func TestDeletesPaused(t *testing.T) {
+	in := served(t, "default", Snapshot{State: Running, DeletesPausedAt: ago(time.Hour)})
+	in.Counts = []store.CountRow{pending("default", outbox.Deleted, 3, time.Minute)}
+	r := Build(in)
+	if !r.OK || codes(r) != "deletes_paused" || !strings.Contains(r.Problems[0].Cure, "leadsync resume --deletes") {
+		t.Errorf("ok %v, %+v", r.OK, r.Problems)
+	}
+}
+
+// Unsubscribes that wait while everything else goes on are not well: somebody may be mailed who must not be.
+func TestG7UnsubscribesThatWaitAreAProblem(t *testing.T) {
+	r := Build(served(t, "default", Snapshot{State: Running, ConsentCause: "scope_missing: a", ConsentCure: "grant it"}))
+	if r.OK || codes(r) != "unsubscribes_wait" || !strings.Contains(r.Problems[0].Text, "scope_missing: a") || r.Problems[0].Cure != "grant it" {
+		t.Errorf("ok %v, %+v", r.OK, r.Problems)
 	}
 }
 

@@ -21,7 +21,7 @@ func columnsUpTo(columns string, limit int) string {
 }
 
 // linkColumns is the order in which links are read and written.
-const linkColumns = `portal, hub_id, lead_id, state, contact_id, address, consent, consent_id, fields, applied_id, closed_at_id, second_look_at`
+const linkColumns = `portal, hub_id, lead_id, state, contact_id, address, consent, consent_id, fields, applied_id, closed_at_id, second_look_at, opt_out, opt_out_due`
 
 // holds and knows are the conditions of the two partial indexes over contacts, word for word.
 const (
@@ -29,11 +29,14 @@ const (
 	knows = `state NOT IN ('linked', 'gone') AND contact_id <> ''`
 )
 
+// consentTypes are the event types of the unsubscribe lane, word for word as in the conditions of the partial indexes.
+const consentTypes = `('lead.unsubscribed', 'lead.resubscribed')`
+
 // upsertTail ends the statement that writes links.
 const upsertTail = ` ON CONFLICT (portal, hub_id, lead_id) DO UPDATE SET state = excluded.state, contact_id = excluded.contact_id,
   address = excluded.address, consent = excluded.consent, consent_id = excluded.consent_id, fields = excluded.fields,
   applied_id = excluded.applied_id, closed_at_id = excluded.closed_at_id, second_look_at = excluded.second_look_at,
-  updated_at = excluded.updated_at`
+  opt_out = excluded.opt_out, opt_out_due = excluded.opt_out_due, updated_at = excluded.updated_at`
 
 // wasEarlier says when row p makes row o, of the same event id, a duplicate. A row that itself ended as a duplicate does not
 // count unless it is the lower one: else two rows of which an operator requeued one would each be the other's duplicate, and the

@@ -32,6 +32,9 @@ type dialect interface {
 	// schema is the folder of migrations as it fits the server.
 	schema() (fs.FS, error)
 
+	// cleanse takes what was overwritten out of the files, see Scrub.
+	cleanse(ctx context.Context, db *DB, needles []string) error
+
 	acquire(ctx context.Context, db *DB, portal, owner string) (*Lease, error)
 	renew(ctx context.Context, l *Lease) error
 	release(ctx context.Context, l *Lease) error
@@ -57,7 +60,9 @@ type query struct {
 type statements struct {
 	readyLive     string // portal, after, limit
 	readyBackfill string // portal, after, limit
+	readyConsent  string // portal, after, limit
 	dueAgain      string // portal, now, limit
+	dueConsent    string // portal, now, limit
 	nextDue       string // portal, parked
 	unpark        string // portal, parked, limit
 	pendingOf     string // portal, leads, rows a lead; columns: entryColumns with texts up to inlineBytes
@@ -70,6 +75,7 @@ type statements struct {
 	byAddress     string // hub, addresses
 	byContact     string // hub, contacts
 	lookAt        string // portal, hub, now, limit
+	optOutDue     string // portal, hub, now, limit
 	holders       string // hub, contacts; portal, lead, contact of links that hold one
 	fence         string // high, high, now, portal, epoch; raises high_id of the portal while the epoch is ours
 	eventsThere   string // portal, event ids; those that are there

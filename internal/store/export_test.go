@@ -26,6 +26,9 @@ func (db *DB) HotStatements(portal string, leads, contacts, addresses, events []
 		{"readyLive", s.readyLive, []any{portal, 0, 100}},
 		{"readyBackfill", s.readyBackfill, []any{portal, 0, 100}},
 		{"dueAgain", s.dueAgain, []any{portal, 1000, 100}},
+		{"readyConsent", s.readyConsent, []any{portal, 0, 100}},
+		{"dueConsent", s.dueConsent, []any{portal, 1000, 100}},
+		{"optOutDue", s.optOutDue, []any{portal, 1, 1000, 100}},
 		{"nextDue", s.nextDue, []any{portal, outbox.Parked}},
 		{"pendingOf", s.pendingOf, []any{portal, d.texts(leads), 1001}},
 		{"pendingOf one lead", s.pendingOf, []any{portal, d.texts([]string{"one lead"}), 11}},
@@ -59,3 +62,10 @@ func (db *DB) Writer() *sql.DB { return db.write }
 
 // InTx is inTx.
 func (db *DB) InTx(ctx context.Context, f func(*sql.Tx) error) error { return db.inTx(ctx, f) }
+
+// SetSmallFile changes how large a file is written anew without looking, until the returned function is called.
+func SetSmallFile(n int64) func() {
+	was := smallFile
+	smallFile = n
+	return func() { smallFile = was }
+}

@@ -47,6 +47,12 @@ func (db *DB) LinksToLookAt(ctx context.Context, portal string, hubID, now int64
 	return db.queryLinks(ctx, "read links to look at", db.dialect.sql().lookAt, portal, hubID, now, limit)
 }
 
+// LinksOwingOptOut reads links for which the unsubscribe lane has work without any row, the longest due first: the lead is out and its
+// present address is not evidenced, or an opt-out is to be posted again.
+func (db *DB) LinksOwingOptOut(ctx context.Context, portal string, hubID, now int64, limit int) ([]ledger.Link, error) {
+	return db.queryLinks(ctx, "read links that owe an opt-out", db.dialect.sql().optOutDue, portal, hubID, now, limit)
+}
+
 func (db *DB) queryLinks(ctx context.Context, doing, text string, args ...any) ([]ledger.Link, error) {
 	rows, err := db.rows(ctx, db.read, text, args...)
 	if err != nil {
@@ -56,10 +62,10 @@ func (db *DB) queryLinks(ctx context.Context, doing, text string, args ...any) (
 	var all []ledger.Link
 	for rows.Next() {
 		var l ledger.Link
-		var fields []byte
-		var look *int64
+		var fields, out []byte
+		var look, due *int64
 		if err := rows.Scan(&l.Portal, &l.HubID, &l.LeadID, &l.State, &l.ContactID, &l.Address, &l.Consent, &l.ConsentID, &fields,
-			&l.AppliedID, &l.ClosedAtID, &look); err != nil {
+			&l.AppliedID, &l.ClosedAtID, &look, &out, &due); err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
 		if look != nil {
@@ -68,12 +74,35 @@ func (db *DB) queryLinks(ctx context.Context, doing, text string, args ...any) (
 		if l.Fields, err = decodeFields(fields); err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
+		if l.OptOut, err = decodeOptOut(out); err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		}
 		all = append(all, l)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	return all, nil
+}
+
+// encodeOptOut writes the rest of a link's consent; empty when there is nothing to say.
+func encodeOptOut(o ledger.OptOut) string {
+	b, _ := json.Marshal(o) // numbers and texts cannot fail
+	if string(b) == "{}" {
+		return ""
+	}
+	return string(b)
+}
+
+// decodeOptOut reads it. The error repeats nothing of the text, which holds addresses.
+func decodeOptOut(text []byte) (o ledger.OptOut, err error) {
+	if len(text) == 0 {
+		return o, nil
+	}
+	if json.Unmarshal(text, &o) != nil {
+		return ledger.OptOut{}, fmt.Errorf("the consent of a link is not the JSON that was written (%d bytes)", len(text))
+	}
+	return o, nil
 }
 
 // encodeFields writes the ledger of a link, keys in order.

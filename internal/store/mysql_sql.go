@@ -52,10 +52,12 @@ func mysqlStatements(collation string) *statements {
 	s := &statements{
 		readyLive:     next(`0`),
 		readyBackfill: next(`1`),
+		readyConsent:  next(`2`), // see the migration
+		dueConsent:    due(`2`),
 		dueAgain:      due(`0`) + ` UNION ALL ` + due(`1`) + ` ORDER BY not_before, id LIMIT ?3`,
-		nextDue:       `SELECT coalesce(least(coalesce(live, back), coalesce(back, live)), 0) FROM (SELECT ` + soonest(`0`) + ` AS live, ` + soonest(`1`) + ` AS back) AS m`,
+		nextDue:       `SELECT coalesce(min(n), 0) FROM (SELECT ` + soonest(`0`) + ` AS n UNION ALL SELECT ` + soonest(`1`) + ` UNION ALL SELECT ` + soonest(`2`) + `) AS m`,
 		unpark: `UPDATE lead_outbox ` + byReady + `SET not_before = NULL
-  WHERE portal = ?1 AND state = 'pending' AND backfill IN (0, 1) AND not_before = ?2 LIMIT ?3`,
+  WHERE portal = ?1 AND state = 'pending' AND backfill IN (0, 1, 2) AND not_before = ?2 LIMIT ?3`,
 		pendingOf:  strings.Replace(mysqlPendingOf, `%COLUMNS%`, columnsUpTo(postgresColumns, inlineBytes), 1),
 		properties: `SELECT STRAIGHT_JOIN o.id, o.properties FROM ` + first(mysqlIDs) + `JOIN lead_outbox o ON o.id = j.v`,
 		entries:    `SELECT STRAIGHT_JOIN ` + all + ` FROM ` + first(mysqlIDs) + `JOIN lead_outbox o ON o.id = j.v ORDER BY j.v`,
@@ -73,6 +75,8 @@ func mysqlStatements(collation string) *statements {
   JOIN leadsync_links k FORCE INDEX (leadsync_links_known) ON k.hub_id = ?1 AND k.contact_id = j.v WHERE k.contact_id <> ''`,
 		lookAt: `SELECT ` + linkColumns + ` FROM leadsync_links FORCE INDEX (leadsync_links_look)
   WHERE portal = ?1 AND hub_id = ?2 AND second_look_at <= ?3 ORDER BY second_look_at LIMIT ?4`,
+		optOutDue: `SELECT ` + linkColumns + ` FROM leadsync_links FORCE INDEX (leadsync_links_opt_out)
+  WHERE portal = ?1 AND hub_id = ?2 AND opt_out_due <= ?3 ORDER BY opt_out_due LIMIT ?4`,
 		holders: `SELECT STRAIGHT_JOIN k.portal, k.lead_id, k.contact_id FROM ` + mysqlLeads + `
   JOIN leadsync_links k FORCE INDEX (leadsync_links_contact) ON k.hub_id = ?1 AND k.holds = j.v`,
 		// Assignments are done from left to right, so the time looks at the id before it changes.
@@ -124,5 +128,5 @@ const (
   portal = CASE WHEN portal = VALUES(portal) AND hub_id = VALUES(hub_id) AND lead_id = VALUES(lead_id) THEN portal ELSE (SELECT 1 UNION SELECT 2) END,
   state = VALUES(state), contact_id = VALUES(contact_id), address = VALUES(address), consent = VALUES(consent), consent_id = VALUES(consent_id),
   fields = VALUES(fields), applied_id = VALUES(applied_id), closed_at_id = VALUES(closed_at_id), second_look_at = VALUES(second_look_at),
-  updated_at = VALUES(updated_at)`
+  opt_out = VALUES(opt_out), opt_out_due = VALUES(opt_out_due), updated_at = VALUES(updated_at)`
 )

@@ -136,15 +136,15 @@ func (d *postgresDialect) upsert(links []ledger.Link, fields []string, updatedAt
 	portals, leads, states, contacts := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	addresses, consents := make([]string, n), make([]string, n)
 	hubs, consentIDs, applied, closed := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
-	looks := make([]*int64, n)
+	looks, outs, dues := make([]*int64, n), make([]string, n), make([]*int64, n)
 	for i := range links {
 		l := &links[i]
 		portals[i], leads[i], states[i], contacts[i] = l.Portal, string(l.LeadID), string(l.State), cleanText(string(l.ContactID))
 		addresses[i], consents[i] = cleanText(l.Address), l.Consent
 		hubs[i], consentIDs[i], applied[i], closed[i] = l.HubID, l.ConsentID, l.AppliedID, l.ClosedAtID
-		looks[i] = nullable(l.SecondLookAt)
+		looks[i], outs[i], dues[i] = nullable(l.SecondLookAt), encodeOptOut(l.OptOut), nullable(l.OptOutDue())
 	}
-	return query{postgresUpsert, []any{portals, hubs, leads, states, contacts, addresses, consents, consentIDs, fields, applied, closed, looks, updatedAt}}
+	return query{postgresUpsert, []any{portals, hubs, leads, states, contacts, addresses, consents, consentIDs, fields, applied, closed, looks, outs, dues, updatedAt}}
 }
 
 // class sorts the codes of https://www.postgresql.org/docs/15/errcodes-appendix.html.
@@ -204,3 +204,6 @@ func postgresCause(err error) string {
 	}
 	return ""
 }
+
+// cleanse has nothing to do: what the server's own logs and files keep is not ours to change.
+func (d *postgresDialect) cleanse(context.Context, *DB, []string) error { return nil }

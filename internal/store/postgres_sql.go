@@ -15,21 +15,34 @@ func postgresEntries(condition, list string) string {
 	return `unnest(` + list + `::bigint[]) AS j(id) CROSS JOIN LATERAL (SELECT * FROM lead_outbox o WHERE o.id = j.id AND ` + condition + ` LIMIT 1) AS o`
 }
 
+// The rows of the unsubscribe lane and those of the contact lane, as in the conditions of the partial indexes.
+const (
+	postgresConsent = `coalesce(event_type, '') IN ` + consentTypes
+	postgresContact = `coalesce(event_type, '') NOT IN ` + consentTypes
+)
+
 var postgresStatements = func() *statements {
 	all := columnsUpTo(postgresColumns, maxProperties)
 	ready := func(lane string) string {
 		return `SELECT id, substr(lead_id, 1, 256), not_before, created_at FROM lead_outbox
   WHERE portal = ?1 AND state = 'pending' AND not_before IS NULL AND ` + lane + ` AND id > ?2 ORDER BY id LIMIT ?3`
 	}
+	waiting := func(what, which string) string {
+		return `SELECT ` + what + ` FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NOT NULL AND ` + which
+	}
+	due := func(which string) string {
+		return waiting(`id, substr(lead_id, 1, 256), not_before, created_at`, which) + ` AND not_before <= ?2 ORDER BY not_before, id LIMIT ?3`
+	}
 	return &statements{
-		readyLive:     ready(`lane <> 'backfill'`),
-		readyBackfill: ready(`lane = 'backfill'`),
-		dueAgain: `SELECT id, substr(lead_id, 1, 256), not_before, created_at FROM lead_outbox
-  WHERE portal = ?1 AND state = 'pending' AND not_before IS NOT NULL AND not_before <= ?2 ORDER BY not_before, id LIMIT ?3`,
-		nextDue: `SELECT coalesce((SELECT not_before FROM lead_outbox
-  WHERE portal = ?1 AND state = 'pending' AND not_before IS NOT NULL AND not_before < ?2 ORDER BY not_before LIMIT 1), 0)`,
-		unpark: `UPDATE lead_outbox SET not_before = NULL WHERE id IN (SELECT id FROM lead_outbox
-  WHERE portal = ?1 AND state = 'pending' AND not_before IS NOT NULL AND not_before = ?2 ORDER BY not_before, id LIMIT ?3)`,
+		readyLive:     ready(`lane <> 'backfill' AND ` + postgresContact),
+		readyBackfill: ready(`lane = 'backfill' AND ` + postgresContact),
+		readyConsent:  ready(postgresConsent),
+		dueAgain:      due(postgresContact),
+		dueConsent:    due(postgresConsent),
+		nextDue: `SELECT coalesce(least((` + waiting(`not_before`, postgresContact) + ` AND not_before < ?2 ORDER BY not_before LIMIT 1),
+  (` + waiting(`not_before`, postgresConsent) + ` AND not_before < ?2 ORDER BY not_before LIMIT 1)), 0)`,
+		unpark: `UPDATE lead_outbox SET not_before = NULL WHERE id IN ((` + waiting(`id`, postgresContact) + ` AND not_before = ?2 ORDER BY not_before, id LIMIT ?3)
+  UNION ALL (` + waiting(`id`, postgresConsent) + ` AND not_before = ?2 ORDER BY not_before, id LIMIT ?3))`,
 		pendingOf: `SELECT ` + columnsUpTo(postgresColumns, inlineBytes) + ` FROM unnest(?2::text[]) WITH ORDINALITY AS j(lead, nr)
   CROSS JOIN LATERAL (SELECT * FROM lead_outbox p WHERE p.portal = ?1 AND substr(p.lead_id, 1, 255) = substr(j.lead, 1, 255)
     AND p.lead_id = j.lead AND p.state = 'pending' ORDER BY p.id LIMIT ?3) AS o ORDER BY j.nr, o.id`,
@@ -51,6 +64,8 @@ var postgresStatements = func() *statements {
   UNION ALL (SELECT ` + linkColumns + ` FROM leadsync_links WHERE hub_id = ?1 AND ` + knows + ` AND contact_id = j.contact OFFSET 0)) AS k`,
 		lookAt: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ?1 AND hub_id = ?2 AND second_look_at IS NOT NULL AND second_look_at <= ?3
   ORDER BY second_look_at LIMIT ?4`,
+		optOutDue: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ?1 AND hub_id = ?2 AND opt_out_due IS NOT NULL AND opt_out_due <= ?3
+  ORDER BY opt_out_due LIMIT ?4`,
 		holders: `SELECT k.* FROM unnest(?2::text[]) AS j(contact) CROSS JOIN LATERAL (SELECT portal, lead_id, contact_id FROM leadsync_links
   WHERE hub_id = ?1 AND ` + holds + ` AND contact_id = j.contact LIMIT 1) AS k`,
 		fence: `UPDATE leadsync_portals SET high_id = greatest(high_id, ?1), high_seen_at = CASE WHEN ?2 > high_id THEN ?3 ELSE high_seen_at END
@@ -63,9 +78,11 @@ var postgresStatements = func() *statements {
 		purgeReason: `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason = ?5`) + `)`,
 		nextReason:  nextReason,
 		countPending: `SELECT portal, substr(coalesce(event_type, ''), 1, 64), count(*), min(created_at) FROM (
-    SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane <> 'backfill'
-    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane = 'backfill'
-    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NOT NULL) AS p
+    SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane <> 'backfill' AND ` + postgresContact + `
+    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane = 'backfill' AND ` + postgresContact + `
+    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NOT NULL AND ` + postgresContact + `
+    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND ` + postgresConsent + `
+    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NOT NULL AND ` + postgresConsent + `) AS p
   GROUP BY 1, 2`,
 		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox WHERE state <> 'pending' GROUP BY portal, state, reason`,
 		schemaTable:  `SELECT CASE WHEN to_regclass('leadsync_schema') IS NULL THEN 0 ELSE 1 END`,
@@ -93,5 +110,5 @@ const postgresSettle = `UPDATE lead_outbox AS o SET state = v.state, reason = v.
   WHERE o.id = ANY(?1::bigint[]) AND o.id = v.id AND o.state || '' = 'pending' AND o.portal || '' = ?10`
 
 const postgresUpsert = `INSERT INTO leadsync_links (` + linkColumns + `, updated_at)
-  SELECT *, ?13::bigint FROM unnest(?1::text[], ?2::bigint[], ?3::text[], ?4::text[], ?5::text[], ?6::text[], ?7::text[], ?8::bigint[],
-    ?9::text[], ?10::bigint[], ?11::bigint[], ?12::bigint[])` + upsertTail
+  SELECT *, ?15::bigint FROM unnest(?1::text[], ?2::bigint[], ?3::text[], ?4::text[], ?5::text[], ?6::text[], ?7::text[], ?8::bigint[],
+    ?9::text[], ?10::bigint[], ?11::bigint[], ?12::bigint[], ?13::text[], ?14::bigint[])` + upsertTail

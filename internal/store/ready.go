@@ -38,7 +38,7 @@ func (r *ReadyRow) Lead() lead.ID {
 	return lead.ID(*r.LeadID)
 }
 
-// Ready reads pending rows of a lane that wait for nothing (not_before null), with an id above after, in id order. Any lane that
+// Ready reads pending rows of a lane, but those that speak of consent, that wait for nothing (not_before null), with an id above after, in id order. Any lane that
 // is not backfill is live. A row that commits late has a low id: start again from 0 often enough to meet it.
 func (db *DB) Ready(ctx context.Context, portal string, lane outbox.Lane, after outbox.EntryID, limit int) ([]ReadyRow, error) {
 	text := db.dialect.sql().readyLive
@@ -51,6 +51,16 @@ func (db *DB) Ready(ctx context.Context, portal string, lane outbox.Lane, after 
 // DueAgain reads pending rows of both lanes whose not_before has come, the longest due first.
 func (db *DB) DueAgain(ctx context.Context, portal string, now int64, limit int) ([]ReadyRow, error) {
 	return db.readyRows(ctx, "read due rows", db.dialect.sql().dueAgain, portal, now, limit)
+}
+
+// ReadyConsent and DueConsent are Ready and DueAgain of the rows that speak of consent; those two leave them out.
+func (db *DB) ReadyConsent(ctx context.Context, portal string, after outbox.EntryID, limit int) ([]ReadyRow, error) {
+	return db.readyRows(ctx, "read ready consent rows", db.dialect.sql().readyConsent, portal, int64(after), limit)
+}
+
+// DueConsent reads rows that speak of consent and whose not_before has come, the longest due first.
+func (db *DB) DueConsent(ctx context.Context, portal string, now int64, limit int) ([]ReadyRow, error) {
+	return db.readyRows(ctx, "read due consent rows", db.dialect.sql().dueConsent, portal, now, limit)
 }
 
 func (db *DB) readyRows(ctx context.Context, doing, text string, args ...any) ([]ReadyRow, error) {
@@ -103,7 +113,7 @@ func (db *DB) Unpark(ctx context.Context, portal string) (int64, error) {
 			return total, fmt.Errorf("unpark rows: %w", err)
 		}
 		total += n
-		if n < unparkChunk {
+		if n == 0 { // a chunk may hold as many again of the other lane's
 			return total, nil
 		}
 	}

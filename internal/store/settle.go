@@ -20,7 +20,8 @@ type Settlement struct {
 	Lease *Lease
 	// Now is settled_at of the rows that leave pending, unix ms.
 	Now int64
-	// Outcomes name each row once. Rows that are not pending any more, or are of another portal, are left alone.
+	// Outcomes name each row once. Rows that are not pending any more, or are of another portal, are left alone. What a row says of a
+	// person is overwritten when it ends as erased.
 	Outcomes []outbox.Outcome
 	// Links name each lead once and replace what is stored. A link that gives a contact up may stand in the same settlement as
 	// the one that takes it.
@@ -71,6 +72,9 @@ func (db *DB) Settle(ctx context.Context, s Settlement) (SettleResult, error) {
 				return err
 			}
 			settled += n
+			if err := db.bareErased(ctx, tx, chunk); err != nil {
+				return err
+			}
 		}
 		for from := 0; from < len(links); {
 			to := linksEnd(fields, from)
@@ -79,6 +83,9 @@ func (db *DB) Settle(ctx context.Context, s Settlement) (SettleResult, error) {
 				return err
 			}
 			from = to
+		}
+		if err := db.dropDeleted(ctx, tx, s.Lease.portal, links); err != nil {
+			return err
 		}
 		if err := db.addInbox(ctx, tx, s.Lease.portal, s.Inbox, s.Now); err != nil {
 			return err

@@ -159,6 +159,9 @@ func pragmas(busy time.Duration, readOnly, readers, fresh bool) [][2]string {
 		// NORMAL: a power cut may lose the last settles, which are then repeated and change nothing. The application's own
 		// connection decides about its inserts.
 		p = append(p, [2]string{"journal_mode", "wal"}, [2]string{"synchronous", "1"})
+		if !readers { // what we free is zeroed: an erase leaves no byte behind
+			p = append(p, [2]string{"secure_delete", "1"})
+		}
 	}
 	if readers {
 		p = append(p, [2]string{"query_only", "1"})
@@ -248,16 +251,16 @@ func (d *sqliteDialect) settle(portal string, outcomes []outbox.Outcome, settled
 }
 
 func (d *sqliteDialect) upsert(links []ledger.Link, fields []string, updatedAt int64) query {
-	return query{sqliteUpsertHead + rowsOfValues(len(links), 13) + upsertTail, linkArgs(links, fields, updatedAt)}
+	return query{sqliteUpsertHead + rowsOfValues(len(links), 15) + upsertTail, linkArgs(links, fields, updatedAt)}
 }
 
 // linkArgs are the values of linkColumns and updated_at, link by link.
 func linkArgs(links []ledger.Link, fields []string, updatedAt int64) []any {
-	args := make([]any, 0, 13*len(links))
+	args := make([]any, 0, 15*len(links))
 	for i := range links {
 		l := &links[i]
 		args = append(args, l.Portal, l.HubID, string(l.LeadID), string(l.State), cleanText(string(l.ContactID)), cleanText(l.Address), l.Consent,
-			l.ConsentID, fields[i], l.AppliedID, l.ClosedAtID, nullable(l.SecondLookAt), updatedAt)
+			l.ConsentID, fields[i], l.AppliedID, l.ClosedAtID, nullable(l.SecondLookAt), encodeOptOut(l.OptOut), nullable(l.OptOutDue()), updatedAt)
 	}
 	return args
 }

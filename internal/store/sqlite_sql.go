@@ -16,6 +16,12 @@ const sqliteColumns = `o.id, o.portal, CAST(o.event_id AS TEXT), CAST(o.lead_id 
 // it, and Ready cuts the bytes instead.
 const sqliteLead = `substr(CAST(o.lead_id AS TEXT), 1, 255)`
 
+// The rows of the unsubscribe lane and those of the contact lane, word for word as in the conditions of the partial indexes.
+const (
+	sqliteConsent = `coalesce(CAST(event_type AS TEXT), '') IN ` + consentTypes
+	sqliteContact = `coalesce(CAST(event_type AS TEXT), '') NOT IN ` + consentTypes
+)
+
 var sqliteStatements = func() *statements {
 	all := columnsUpTo(sqliteColumns, maxProperties)
 	ready := func(lane string) string {
@@ -23,16 +29,24 @@ var sqliteStatements = func() *statements {
   CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END FROM lead_outbox
   WHERE portal = ? AND state = 'pending' AND not_before IS NULL AND ` + lane + ` AND id > ? ORDER BY id LIMIT ?`
 	}
-	return &statements{
-		readyLive:     ready(`lane <> 'backfill'`),
-		readyBackfill: ready(`lane = 'backfill'`),
-		dueAgain: `SELECT id, CAST(substr(CAST(lead_id AS BLOB), 1, 256) AS TEXT), CAST(not_before AS INTEGER),
+	due := func(which string) string {
+		return `SELECT id, CAST(substr(CAST(lead_id AS BLOB), 1, 256) AS TEXT), CAST(not_before AS INTEGER),
   CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END FROM lead_outbox
-  WHERE portal = ? AND state = 'pending' AND not_before IS NOT NULL AND not_before <= ? ORDER BY not_before, id LIMIT ?`,
-		nextDue: `SELECT coalesce(CAST(min(not_before) AS INTEGER), 0) FROM lead_outbox
-  WHERE portal = ? AND state = 'pending' AND not_before IS NOT NULL AND not_before < ?`,
-		unpark: `UPDATE lead_outbox SET not_before = NULL WHERE id IN (SELECT id FROM lead_outbox
-  WHERE portal = ? AND state = 'pending' AND not_before IS NOT NULL AND not_before = ? LIMIT ?)`,
+  WHERE portal = ? AND state = 'pending' AND not_before IS NOT NULL AND ` + which + ` AND not_before <= ? ORDER BY not_before, id LIMIT ?`
+	}
+	waiting := func(what, which string) string {
+		return `SELECT ` + what + ` FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NOT NULL AND ` + which
+	}
+	return &statements{
+		readyLive:     ready(`lane <> 'backfill' AND ` + sqliteContact),
+		readyBackfill: ready(`lane = 'backfill' AND ` + sqliteContact),
+		readyConsent:  ready(sqliteConsent),
+		dueAgain:      due(sqliteContact),
+		dueConsent:    due(sqliteConsent),
+		nextDue: `SELECT coalesce(CAST(min(n) AS INTEGER), 0) FROM (` + waiting(`min(not_before) AS n`, sqliteContact) + ` AND not_before < ?2
+  UNION ALL ` + waiting(`min(not_before)`, sqliteConsent) + ` AND not_before < ?2)`,
+		unpark: `UPDATE lead_outbox SET not_before = NULL WHERE id IN (SELECT * FROM (` + waiting(`id`, sqliteContact) + ` AND not_before = ?2 LIMIT ?3)
+  UNION ALL SELECT * FROM (` + waiting(`id`, sqliteConsent) + ` AND not_before = ?2 LIMIT ?3))`,
 		pendingOf: `SELECT ` + columnsUpTo(sqliteColumns, inlineBytes) + ` FROM json_each(?2) j CROSS JOIN lead_outbox o
   ON o.id IN (SELECT p.id FROM lead_outbox p WHERE p.portal = ?1 AND substr(CAST(p.lead_id AS TEXT), 1, 255) = j.value
     AND CAST(p.lead_id AS TEXT) = j.value AND p.state = 'pending' ORDER BY p.id LIMIT ?3)
@@ -51,6 +65,8 @@ var sqliteStatements = func() *statements {
   UNION ALL SELECT ` + linkColumns + ` FROM leadsync_links WHERE hub_id = ?1 AND ` + knows + ` AND contact_id IN (SELECT value FROM json_each(?2))`,
 		lookAt: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ? AND hub_id = ? AND second_look_at IS NOT NULL AND second_look_at <= ?
   ORDER BY second_look_at LIMIT ?`,
+		optOutDue: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ? AND hub_id = ? AND opt_out_due IS NOT NULL AND opt_out_due <= ?
+  ORDER BY opt_out_due LIMIT ?`,
 		holders: `SELECT portal, lead_id, contact_id FROM leadsync_links WHERE hub_id = ? AND ` + holds + ` AND contact_id IN (SELECT value FROM json_each(?))`,
 		fence: `UPDATE leadsync_portals SET high_id = max(high_id, ?), high_seen_at = CASE WHEN ? > high_id THEN ? ELSE high_seen_at END
   WHERE portal = ? AND epoch = ?`,
@@ -62,9 +78,11 @@ var sqliteStatements = func() *statements {
 		purgeReason: `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason = ?5`) + `)`,
 		nextReason:  nextReason,
 		countPending: `SELECT portal, substr(coalesce(CAST(event_type AS TEXT), ''), 1, 64), count(*), min(CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END) FROM (
-    SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane <> 'backfill'
-    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane = 'backfill'
-    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NOT NULL)
+    SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane <> 'backfill' AND ` + sqliteContact + `
+    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane = 'backfill' AND ` + sqliteContact + `
+    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NOT NULL AND ` + sqliteContact + `
+    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND ` + sqliteConsent + `
+    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NOT NULL AND ` + sqliteConsent + `)
   GROUP BY 1, 2`,
 		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox WHERE state <> 'pending' GROUP BY portal, state, reason`,
 		schemaTable:  `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'leadsync_schema'`,

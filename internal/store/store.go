@@ -6,7 +6,8 @@
 // which it was decided, so an owner that was replaced changes nothing (ErrLeaseLost). It touches only rows of its portal that are
 // still pending. Reading is by state, never by a cursor on id, so a row that commits late is found, and what it costs does not
 // depend on the rows that wait or were settled. One contact has one lead (ContactTakenError). Whatever an application inserted can
-// be read: text where a number belongs, a NUL, ten megabytes. No error text holds a value of a row.
+// be read: text where a number belongs, a NUL, ten megabytes. No error text holds a value of a row. After Wipe and Scrub no row of a
+// person is left, and on SQLite no byte.
 //
 // It does not decide anything about an entry, never talks to HubSpot, and does not wait for a database that is away: it says so
 // (IsUnavailable) and the caller tries again.

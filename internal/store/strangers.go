@@ -85,6 +85,19 @@ func (db *DB) dropStrangers(ctx context.Context, tx *sql.Tx, portal string, hubI
 	return nil
 }
 
+// dropDeleted removes what was known of contacts before a lead had them that the application has deleted: a new life of the lead gives the
+// contact up, and pull must not take its archive for somebody's.
+func (db *DB) dropDeleted(ctx context.Context, tx *sql.Tx, portal string, links []ledger.Link) error {
+	for i := range links {
+		if l := &links[i]; l.State == ledger.Deleted && l.ContactID != "" {
+			if err := db.dropStrangers(ctx, tx, portal, l.HubID, []lead.ContactID{l.ContactID}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // GoneAfter reads links of the portal in state gone, with and without a lead, whose contact id as text is greater than after, in its
 // order.
 func (db *DB) GoneAfter(ctx context.Context, portal string, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {

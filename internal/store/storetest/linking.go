@@ -84,7 +84,7 @@ func oneContactOneLead(e *env) {
 func linksRoundTrip(e *env) {
 	lease := e.acquire("one")
 	full := ledger.Link{Portal: portal, HubID: hub, LeadID: "🦊 ☎", State: ledger.Linked, ContactID: "901", Address: "ada@example.com",
-		Consent: "out", ConsentID: 7, AppliedID: 12, ClosedAtID: 3, SecondLookAt: 4000, Fields: map[string]ledger.Field{
+		Consent: ledger.Out, ConsentID: 7, OptOut: ledger.OptOut{At: 5, Evidenced: []string{"old@example.com"}, Doubt: 6, Again: 9000, NotBefore: 5000}, AppliedID: 12, ClosedAtID: 3, SecondLookAt: 4000, Fields: map[string]ledger.Field{
 			"email":     {Sent: "ada@example.com", Seen: "ada@example.com", Shown: true, Set: 12},
 			"firstname": {Sent: "Ada\x00 \"<é>\"\n", Seen: "Ada", Set: 11, Owed: true},
 			"plan":      {Refused: "INVALID_OPTION"}}}
@@ -107,11 +107,31 @@ func linksRoundTrip(e *env) {
 			e.Errorf("%d links to look at at %d, want %d", len(look), at, want)
 		}
 	}
+	for at, want := range map[int64]int{4999: 0, 5000: 1} { // the present address is not evidenced
+		owing, err := e.db.LinksOwingOptOut(e.Context(), portal, hub, at, 10)
+		e.must(err)
+		if len(owing) != want {
+			e.Errorf("%d links owe an opt-out at %d, want %d", len(owing), at, want)
+		}
+	}
+	full.Evidence(full.Address)
+	e.settle(store.Settlement{Lease: lease, Links: []ledger.Link{full}})
+	for at, want := range map[int64]int{8999: 0, 9000: 1} { // it is to be posted again
+		owing, err := e.db.LinksOwingOptOut(e.Context(), portal, hub, at, 10)
+		e.must(err)
+		if len(owing) != want {
+			e.Errorf("%d links are to be opted out again at %d, want %d", len(owing), at, want)
+		}
+	}
 	full.SecondLookAt, full.ContactID, full.Fields = 0, "905", nil
+	full.HearIn(9, 3)
 	e.settle(store.Settlement{Lease: lease, Links: []ledger.Link{full}})
 	m, err = e.db.Links(e.Context(), portal, hub, []lead.ID{full.LeadID})
 	e.must(err)
-	if k := m[full.LeadID]; k == nil || k.SecondLookAt != 0 || k.ContactID != "905" || k.Fields == nil || len(k.Fields) != 0 {
+	if owing, err := e.db.LinksOwingOptOut(e.Context(), portal, hub, 1<<60, 10); err != nil || len(owing) != 0 {
+		e.Errorf("%d links owe an opt-out after the resubscribe, %v", len(owing), err)
+	}
+	if k := m[full.LeadID]; k == nil || k.SecondLookAt != 0 || k.Consent != ledger.In || k.OptOut.At != 3 || k.OptOut.Evidenced != nil || k.ContactID != "905" || k.Fields == nil || len(k.Fields) != 0 {
 		e.Errorf("replaced link is %+v", k)
 	}
 	for _, where := range []struct {

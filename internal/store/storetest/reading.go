@@ -43,6 +43,63 @@ func readyByLaneAndTime(e *env) {
 	}
 }
 
+// consentHasItsOwnReading: rows that speak of consent are read by the unsubscribe lane alone, whatever their lane, and those of the
+// contact lane by it alone. All of them are pending rows of their lead, are counted and are let go together.
+func consentHasItsOwnReading(e *env) {
+	a := e.insertWith(`lead_id, event_type`, `'a', 'lead.updated'`)
+	b := e.insertWith(`lead_id, event_type`, `'a', 'lead.unsubscribed'`)
+	c := e.insertWith(`lead_id, event_type, lane`, `'c', 'lead.resubscribed', 'backfill'`)
+	d := e.insertWith(`lead_id, event_type, not_before`, `'d', 'lead.unsubscribed', 3000`)
+	f := e.insertWith(`lead_id, event_type, not_before`, `'f', 'lead.updated', 4000`)
+	e.insertWith(`lead_id, event_type, portal`, `'g', 'lead.unsubscribed', 'other'`)
+	e.insertWith(`lead_id, event_type, state`, `'h', 'lead.unsubscribed', 'dead'`)
+	e.same("live", e.ready(outbox.Live), []outbox.EntryID{a})
+	e.same("backfill", e.ready(outbox.Backfill), []outbox.EntryID{})
+	read := func(what string, want []outbox.EntryID, rows []store.ReadyRow, err error) {
+		e.Helper()
+		e.must(err)
+		e.same(what, idsOf(rows), want)
+	}
+	rows, err := e.db.ReadyConsent(e.Context(), portal, 0, 10)
+	read("consent", []outbox.EntryID{b, c}, rows, err)
+	rows, err = e.db.ReadyConsent(e.Context(), portal, b, 10)
+	read("consent after the first", []outbox.EntryID{c}, rows, err)
+	rows, err = e.db.DueConsent(e.Context(), portal, 2999, 10)
+	read("consent not yet due", []outbox.EntryID{}, rows, err)
+	rows, err = e.db.DueConsent(e.Context(), portal, 9000, 10)
+	read("consent due", []outbox.EntryID{d}, rows, err)
+	rows, err = e.db.DueAgain(e.Context(), portal, 9000, 10)
+	read("contacts due", []outbox.EntryID{f}, rows, err)
+	if due, err := e.db.NextDue(e.Context(), portal); err != nil || due != 3000 {
+		e.Errorf("next due %d, %v", due, err)
+	}
+	got, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"a"}, 10, 1<<20)
+	e.must(err)
+	e.same("both kinds of a lead", entryIDs(got["a"].Rows), []outbox.EntryID{a, b})
+	counts, err := e.db.Counts(e.Context())
+	e.must(err)
+	pending := int64(0)
+	for _, n := range counts {
+		if n.Portal == portal && n.State == outbox.Pending {
+			pending += n.Count
+		}
+	}
+	if pending != 5 {
+		e.Errorf("%d pending rows are counted, want 5", pending)
+	}
+	l := e.acquire("one")
+	park := func(id outbox.EntryID) outbox.Outcome {
+		return outbox.Outcome{ID: id, State: outbox.Pending, NotBefore: outbox.Parked}
+	}
+	e.settle(store.Settlement{Lease: l, Now: 9, Outcomes: []outbox.Outcome{park(a), park(b)}})
+	if n, err := e.db.Unpark(e.Context(), portal); err != nil || n != 2 {
+		e.Errorf("unparked %d, %v", n, err)
+	}
+	e.same("live again", e.ready(outbox.Live), []outbox.EntryID{a})
+	rows, err = e.db.ReadyConsent(e.Context(), portal, 0, 10)
+	read("consent again", []outbox.EntryID{b, c}, rows, err)
+}
+
 // lateCommit holds two transactions open where the engine can, and lets the lower id commit last.
 func lateCommit(e *env) {
 	if e.db.Dialect() == "sqlite" { // one writer at a time: a low id that appears late is an explicit one

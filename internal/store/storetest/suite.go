@@ -38,6 +38,7 @@ func Run(t *testing.T, newURL func(t testing.TB) string) {
 		{"AnythingCanBeInsertedAndRead", anythingGoes},
 		{"LeadIDsAreBytes", leadIDsAreBytes},
 		{"ReadyByLaneAndTime", readyByLaneAndTime},
+		{"G7ConsentHasItsOwnReading", consentHasItsOwnReading},
 		{"G2LateCommitIsFound", lateCommit},
 		{"PendingOfLimits", pendingOfLimits},
 		{"LargeProperties", largeProperties},
@@ -82,6 +83,9 @@ func Run(t *testing.T, newURL func(t testing.TB) string) {
 		{"PendingAddresses", pendingAddresses},
 		{"InboxListAckPurge", inboxListAckPurge},
 		{"G1AccountUnderFire", accountUnderFire},
+		{"G9ErasePhases", erasePhases},
+		{"G9EraseUnderOldEpochChangesNothing", eraseUnderOldEpoch},
+		{"DeleteBrake", deleteBrake},
 	}
 	run(t, newURL, tests)
 }

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"leadsync/internal/config"
+	"leadsync/internal/lead"
+	"leadsync/internal/outbox"
+	"leadsync/internal/store"
+)
+
+func newEraseCommand(env *environment) *cobra.Command {
+	var shared, forget, asJSON bool
+	c := &cobra.Command{
+		Use:   "erase LEAD",
+		Short: "Erase a person for good, here and in HubSpot",
+		Long: "Puts a lead.erased row into the outbox, as the application can; the daemon carries it out. HubSpot erases every contact of the\n" +
+			"lead (by its link, by mapping.id_property and by every address that the lead ever had here), it is looked at again two minutes\n" +
+			"later, and then everything that names the person is overwritten in the database: rows in every state, the inbox, the link. The row\n" +
+			"ends delivered and says when and what was done, without the person. What is left is a keyed hash that keeps the lead from being\n" +
+			"made again by a late event.\n\n" +
+			"It prints the id of the row: `leadsync outbox show ID` tells how far it is. Backups and the logs of a database server are not\n" +
+			"touched; README says what that means.",
+		Example: "  leadsync erase 42\n" +
+			"  leadsync erase 42 --with-shared          # after a merge another lead has the contact: erase it for both\n" +
+			"  leadsync erase 42 --forget-tombstone     # the person has come back by own wish: the lead may be registered again",
+		Args: wantArgs("LEAD"),
+		RunE: func(c *cobra.Command, args []string) error {
+			id := lead.ID(args[0])
+			switch {
+			case id == "":
+				return &exitError{exitUsage, errors.New("LEAD is empty")}
+			case len(id) > lead.MaxIDLength:
+				return &exitError{exitUsage, fmt.Errorf("LEAD is longer than %d bytes; such a lead is never sent", lead.MaxIDLength)}
+			case shared && forget:
+				return &exitError{exitUsage, errors.New("--with-shared erases and --forget-tombstone does not; give one")}
+			}
+			return env.onDatabase(c, func(cfg *config.Loaded, db *store.DB) error {
+				if forget {
+					return env.forgetTombstone(c.Context(), cfg, db, id, asJSON)
+				}
+				return env.erase(c.Context(), cfg, db, id, shared, asJSON)
+			})
+		},
+	}
+	c.Flags().BoolVar(&shared, "with-shared", false, "erase a contact also when another lead has it since a merge")
+	c.Flags().BoolVar(&forget, "forget-tombstone", false, "erase nothing, and let the lead be registered again")
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// erase adds the row that asks for it.
+func (e *environment) erase(ctx context.Context, cfg *config.Loaded, db *store.DB, id lead.ID, shared, asJSON bool) error {
+	text, typ, properties := string(id), string(outbox.Erased), "{}"
+	if shared {
+		properties = `{"with_shared":true}`
+	}
+	row, err := db.AddRow(ctx, outbox.Entry{Portal: cfg.Portal, LeadID: &text, Type: &typ, Properties: &properties})
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return e.printJSON(map[string]int64{"outbox_id": int64(row)})
+	}
+	_, err = fmt.Fprintf(e.stdout, "row %d asks for the erase; `leadsync outbox show %d` tells how far it is\n", row, row)
+	return err
+}
+
+// forgetTombstone lets a person come back.
+func (e *environment) forgetTombstone(ctx context.Context, cfg *config.Loaded, db *store.DB, id lead.ID, asJSON bool) error {
+	hasher, err := e.hasher(ctx, cfg, db)
+	if err != nil {
+		return err
+	}
+	hash := store.LeadTombstone(hasher.Tombstone, cfg.Portal, id)
+	pending := 0
+	for _, under := range []lead.ID{id, lead.ID(store.ErasedMarker + hash)} {
+		err := db.List(ctx, store.ListQuery{Portal: cfg.Portal, LeadID: under, State: outbox.Pending}, func(r outbox.Entry) error {
+			if r.Type != nil && *r.Type == string(outbox.Erased) {
+				pending++
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if pending > 0 {
+		return errors.New("an erase of the lead is under way; when its row is delivered, the tombstone can be forgotten")
+	}
+	n, err := db.ForgetTombstones(ctx, cfg.Portal, hash)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = e.printJSON(map[string]bool{"forgotten": n > 0})
+	} else if n > 0 {
+		_, err = fmt.Fprintln(e.stdout, "forgotten; an event of the lead makes a contact again")
+	}
+	if err == nil && n == 0 {
+		err = errors.New("the lead has no tombstone in this portal")
+	}
+	return err
+}

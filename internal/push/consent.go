@@ -1,0 +1,310 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/outbox"
+)
+
+// Consent says how lead.unsubscribed and lead.resubscribed are carried out.
+type Consent struct {
+	Subscriptions []int64 // the subscription types to leave; empty = all e-mail
+	Resubscribe   bool    // whether SUBSCRIBED may be sent at all
+	// Basis is sent along where single subscriptions are set; both parts may be empty.
+	Basis        hubspot.Basis
+	BusinessUnit int64 // the brand, 0 = the account's own
+}
+
+// Preferences is the part of the HubSpot client that acts on consent.
+type Preferences interface {
+	SubscriptionDefinitions(ctx context.Context) ([]hubspot.SubscriptionDefinition, error)
+	Statuses(ctx context.Context, address string, unit int64) ([]hubspot.SubscriptionStatus, error)
+	OptedOutOfAll(ctx context.Context, address string, unit int64) ([]hubspot.SubscriptionStatus, error)
+	OptOutOfAll(ctx context.Context, address string, unit int64) ([]hubspot.SubscriptionStatus, error)
+	OptOut(ctx context.Context, address string, subscription int64, b hubspot.Basis) (hubspot.SubscriptionStatus, error)
+	OptIn(ctx context.Context, address string, subscription int64, e hubspot.Evidence) (hubspot.SubscriptionStatus, error)
+	BatchOptOutOfAll(ctx context.Context, addresses []string, unit int64) (*hubspot.ConsentBatch, error)
+	BatchOptOut(ctx context.Context, in []hubspot.OptOutInput, b hubspot.Basis) (*hubspot.ConsentBatch, error)
+}
+
+// consentLane is the unsubscribe lane: its own reading of the outbox, its own gate, its own jobs, before everything else at the
+// limiter. What stops the contact lane (a property at fault, a pause) does not stop it. It shares the leads with the contact lane: a
+// lead is in one job at a time, whichever lane it is of.
+type consentLane struct {
+	gate  *gate
+	wake  chan struct{} // one slot: rows may have been inserted, or a lead it wants is free
+	ended chan struct{} // one slot: a job of the lane has ended
+
+	after outbox.EntryID // how far the scan has come; one goroutine uses it and what follows
+	// handed are rows whose word is done and whose fields the contact lane has still to bring: they are passed on to it and cost nothing
+	// here. seen are those of them that the pass under way has met.
+	handed, seen map[outbox.EntryID]bool
+
+	mu           sync.Mutex // guards what follows
+	under        int        // jobs under way
+	noBatchUntil time.Time  // the account or the token has no batches, asked again then
+	batchFails   int        // batches in a row that ended without a clear answer
+	refused      map[string]bool
+	checkedAt    time.Time // when the subscription types of the configuration were last found in the account
+}
+
+func newConsentLane(cfg *Config) *consentLane {
+	c := &consentLane{wake: make(chan struct{}, 1), ended: make(chan struct{}, 1), refused: map[string]bool{},
+		handed: map[outbox.EntryID]bool{}, seen: map[outbox.EntryID]bool{}}
+	log := cfg.Log
+	if log != nil {
+		log = log.With("lane", "unsubscribe")
+	}
+	c.gate = newGate(log, cfg.Outage, cfg.Now())
+	return c
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Unsubscribe runs the unsubscribe lane until ctx ends, beside Run and like it.
+func (w *Worker) Unsubscribe(ctx, work context.Context) error { return w.unsubscribe(ctx, work, false) }
+
+func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var jobs sync.WaitGroup
+	defer jobs.Wait()
+	defer w.wantNone()
+	c := w.consent
+	for ctx.Err() == nil {
+		if w.attached.Load() == nil { // the contact lane learns the account
+			w.pauseConsent(ctx, w.cfg.PollInterval)
+			continue
+		}
+		if d, _ := c.gate.closedFor(w.now()); d > 0 {
+			w.wantNone()
+			if once && c.idle() {
+				return errors.New("unsubscribes wait: " + c.gate.state().Cause)
+			}
+			if c.gate.wait(ctx, w.now, func() {}) != nil {
+				break
+			}
+		}
+		works, more, err := w.readConsent(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			if t := w.store.Trouble(err); t != nil {
+				err = errors.Join(t, err)
+			}
+			if errors.Is(err, ErrLeaseLost) {
+				return err
+			}
+			c.gate.trouble(err, w.now())
+			if once {
+				return err
+			}
+			continue
+		}
+		c.gate.databaseBack(w.now(), len(works) == 0 && c.idle())
+		for _, part := range w.consentJobs(works) {
+			c.count(1)
+			jobs.Go(func() {
+				err := w.consentJob(work, part)
+				w.consentEnded(part, err)
+				if errors.Is(err, ErrLeaseLost) {
+					stop(ErrLeaseLost)
+				}
+			})
+		}
+		if once && len(works) == 0 && !more && c.idle() {
+			break
+		}
+		if !more || w.consentRoom() == 0 {
+			w.pauseConsent(ctx, min(w.cfg.PollInterval, beatEvery))
+		}
+	}
+	return w.cause(ctx)
+}
+
+// pauseConsent waits for the next reason to read.
+func (w *Worker) pauseConsent(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(max(d, time.Millisecond))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-w.consent.wake:
+	case <-w.consent.ended:
+	}
+}
+
+func (c *consentLane) count(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.under += n
+}
+
+func (c *consentLane) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.under == 0
+}
+
+// braked reports whether the lane only probes, because opt-outs are refused whoever they are for.
+func (c *consentLane) braked() bool {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	return c.gate.braked
+}
+
+// mayBatch reports whether several opt-outs may go in one request.
+func (c *consentLane) mayBatch(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !now.Before(c.noBatchUntil) && c.batchFails < 2
+}
+
+// consentRoom is how many leads the lane may take now.
+func (w *Worker) consentRoom() int {
+	c := w.consent
+	size := w.optOutsPerJob()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	free := max(0, w.cfg.Concurrency-c.under)
+	if c.gate.cannotSettle() {
+		free = max(0, 1-c.under)
+	}
+	return free * size
+}
+
+// singlesPerJob is how many opt-outs go out one by one before they are settled.
+const singlesPerJob = 10
+
+// optOutsPerJob is how many leads go into one job.
+func (w *Worker) optOutsPerJob() int {
+	switch {
+	case w.consent.braked():
+		return 1
+	case !w.consent.mayBatch(w.now()):
+		return singlesPerJob
+	}
+	return max(1, BatchSize/max(1, len(w.cfg.Consent.Subscriptions)))
+}
+
+// consentJobs parts the works: those that ask for an opt-in alone, the others in batches.
+func (w *Worker) consentJobs(works []*work) [][]*work {
+	size := w.optOutsPerJob()
+	var jobs [][]*work
+	var outs []*work
+	for _, k := range works {
+		if k.in != nil {
+			jobs = append(jobs, []*work{k})
+			continue
+		}
+		if outs = append(outs, k); len(outs) == size {
+			jobs, outs = append(jobs, outs), nil
+		}
+	}
+	if len(outs) > 0 {
+		jobs = append([][]*work{outs}, jobs...)
+	}
+	return jobs
+}
+
+// consentEnded lets the leads of a job go, and the contact lane have those that have rows for it.
+func (w *Worker) consentEnded(works []*work, err error) {
+	now, c := w.now(), w.consent
+	switch {
+	case err == nil:
+		c.gate.good(now)
+	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, ErrDatabaseAway):
+	default:
+		c.gate.trouble(err, now)
+		if errors.Is(err, ErrDatabaseAway) {
+			c.gate.settleFailed()
+		}
+	}
+	w.mu.Lock()
+	for _, k := range works {
+		w.leaveConsentLocked(k)
+	}
+	w.mu.Unlock()
+	c.count(-1)
+	signal(c.ended)
+	signal(w.wake)
+}
+
+// leaveConsentLocked lets one lead go.
+func (w *Worker) leaveConsentLocked(k *work) {
+	w.freeLocked(k.id)
+	delete(w.wanted, k.id)
+	w.unclaimLocked(k.id, k.claims)
+	if h := w.hints[k.id]; h != nil && h.consent {
+		h.consent, h.until = false, time.Time{}
+	}
+	if len(k.rows) > 0 || k.revisit {
+		w.revisit[k.id] = true
+	}
+}
+
+// wantNone takes back what the lane asked of the contact lane: while it is closed nobody waits for it.
+func (w *Worker) wantNone() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id := range w.wanted {
+		w.revisit[id] = true
+	}
+	clear(w.wanted)
+}
+
+// letGo takes leads that the unsubscribe lane waits for out of a job, unless a request with them is under way: before the job writes
+// they have lost nothing, and what is settled is settled.
+func (w *Worker) letGo(j *job, open []*work) []*work {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.wanted) == 0 {
+		return open
+	}
+	gone := map[*work]bool{}
+	for _, k := range j.works {
+		if w.wanted[k.id] {
+			gone[k] = true
+			k.revisit = true
+			w.releaseLocked(k, nil, w.now())
+		}
+	}
+	if len(gone) == 0 {
+		return open
+	}
+	without := func(works []*work) []*work {
+		kept := works[:0:0]
+		for _, k := range works {
+			if !gone[k] {
+				kept = append(kept, k)
+			}
+		}
+		return kept
+	}
+	j.works = without(j.works)
+	signal(w.consent.wake)
+	return without(open)
+}
+
+// leaveToConsent lets a lead go that must not get an address before the unsubscribe lane has decided what its rows say of consent.
+func (w *Worker) leaveToConsent(k *work) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.freeLocked(k.id)
+	w.unclaimLocked(k.id, k.claims)
+	k.hint.claims = nil
+	k.hint.consent, k.hint.until = true, w.now().Add(time.Minute) // by then that lane has long told
+	w.hints[k.id] = k.hint
+	w.revisit[k.id] = true
+	signal(w.consent.wake)
+}

@@ -1,0 +1,347 @@
+package push
+
+import (
+	"context"
+	"slices"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+)
+
+// owingLeads is how many leads without a row are looked at in one reading.
+const owingLeads = 3 * BatchSize
+
+// readConsent reads what the unsubscribe lane has to do, claims the leads and decides what their rows say. more: there is more to read.
+func (w *Worker) readConsent(ctx context.Context) (works []*work, more bool, err error) {
+	room := w.consentRoom()
+	if room == 0 {
+		return nil, true, nil
+	}
+	if err := w.loadHigh(ctx); err != nil {
+		return nil, false, err
+	}
+	ids, more, err := w.consentLeads(ctx, room)
+	if err != nil {
+		return nil, false, err
+	}
+	ids, left := w.claimConsent(ids, room)
+	more = more || left
+	if len(ids) == 0 {
+		return nil, more, nil
+	}
+	works, err = w.consentWorks(ctx, ids)
+	return works, more, err
+}
+
+// consentLeads lists leads with rows that speak of consent, and those that owe an opt-out without one.
+func (w *Worker) consentLeads(ctx context.Context, room int) (ids []lead.ID, more bool, err error) {
+	now := outbox.Millis(w.now())
+	w.mu.Lock()
+	for id := range w.wanted {
+		if !w.busyLead[id] {
+			ids = append(ids, id)
+		}
+	}
+	w.mu.Unlock()
+	due, err := w.store.DueConsent(ctx, now, scanRows)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, r := range due {
+		if r.LeadID != nil && !w.passOn(r) {
+			ids = append(ids, lead.ID(*r.LeadID))
+		}
+	}
+	owing, err := w.store.LinksOwingOptOut(ctx, w.hubID(), now, owingLeads)
+	if err != nil {
+		return nil, false, err
+	}
+	for i := range owing {
+		ids = append(ids, owing[i].LeadID)
+	}
+	more = len(due) == scanRows || len(owing) == owingLeads
+	for len(ids) < room {
+		rows, err := w.store.ReadyConsent(ctx, w.consent.after, scanRows)
+		if err != nil {
+			return nil, false, err
+		}
+		if err := w.watchIDs(rows); err != nil {
+			return nil, false, err
+		}
+		end := len(rows) < scanRows
+		var orphans []outbox.EntryID
+		for i, r := range rows {
+			w.consent.after = r.ID
+			if r.LeadID == nil || *r.LeadID == "" || len(*r.LeadID) > lead.MaxIDLength {
+				orphans = append(orphans, r.ID)
+				continue
+			}
+			if w.passOn(r) {
+				continue
+			}
+			if ids = append(ids, lead.ID(*r.LeadID)); len(ids) >= room && i < len(rows)-1 {
+				end = false
+				break
+			}
+		}
+		if err := w.endOrphans(ctx, orphans); err != nil {
+			return nil, false, err
+		}
+		if end {
+			w.consent.after = 0
+			w.consent.handed, w.consent.seen = w.consent.seen, map[outbox.EntryID]bool{}
+			return ids, more, nil
+		}
+	}
+	return ids, true, nil
+}
+
+// passOn gives a row whose word is done to the contact lane. It reports whether it is one.
+func (w *Worker) passOn(r ReadyRow) bool {
+	if !w.consent.handed[r.ID] {
+		return false
+	}
+	w.consent.seen[r.ID] = true
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if id := lead.ID(*r.LeadID); !w.busyLead[id] {
+		w.revisit[id] = true
+	}
+	return true
+}
+
+// claimConsent takes the leads that are in no job, and those that a batch which is not sent yet holds. What a request is under way for is
+// wanted: its job lets it go as soon as it can. left: there was no room for all.
+func (w *Worker) claimConsent(ids []lead.ID, room int) (out []lead.ID, left bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	seen := map[lead.ID]bool{}
+	for _, id := range ids {
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		if len(out) == room {
+			return out, true
+		}
+		if w.holds.wanted[id] > 0 && !w.busyLead[id] {
+			w.wanted[id] = true
+			continue
+		}
+		if w.busyLead[id] {
+			k := (*work)(nil)
+			if w.pools != nil {
+				k = w.pools.remove(id)
+			}
+			if k == nil {
+				w.wanted[id] = true
+				continue
+			}
+			w.releaseLocked(k, nil, w.now())
+		}
+		w.busyLead[id] = true
+		delete(w.wanted, id)
+		out = append(out, id)
+	}
+	return out, false
+}
+
+// consentWorks reads rows and links of claimed leads and decides. Leads with nothing to do are let go.
+func (w *Worker) consentWorks(ctx context.Context, ids []lead.ID) (works []*work, err error) {
+	var all []*work
+	kept := map[lead.ID]bool{}
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, id := range ids {
+			if !kept[id] {
+				w.leaveConsentLocked(&work{id: id, revisit: true})
+			}
+		}
+	}()
+	rows, err := w.store.PendingOf(ctx, ids, readRows, readSize)
+	if err != nil {
+		return nil, err
+	}
+	links, err := w.store.Links(ctx, w.hubID(), ids)
+	if err != nil {
+		return nil, err
+	}
+	duplicate, err := w.duplicates(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	var read []*work
+	for _, id := range ids {
+		k := w.newWork(id, rows[id], links[id], duplicate)
+		if k.more { // the word may stand further on
+			if k, err = w.widen(ctx, id, links[id]); err != nil {
+				return nil, err
+			}
+		}
+		if r := k.erasing(); r == nil || r.parked() { // else nothing else is done for the lead any more
+			read = append(read, k)
+		}
+	}
+	if err := w.endErased(ctx, read); err != nil {
+		return nil, err
+	}
+	for _, k := range read {
+		k.unread, k.hint = true, &hint{} // what the contact lane remembers of the lead is not touched
+		w.safely(k, func() { w.hearWords(k) })
+		k.words = slices.DeleteFunc(k.words, func(r *row) bool {
+			if r.folded {
+				w.consent.handed[r.ID], w.consent.seen[r.ID] = true, true
+			}
+			return r.folded
+		})
+		if len(k.words) > 0 || len(k.ended) > 0 || k.owesAgain(w.now()) || k.link.OptOutDue() != 0 {
+			all = append(all, k)
+		}
+	}
+	if err := w.findTargets(ctx, all); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, k := range all {
+		k.claims = slices.Clone(k.outs)
+		if k.in != nil {
+			k.claims = append(k.claims, k.resubscribes())
+		}
+		if slices.ContainsFunc(k.claims, func(a string) bool { o, ok := w.busyAddr[a]; return ok && o != k.id }) {
+			k.claims = nil
+			w.leaveConsentLocked(k)
+			w.wanted[k.id] = true
+			kept[k.id] = true // it is let go already
+			continue
+		}
+		for _, a := range k.claims {
+			w.busyAddr[a] = k.id
+		}
+		kept[k.id] = true
+		works = append(works, k)
+	}
+	return works, nil
+}
+
+// resubscribes is the address that the lead's resubscribe is about; empty when none is known.
+func (k *work) resubscribes() string {
+	if k.link.State == ledger.Linked && k.link.Address != "" {
+		return k.link.Address
+	}
+	if k.in.addr != "" {
+		return k.in.addr
+	}
+	if all := addresses(k.rows); len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return k.link.Address
+}
+
+// findTargets finds the addresses that are to be opted out for each lead that is out.
+func (w *Worker) findTargets(ctx context.Context, works []*work) error {
+	var borrowed []string // addresses that only a contact row names: they may be another lead's
+	byAddress := map[string][]*work{}
+	for _, k := range works {
+		if k.in != nil || k.link.Consent != ledger.Out {
+			continue
+		}
+		k.outs = nil
+		k.aim(k.link.Address)
+		if k.link.State == ledger.Linked && k.link.Address != "" {
+			continue
+		}
+		own := ""
+		for _, r := range k.words {
+			if r.word == ledger.Out && r.addr != "" {
+				own = r.addr
+			}
+		}
+		if own != "" {
+			k.aim(own)
+		} else if all := addresses(k.rows); len(all) > 0 && k.link.Address == "" {
+			a := all[len(all)-1]
+			borrowed, byAddress[a] = append(borrowed, a), append(byAddress[a], k)
+		}
+		if k.link.State == ledger.Passive {
+			if err := w.aimAtSurvivor(ctx, k); err != nil {
+				return err
+			}
+		}
+	}
+	if err := w.aimAtPresent(ctx, works); err != nil {
+		return err
+	}
+	if len(borrowed) == 0 {
+		return nil
+	}
+	links, err := w.store.LinksByAddress(ctx, w.hubID(), borrowed)
+	if err != nil {
+		return err
+	}
+	for a, ks := range byAddress {
+		for _, k := range ks {
+			if !slices.ContainsFunc(links, func(l ledger.Link) bool {
+				return l.Address == a && l.State == ledger.Linked && (l.LeadID != k.id || l.Portal != w.cfg.Portal)
+			}) {
+				k.aim(a)
+			}
+		}
+	}
+	return nil
+}
+
+// aimAtPresent reads the contacts of leads with a row that carries another address than the one the link names: a request of ours that
+// changed it may have been carried out without an answer, and the person is mailed where the contact is now.
+func (w *Worker) aimAtPresent(ctx context.Context, works []*work) error {
+	byID := map[lead.ContactID]*work{}
+	var ids []string
+	for _, k := range works {
+		if k.in == nil && k.link.Consent == ledger.Out && k.link.State == ledger.Linked && slices.ContainsFunc(k.every, func(r *row) bool {
+			return r.end == nil && r.addr != "" && r.addr != k.link.Address
+		}) {
+			byID[k.link.ContactID] = k
+			ids = append(ids, string(k.link.ContactID))
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	views, err := w.readBatch(hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite), "", ids,
+		[]string{ledger.AddressField, moreAddresses, optedOut, mergedIDs})
+	if err != nil {
+		return err
+	}
+	for _, v := range views {
+		if k := byID[v.id]; k != nil {
+			k.aim(v.email)
+		}
+	}
+	return nil
+}
+
+// aim adds an address to those that are to be opted out, unless HubSpot has said so of it already.
+func (k *work) aim(address string) {
+	if address != "" && !k.link.Evidenced(address) && !slices.Contains(k.outs, address) {
+		k.outs = append(k.outs, address)
+	}
+}
+
+// aimAtSurvivor: after a merge the person is mailed at the address of the contact that was kept, so an opt-out counts for it too.
+func (w *Worker) aimAtSurvivor(ctx context.Context, k *work) error {
+	if k.link.ContactID == "" {
+		return nil
+	}
+	views, err := w.readBatch(hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite), "",
+		[]string{string(k.link.ContactID)}, []string{ledger.AddressField, moreAddresses, optedOut, mergedIDs})
+	if err != nil {
+		return err
+	}
+	for _, v := range views {
+		k.aim(v.email)
+	}
+	return nil
+}

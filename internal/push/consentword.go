@@ -1,0 +1,124 @@
+package push
+
+import (
+	"slices"
+	"time"
+
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+)
+
+// hearWords decides which word of the lead's rows counts, the last one by outbox id, and ends the rows that none of it depends on. An
+// opt-out is in the link from here on; a resubscribe is only asked for (k.in): what HubSpot and other leads say may refuse it.
+func (w *Worker) hearWords(k *work) {
+	k.words = slices.DeleteFunc(k.words, func(r *row) bool {
+		switch {
+		case !r.speaks():
+			k.ended = append(k.ended, *r.end)
+		case r.word == ledger.In && r.id() < k.heard:
+			k.endWord(r, outbox.Skipped, outbox.Overtaken, "")
+		case r.word == ledger.In && r.id() == k.heard && k.link.Consent == ledger.In:
+			return false // done, and carries fields
+		case r.word == ledger.In && !w.cfg.Consent.Resubscribe:
+			k.endWord(r, outbox.Skipped, outbox.ConsentRefused, "consent.resubscribe is refuse")
+		case r.word == ledger.In && r.evidence.at == 0:
+			k.endWord(r, outbox.Skipped, outbox.ConsentRefused, `carries no evidence: {"consent": {"at", "source"}}`)
+		case r.word == ledger.Out && r.id() < k.heard && r.end != nil:
+			k.ended = append(k.ended, *r.end)
+		case r.word == ledger.Out && r.id() < k.heard && !r.carries(k.link):
+			k.endWord(r, outbox.Skipped, outbox.Overtaken, "")
+		default:
+			return false
+		}
+		return true
+	})
+	w.nextWord(k)
+	if again := k.link.OptOut.Again; k.link.Consent == ledger.Out && again != 0 && again <= outbox.Millis(w.now()) {
+		k.link.OptOut.Evidenced, k.readBack, k.dirty = nil, true, true
+	}
+}
+
+// nextWord takes the last word that is not decided yet.
+func (w *Worker) nextWord(k *work) {
+	k.in = nil
+	if n := len(k.words); n > 0 { // they stand in id order
+		switch r := k.words[n-1]; {
+		case r.id() <= k.link.ConsentID: // decided
+		case r.word == ledger.In:
+			k.in = r
+			return
+		case k.link.HearOut(r.id(), r.spokenAt(), outbox.Millis(w.now().Add(w.cfg.SecondLook))):
+			k.dirty = true
+		}
+	}
+	if k.link.Consent != ledger.Out {
+		return
+	}
+	k.words = slices.DeleteFunc(k.words, func(r *row) bool { // an opt-out after it: a resubscribe never undoes that
+		late := r.word == ledger.In && r.id() < k.link.ConsentID
+		if late {
+			k.endWord(r, outbox.Skipped, outbox.Overtaken, "")
+		}
+		return late
+	})
+}
+
+// endWord ends a row that speaks of consent.
+func (k *work) endWord(r *row, state outbox.State, reason outbox.Reason, note string) {
+	k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: state, Reason: reason, Note: note, Attempts: r.Attempts, ContactID: k.link.ContactID})
+}
+
+// owesAgain reports whether the opt-out is to be posted and read back once more.
+func (k *work) owesAgain(now time.Time) bool {
+	return k.link.Consent == ledger.Out && k.link.OptOut.Again != 0 && k.link.OptOut.Again <= outbox.Millis(now)
+}
+
+// endWords ends the rows whose word is done, with HubSpot's evidence behind it. Those that carry fields are left to the contact lane.
+func (k *work) endWords() {
+	k.words = slices.DeleteFunc(k.words, func(r *row) bool {
+		switch {
+		case !r.speaks() || !k.wordDone(r):
+			return false
+		case r.folded:
+			return true // the fold has it
+		case r.end != nil: // its fields are bad, its word was carried out all the same
+			k.ended = append(k.ended, *r.end)
+		case r.carries(k.link):
+			k.revisit = true
+		default:
+			if r.addr != "" && r.addr == k.link.Address && k.link.State == ledger.Linked {
+				k.link.Raise(ledger.AddressField, r.id())
+				k.dirty = true
+			}
+			k.endWord(r, outbox.Delivered, "", "")
+		}
+		return true
+	})
+}
+
+// asWord makes delivered what the contact lane would skip of a row whose word was carried out: only its fields are nothing new.
+func (k *work) asWord(o *outbox.Outcome) {
+	if o.State != outbox.Skipped || !slices.Contains([]outbox.Reason{outbox.Unchanged, outbox.Overtaken, outbox.Merged, outbox.NotMapped}, o.Reason) {
+		return
+	}
+	if k.foldedWords[o.ID] {
+		o.State, o.Reason = outbox.Delivered, ""
+	}
+}
+
+// parkWords lets opt-outs wait for an address. The word stands in the link: it is carried out before the first contact of the lead is made.
+func (w *Worker) parkWords(k *work) {
+	k.words = slices.DeleteFunc(k.words, func(r *row) bool {
+		switch {
+		case r.word != ledger.Out || r.id() > k.link.ConsentID:
+			return false
+		case r.end != nil:
+			k.ended = append(k.ended, *r.end)
+		case w.cfg.NoAddress > 0 && w.now().Sub(time.UnixMilli(r.CreatedAt)) > w.cfg.NoAddress:
+			k.endWord(r, outbox.Dead, outbox.NoAddress, "")
+		case r.NotBefore == nil || *r.NotBefore != outbox.Parked:
+			k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Pending, Note: "waits for an address", Attempts: r.Attempts, NotBefore: outbox.Parked})
+		}
+		return true
+	})
+}

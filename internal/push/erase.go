@@ -1,0 +1,215 @@
+package push
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/observe"
+	"leadsync/internal/outbox"
+)
+
+// An erase goes through phases, each of which may be repeated after a crash; the row stays pending until the last:
+//
+//	find     who is it: every contact of the link, the id property and every address of the lead's rows
+//	entomb   one transaction: tombstones, all other rows skipped; from here nothing acts for the lead but this
+//	purge    HubSpot erases each contact; then the row waits for a second look, since a request that was under way may still be executed
+//	wipe     one transaction, when a look found nothing more: payloads are overwritten, the row lives on under a marker
+//	scrub    what was overwritten leaves the files; then the row is delivered
+
+// ErrStillRead is returned by Scrub while another program keeps what was overwritten alive.
+var ErrStillRead = errors.New("another program still reads the database as it was before")
+
+const (
+	// eraseLooks is how long HubSpot may go on to show a contact that it said it has erased: the purge may take up to 30 days
+	// (https://knowledge.hubspot.com/privacy-and-consent/how-do-i-perform-a-gdpr-delete-in-hubspot, read 2026-11-22), and what it asks
+	// for is done with its answer.
+	eraseLooks = 10 * time.Minute
+	// scrubAgain is how soon the files are tried again.
+	scrubAgain = time.Minute
+)
+
+// eraseAll takes each erase of a job a phase further. The first error that is not a row's own ends it; the leads behind it come again.
+func (w *Worker) eraseAll(ctx context.Context, works []*work) error {
+	var failed error
+	for _, k := range works {
+		k.done, k.revisit = true, true
+		if failed != nil || ctx.Err() != nil {
+			continue
+		}
+		failed = w.erase(ctx, k)
+	}
+	return errors.Join(failed, w.settle(ctx, works))
+}
+
+// erase takes one lead a phase further.
+func (w *Worker) erase(ctx context.Context, k *work) error {
+	r, now := k.plan.del, w.now()
+	switch {
+	case k.tomb != nil && IsMarker(k.id):
+		return w.bury(ctx, k, orEmpty(r.Note), nil)
+	case k.tomb != nil && k.tomb.PurgedAt != 0 && now.Before(time.UnixMilli(k.tomb.PurgedAt).Add(w.cfg.SecondLook)):
+		w.lookLater(k, time.UnixMilli(k.tomb.PurgedAt).Add(w.cfg.SecondLook), purgedBefore(r))
+		return nil
+	case w.inDoubt(): // a request of the owner before may still be under way
+		k.hint.until = w.began.Add(w.cfg.Doubt)
+		return nil
+	}
+	f, err := w.findPerson(ctx, k)
+	if err != nil || f == nil {
+		return err
+	}
+	if f.shared && !withShared(r) {
+		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Dead, Reason: outbox.SharedContact, Attempts: r.Attempts,
+			Note: "since a merge another lead has the contact; `leadsync erase LEAD --with-shared` erases it for both"})
+		return nil
+	}
+	if may, err := w.allowed(ctx, []*work{k}); err != nil || len(may) == 0 {
+		return err
+	}
+	looked := k.tomb != nil && k.tomb.PurgedAt != 0
+	if looked && (len(f.live) == 0 || !f.fresh && now.Sub(time.UnixMilli(k.tomb.ErasedAt)) > eraseLooks) {
+		return w.wipe(ctx, k, f)
+	}
+	f.Person.PurgedAt = 0
+	if err := w.store.Entomb(ctx, w.hubID(), f.Person); err != nil {
+		return w.withTrouble(err)
+	}
+	for _, id := range f.live {
+		if refused, err := w.purgeContact(ctx, k, id); err != nil || refused {
+			return err
+		}
+	}
+	f.Person.PurgedAt = outbox.Millis(w.now())
+	if err := w.store.Entomb(ctx, w.hubID(), f.Person); err != nil {
+		return w.withTrouble(err)
+	}
+	n := len(f.live)
+	if looked && !f.fresh { // the same ones once more
+		n = 0
+	}
+	w.lookLater(k, w.now().Add(w.cfg.SecondLook), purgedBefore(r)+n)
+	return nil
+}
+
+// withShared reports whether the row asks for a contact that another lead has too.
+func withShared(r *row) bool {
+	var said struct {
+		WithShared bool `json:"with_shared"`
+	}
+	return r.Properties != nil && json.Unmarshal([]byte(*r.Properties), &said) == nil && said.WithShared
+}
+
+// purgeContact erases one contact in HubSpot. refused: HubSpot does not want to, and the row is put off or dead.
+func (w *Worker) purgeContact(ctx context.Context, k *work, id lead.ContactID) (refused bool, err error) {
+	err = w.hub.GDPRDelete(ctx, hubspot.ContactID(id))
+	if err == nil || notFound(err) {
+		w.gate.wroteWell(w.now())
+		return false, nil
+	}
+	switch hubspot.Classify(err) {
+	case hubspot.ClassInvalid, hubspot.ClassConflict:
+		k.answer.refusal = refusalOf(err)
+		k.ended = append(k.ended, w.retryLater(k.plan.del, k, outbox.Refused, refusalNote(k.answer.refusal)))
+		k.ended[len(k.ended)-1].ContactID = ""
+		k.answer, k.revisit = answer{}, false
+		return true, nil
+	}
+	if hubspot.OutcomeUnknown(err) {
+		k.hint.unknown = true
+		if w.narrow(k, 1); len(k.ended) > 0 { // while others succeeded: it is this contact's own trouble
+			k.revisit = false
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+// withTrouble adds push's own word to an error of the database.
+func (w *Worker) withTrouble(err error) error {
+	if err == nil {
+		return nil
+	}
+	if t := w.store.Trouble(err); t != nil {
+		return errors.Join(t, err)
+	}
+	return err
+}
+
+const purgedNote = "erased in HubSpot: %d contacts"
+
+// purgedBefore is how many contacts HubSpot has erased for the row so far.
+func purgedBefore(r *row) (n int) {
+	if r.Note != nil {
+		_, _ = fmt.Sscanf(*r.Note, purgedNote, &n) // 0 when it says nothing of the kind
+	}
+	return n
+}
+
+// lookLater puts an erase off until HubSpot is looked at again.
+func (w *Worker) lookLater(k *work, at time.Time, contacts int) {
+	r := k.plan.del
+	o := outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, NotBefore: outbox.Millis(at),
+		Note: fmt.Sprintf(purgedNote+"; looks again at %s", contacts, at.UTC().Format(time.RFC3339))}
+	k.ended, k.revisit = append(k.ended, o), false
+}
+
+// wipe overwrites what the database holds of the person, and goes on to the files.
+func (w *Worker) wipe(ctx context.Context, k *work, f *found) error {
+	note := ""
+	say := func(n Wiped) string {
+		note = fmt.Sprintf("erased %s: %d contacts in HubSpot, %d other rows and %d inbox rows here", w.now().UTC().Format(time.RFC3339),
+			purgedBefore(k.plan.del), n.Rows, n.Inbox)
+		if f.left > 0 {
+			note += fmt.Sprintf("; %d contacts of other leads under an address of the lead were left", f.left)
+		}
+		if len(f.live) > 0 {
+			note += fmt.Sprintf("; HubSpot still showed %d, its own deletion may take up to 30 days", len(f.live))
+		}
+		return note
+	}
+	// The commit point: behind it nothing here names the person, and the row can be found by its marker alone.
+	if err := w.store.Wipe(ctx, f.Person, say); err != nil {
+		return w.withTrouble(err)
+	}
+	return w.bury(ctx, k, note, f.needles)
+}
+
+// bury ends an erase: the files are scrubbed and the row is delivered.
+func (w *Worker) bury(ctx context.Context, k *work, note string, needles []string) error {
+	r := k.plan.del
+	err := w.store.Scrub(ctx, needles)
+	switch {
+	case errors.Is(err, ErrStillRead):
+		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, Note: note, NotBefore: outbox.Millis(w.now().Add(scrubAgain))})
+		k.revisit = false
+		return nil
+	case err != nil:
+		return w.withTrouble(err)
+	}
+	k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Delivered, Attempts: r.Attempts, Note: note})
+	w.cfg.Log.Info(observe.PersonErased, observe.OutboxID, int64(r.ID)) // and nothing about whom
+	return nil
+}
+
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// found is what a look for a person brought.
+type found struct {
+	Person
+	live   []lead.ContactID // to be erased
+	fresh  bool             // one of them was not known when the erase began
+	shared bool             // one of the lead's own is another lead's since a merge
+	left   int              // contacts of other leads that have an address of the lead
+	// needles are texts of the person by which the files of a database are searched.
+	needles []string
+}

@@ -1,0 +1,172 @@
+package push
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/observe"
+)
+
+// consentWait is how long an address waits that cannot be opted out now.
+const consentWait = 10 * time.Minute
+
+// contactOptedOut takes what a reading of the lead's contact says of its address: opted out of all e-mail. The opt-out belongs to the
+// address, so it must be known before the address changes. https://legacydocs.hubspot.com/docs/methods/email/update_status (read
+// 2026-11-22)
+func (w *Worker) contactOptedOut(ctx context.Context, k *work, v *contactView) error {
+	switch {
+	case k.link.Consent == ledger.Out:
+		if len(w.cfg.Consent.Subscriptions) == 0 && k.link.OptOut.Again == 0 && !k.link.Evidenced(v.email) {
+			k.link.Evidence(v.email)
+			k.dirty = true
+		}
+	case k.undecided(): // our own, on its way to be settled, or about to be overtaken: that lane finds out
+	case k.link.Consent == ledger.In:
+		wide, err := w.hub.OptedOutOfAll(ctx, v.email, w.cfg.Consent.BusinessUnit)
+		if err != nil {
+			return err
+		}
+		for _, s := range wide {
+			if outbox := s.At.UnixMilli(); outbox > k.link.OptOut.At {
+				w.sawOptOut(k, v.email, s.At)
+			}
+		}
+	default:
+		w.sawOptOut(k, v.email, time.Time{})
+	}
+	return nil
+}
+
+// newAddress is the address that the planned request would give the lead's contact, when the lead is out and HubSpot has not yet said so of
+// that address; empty otherwise.
+func (k *work) newAddress() string {
+	if k.link.Consent != ledger.Out {
+		return ""
+	}
+	a := ""
+	switch k.plan.op {
+	case opCreate, opUpsert:
+		a = k.plan.addr
+	case opUpdate:
+		if k.plan.diff.addr != nil {
+			a = k.plan.diff.addr.canon
+		}
+	}
+	if a == "" || k.link.Evidenced(a) {
+		return ""
+	}
+	return a
+}
+
+// waitsForConsent reports whether the lead would get an address, or lose its contact, before the unsubscribe lane has decided what its
+// rows say of consent.
+func (k *work) waitsForConsent() bool {
+	if k.plan.op == opErase || k.plan.op == opSettle && k.plan.del == nil || !k.undecided() && !k.presentOwed() {
+		return false
+	}
+	return k.link.State != ledger.Linked || k.plan.diff.addr != nil || k.plan.del != nil
+}
+
+// presentOwed reports whether an unsubscribe is on its way for the address that the contact has: with another address it would be lost for
+// this one.
+func (k *work) presentOwed() bool {
+	return k.link.State == ledger.Linked && k.link.Address != "" && k.owesOptOut() &&
+		slices.ContainsFunc(k.words, func(r *row) bool { return r.word == ledger.Out && r.speaks() })
+}
+
+// optOutFirst opts out the new addresses of leads that are out, before any contact gets them. An address that another contact has is not
+// touched: its opt-out would be somebody else's. An address that cannot be opted out is not written; the other fields go on.
+func (w *Worker) optOutFirst(ctx context.Context, works []*work) error {
+	ctx = hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe)
+	for range maxRounds { // a lead that may not have one address may have an earlier one
+		asked := map[string]*work{}
+		var check, all []string
+		for _, k := range works {
+			if k.done {
+				continue
+			}
+			if a := k.newAddress(); a != "" {
+				asked[a] = k
+				all = append(all, a)
+				if k.link.State == ledger.Linked { // a lead without a contact was looked up
+					check = append(check, a)
+				}
+			}
+		}
+		if len(all) == 0 {
+			return nil
+		}
+		if err := w.blockOthers(ctx, asked, check); err != nil {
+			return err
+		}
+		var out []string
+		for _, a := range all {
+			if _, no := asked[a].blocked[a]; !no {
+				out = append(out, a)
+			}
+		}
+		said, err := w.optOut(ctx, out)
+		if err != nil {
+			switch hubspot.Classify(err) {
+			case hubspot.ClassScope, hubspot.ClassForbidden: // of the preferences alone: the contact lane goes on
+				w.consent.gate.trouble(err, w.now())
+			default:
+				return err
+			}
+		}
+		for _, a := range all {
+			k := asked[a]
+			s := said[a]
+			if s != nil && s.ok {
+				k.link.Evidence(a)
+				k.dirty = true
+				continue
+			}
+			if _, no := k.blocked[a]; !no {
+				k.block(a, blockage{note: "waits: the new address could not be opted out", wait: consentWait})
+				if s != nil {
+					w.cfg.Log.Warn(observe.OptOutRefused, w.cfg.Person(k.id), observe.Class, s.refusal.key().String(), observe.RetryIn, consentWait,
+						observe.CorrelationID, s.refusal.correlationID)
+				}
+			}
+			w.decide(k)
+		}
+	}
+	return nil
+}
+
+// blockOthers finds the addresses that another lead or another contact has.
+func (w *Worker) blockOthers(ctx context.Context, asked map[string]*work, check []string) error {
+	if len(check) == 0 {
+		return nil
+	}
+	links, err := w.store.LinksByAddress(ctx, w.hubID(), check)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if k := asked[l.Address]; k != nil && l.State == ledger.Linked && (l.LeadID != k.id || l.Portal != w.cfg.Portal) {
+			k.block(l.Address, taken(l.ContactID, ""))
+		}
+	}
+	views, err := w.readBatch(ctx, ledger.AddressField, check, []string{ledger.AddressField, moreAddresses})
+	if err != nil {
+		return err
+	}
+	mine := func(a string, id lead.ContactID) {
+		if k := asked[a]; k != nil && k.link.State == ledger.Linked && k.link.ContactID != id {
+			k.block(a, taken(id, ""))
+		}
+	}
+	for _, v := range views {
+		mine(v.email, v.id)
+		for _, a := range v.more {
+			mine(a, v.id)
+		}
+	}
+	return nil
+}

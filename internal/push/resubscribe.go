@@ -1,0 +1,244 @@
+package push
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/inbox"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+)
+
+// resubscribe carries out the lead's resubscribe when its evidence is newer than every opt-out that either side knows of and no other
+// lead has opted the address out. Otherwise its row is consent_refused and the word before it counts (k.in is nil then). It is the only
+// way to SUBSCRIBED.
+func (w *Worker) resubscribe(ctx context.Context, k *work) error {
+	r := k.in
+	address := k.resubscribes()
+	if address == "" {
+		k.words = slices.DeleteFunc(k.words, func(x *row) bool { return x == r })
+		if r.NotBefore == nil || *r.NotBefore != outbox.Parked {
+			k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Pending, Note: "waits for an address", Attempts: r.Attempts, NotBefore: outbox.Parked})
+		}
+		w.nextWord(k)
+		return nil
+	}
+	why, err := w.mayNotSubscribe(ctx, k, r, address)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		w.refuseConsent(k, why)
+		return nil
+	}
+	wide, err := w.hub.OptedOutOfAll(ctx, address, w.cfg.Consent.BusinessUnit)
+	if err != nil {
+		return err
+	}
+	single, err := w.hub.Statuses(ctx, address, w.cfg.Consent.BusinessUnit)
+	if err != nil {
+		return err
+	}
+	for _, s := range append(slices.Clone(wide), single...) {
+		if s.Status != hubspot.StatusSubscribed && s.Status != hubspot.StatusNotSpecified && w.concerns(s) && !time.UnixMilli(r.evidence.at).After(s.At) {
+			w.sawOptOut(k, address, s.At)
+			w.refuseConsent(k, "HubSpot holds an opt-out that is newer than the evidence, or as old")
+			return nil
+		}
+	}
+	ids, err := w.toSubscribe(ctx, wide, single)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		w.subscribed(k, outbox.Skipped, outbox.Unchanged, "")
+		return nil
+	}
+	// From here on SUBSCRIBED may be carried out whatever becomes of us: an opt-out that comes after it must know.
+	k.link.OptOut.Doubt, k.link.OptOut.Evidenced = outbox.Millis(w.now()), nil
+	k.link.OptOut.NotBefore = outbox.Millis(w.now().Add(w.cfg.SecondLook))
+	if _, err := w.store.Settle(ctx, Settlement{Links: []ledger.Link{*k.link}}); err != nil {
+		return w.named(err)
+	}
+	e := hubspot.Evidence{At: time.UnixMilli(r.evidence.at), Source: r.evidence.source, Basis: w.cfg.Consent.Basis}
+	for _, id := range ids {
+		_, err := w.hub.OptIn(ctx, address, id, e)
+		switch class := hubspot.Classify(err); {
+		case err == nil:
+			continue
+		case class == hubspot.ClassInvalid, class == hubspot.ClassConflict, class == hubspot.ClassNotFound:
+			k.answer.refusal = refusalOf(err)
+			o := w.retryLater(r, k, outbox.Refused, refusalNote(k.answer.refusal))
+			if o.State == outbox.Dead {
+				w.dropIn(k, o)
+			} else {
+				k.ended = append(k.ended, o)
+			}
+			return nil
+		default:
+			return err
+		}
+	}
+	if len(wide) > 0 {
+		// Whether SUBSCRIBED lifts an opt-out of all e-mail is not documented, so it is read.
+		if wide, err = w.hub.OptedOutOfAll(ctx, address, w.cfg.Consent.BusinessUnit); err != nil {
+			return err
+		}
+		if len(wide) > 0 {
+			w.dropIn(k, outbox.Outcome{ID: r.ID, State: outbox.Dead, Reason: outbox.Refused, Attempts: r.Attempts + 1, ContactID: k.link.ContactID,
+				Note: "HubSpot took the subscriptions and keeps the opt-out of all e-mail: only the person can lift it, in HubSpot"})
+			return nil
+		}
+	}
+	w.subscribed(k, outbox.Delivered, "", "")
+	return nil
+}
+
+// subscribed ends a resubscribe: the lead is in, and the opt-outs before it are overtaken.
+func (w *Worker) subscribed(k *work, state outbox.State, reason outbox.Reason, note string) {
+	r := k.in
+	k.link.HearIn(r.id(), r.evidence.at)
+	k.in, k.dirty = nil, true
+	k.words = slices.DeleteFunc(k.words, func(x *row) bool {
+		switch {
+		case x == r && x.carries(k.link):
+			k.revisit = true // its fields follow, and it is delivered with them
+		case x == r:
+			k.endWord(x, state, reason, note)
+		case x.end != nil:
+			k.ended = append(k.ended, *x.end)
+		case x.carries(k.link):
+			k.revisit = true
+		default:
+			k.endWord(x, outbox.Skipped, outbox.Overtaken, "")
+		}
+		return true
+	})
+}
+
+// refuseConsent ends the resubscribe as refused; the word before it counts.
+func (w *Worker) refuseConsent(k *work, why string) {
+	w.dropIn(k, outbox.Outcome{ID: k.in.ID, State: outbox.Skipped, Reason: outbox.ConsentRefused, Note: why, Attempts: k.in.Attempts, ContactID: k.link.ContactID})
+}
+
+func (w *Worker) dropIn(k *work, o outbox.Outcome) {
+	r := k.in
+	k.ended = append(k.ended, o)
+	k.words = slices.DeleteFunc(k.words, func(x *row) bool { return x == r })
+	w.nextWord(k)
+	for k.in != nil { // an older resubscribe has older evidence, as a rule: it is judged by itself the next time
+		k.revisit = true
+		k.words = slices.DeleteFunc(k.words, func(x *row) bool { return x == k.in })
+		w.nextWord(k)
+	}
+}
+
+// concerns reports whether a status is about what would be subscribed: any, or one of the configured types.
+func (w *Worker) concerns(s hubspot.SubscriptionStatus) bool {
+	ids := w.cfg.Consent.Subscriptions
+	return len(ids) == 0 || s.SubscriptionID == 0 || slices.Contains(ids, s.SubscriptionID)
+}
+
+// toSubscribe lists the subscription types that SUBSCRIBED is to be sent for: of the configured ones those that are not, else those
+// that are opted out of.
+func (w *Worker) toSubscribe(ctx context.Context, wide, single []hubspot.SubscriptionStatus) ([]int64, error) {
+	status := map[int64]string{}
+	for _, s := range single {
+		if s.SubscriptionID != 0 {
+			status[s.SubscriptionID] = s.Status
+		}
+	}
+	var ids []int64
+	if list := w.cfg.Consent.Subscriptions; len(list) > 0 {
+		for _, id := range list {
+			if status[id] != hubspot.StatusSubscribed || len(wide) > 0 {
+				ids = append(ids, id)
+			}
+		}
+		return ids, nil
+	}
+	for id, s := range status {
+		if s == hubspot.StatusUnsubscribed {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 && len(wide) > 0 {
+		defs, err := w.hub.SubscriptionDefinitions(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range defs {
+			if d.Active && !d.Internal && (w.cfg.Consent.BusinessUnit == 0 || d.BusinessUnitID == w.cfg.Consent.BusinessUnit) {
+				ids = append(ids, d.ID)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// mayNotSubscribe says why our own side refuses the resubscribe; empty when it does not.
+func (w *Worker) mayNotSubscribe(ctx context.Context, k *work, r *row, address string) (string, error) {
+	const ours = "an opt-out of the lead is newer than the evidence, or as old"
+	if k.link.Consent == ledger.Out && k.link.OptOut.At >= r.evidence.at {
+		return ours, nil
+	}
+	rows, err := w.store.RowsOf(ctx, k.id, historyRows)
+	if err != nil {
+		return "", err
+	}
+	for i := range rows {
+		if x := newRow(&rows[i], w.table(), false); x.word == ledger.Out && x.State != outbox.Skipped && x.spokenAt() >= r.evidence.at {
+			return ours, nil
+		}
+	}
+	links, err := w.store.LinksByAddress(ctx, w.hubID(), []string{address})
+	if err != nil {
+		return "", err
+	}
+	var others []lead.ID
+	for _, l := range links {
+		if l.LeadID == k.id && l.Portal == w.cfg.Portal {
+			continue
+		}
+		if l.Consent == ledger.Out {
+			return "another lead has opted the address out", nil
+		}
+		if l.Portal == w.cfg.Portal {
+			others = append(others, l.LeadID)
+		}
+	}
+	if len(others) == 0 {
+		return "", nil
+	}
+	pending, err := w.store.PendingOf(ctx, others, readRows, readSize)
+	if err != nil {
+		return "", err
+	}
+	for _, lr := range pending {
+		for i := range lr.Rows {
+			if x := newRow(&lr.Rows[i], w.table(), false); x.word == ledger.Out {
+				return "another lead opts the address out", nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// sawOptOut takes an opt-out that HubSpot shows of the lead's address. Unless it is our own the application is told.
+func (w *Worker) sawOptOut(k *work, address string, at time.Time) {
+	ms := int64(0)
+	if !at.IsZero() {
+		ms = outbox.Millis(at)
+	}
+	if k.link.OptedOutThere(address, ms) {
+		if ms == 0 {
+			ms = outbox.Millis(w.now())
+		}
+		k.inbox = append(k.inbox, InboxRow{LeadID: k.id, ContactID: k.link.ContactID, Email: address, ChangeType: inbox.Unsubscribed, Properties: "{}", ChangedAt: ms})
+	}
+	k.dirty = true
+}

@@ -1,0 +1,141 @@
+package push
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/observe"
+	"leadsync/internal/outbox"
+)
+
+// Person is what is known of somebody who is erased. It goes to the store, which keeps hashes of it and nothing else.
+type Person struct {
+	Lead lead.ID
+	// Row is the one that asks for the erase; it stays pending until the end.
+	Row       outbox.EntryID
+	Contacts  []lead.ContactID
+	Addresses []string // normalised
+	// PurgedAt is when HubSpot last had something to erase of the person, unix ms; 0 = leave what is known.
+	PurgedAt int64
+}
+
+// Tomb is what is known of one tombstone: when the erase began, and when HubSpot last had something to erase, unix ms.
+type Tomb struct{ ErasedAt, PurgedAt int64 }
+
+// Tombstoned tells which of those that were asked about have a tombstone.
+type Tombstoned struct {
+	Leads     map[lead.ID]Tomb
+	Contacts  map[lead.ContactID]bool
+	Addresses map[string]bool
+}
+
+// Wiped counts what an erase has overwritten in the database.
+type Wiped struct{ Rows, Inbox int64 }
+
+// People is what push needs of the store to take people away. Each call that writes is one transaction under the lease.
+type People interface {
+	// AllowDeletes asks the brake which deletes and erases may go: most in an hour. paused is since when the others wait for a person,
+	// unix ms, 0 = they need not.
+	AllowDeletes(ctx context.Context, rows []outbox.EntryID, most int, now int64) (allowed []outbox.EntryID, paused int64, err error)
+	// Tombstoned tells who was erased. A lead with a tombstone is never written; an address with one stops only a lead without a contact.
+	Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, contacts []lead.ContactID, addresses []string) (Tombstoned, error)
+	// Entomb writes the tombstones of a person, and skips all other pending and dead rows of the lead. It may be repeated.
+	Entomb(ctx context.Context, hubID int64, p Person) error
+	// EachRow reads all rows of a lead, in any state, until each returns an error.
+	EachRow(ctx context.Context, id lead.ID, each func(outbox.Entry) error) error
+	// InboxOf reads what the application was told about a lead.
+	InboxOf(ctx context.Context, id lead.ID) ([]InboxRow, error)
+	// Wipe overwrites everything that names the person. The row that asks stays pending, under a lead id that IsMarker knows and with
+	// the note that it makes of what was overwritten.
+	Wipe(ctx context.Context, p Person, note func(Wiped) string) error
+	// Scrub takes what was overwritten out of the files of the database; needles are texts of the person, none = unknown. The error
+	// is ErrStillRead while another program keeps them alive.
+	Scrub(ctx context.Context, needles []string) error
+}
+
+// MarkerPrefix begins the lead id of a row whose person was wiped: behind it stands the hash of the tombstone. It is the store's word.
+const MarkerPrefix = "erased:"
+
+// IsMarker reports whether a lead id is one that Wipe wrote. Whether it did is what its tombstone says.
+func IsMarker(id lead.ID) bool { return strings.HasPrefix(string(id), MarkerPrefix) }
+
+// endErased ends the rows of leads that were erased: late ones, replayed ones, and those of a new lead under an erased address.
+func (w *Worker) endErased(ctx context.Context, works []*work) error {
+	if len(works) == 0 {
+		return nil
+	}
+	var leads []lead.ID
+	var addresses []string
+	for _, k := range works {
+		leads = append(leads, k.id)
+		if k.link.State != ledger.Linked {
+			for _, r := range k.every {
+				if r.addr != "" {
+					addresses = append(addresses, r.addr)
+				}
+			}
+		}
+	}
+	slices.Sort(addresses)
+	t, err := w.store.Tombstoned(ctx, w.hubID(), leads, nil, slices.Compact(addresses))
+	if err != nil {
+		return err
+	}
+	for _, k := range works {
+		tomb, gone := t.Leads[k.id]
+		if gone {
+			k.tomb = &tomb
+		}
+		for _, r := range k.every {
+			if r.typ != outbox.Erased && (gone || k.link.State != ledger.Linked && r.addr != "" && t.Addresses[r.addr]) {
+				r.ends(outbox.Skipped, outbox.ErasedPerson, "")
+			}
+		}
+	}
+	return nil
+}
+
+// scrubLate takes late and replayed rows of erased people, which are overwritten now, out of the files too. That it could not be done is
+// no reason to hold the lane up: a later erase does it.
+func (w *Worker) scrubLate(ctx context.Context, works []*work) {
+	var needles []string
+	for _, k := range works {
+		erased := func(r *row) bool {
+			return slices.ContainsFunc(k.ended, func(o outbox.Outcome) bool { return o.ID == r.ID && o.Reason == outbox.ErasedPerson })
+		}
+		for _, r := range k.every {
+			if r.end == nil || r.end.Reason != outbox.ErasedPerson || !erased(r) {
+				continue
+			}
+			for _, s := range []string{string(k.id), r.addr, orEmpty(r.Email), orEmpty(r.Properties)} {
+				if len(s) > len("{}") {
+					needles = append(needles, s)
+				}
+			}
+		}
+	}
+	if len(needles) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout) // a stop does not leave it half done
+	defer cancel()
+	if err := w.store.Scrub(ctx, needles); err != nil {
+		w.cfg.Log.Debug(observe.PushDegraded, "step", "scrub", observe.Err, err)
+	}
+}
+
+// parked reports whether the row waits for something other than time: an erase, for the brake.
+func (r *row) parked() bool { return r.NotBefore != nil && *r.NotBefore == outbox.Parked }
+
+// erasing is the row that asks for the person's erase: it wins over all others of the lead, wherever it stands.
+func (k *work) erasing() *row {
+	for i := len(k.every) - 1; i >= 0; i-- {
+		if r := k.every[i]; r.typ == outbox.Erased && r.end == nil {
+			return r
+		}
+	}
+	return nil
+}
