@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync"
 	"syscall"
 )
 
@@ -21,8 +22,8 @@ func main() {
 	os.Exit(mainCode())
 }
 
-// mainCode gives the first SIGINT or SIGTERM to the command as the end of its context; a second one kills. The daemon outlives whoever
-// read its log; any other command ends when nobody reads what it prints.
+// mainCode gives the first SIGINT or SIGTERM to the command as the end of its context; a second one kills, but for the daemon, see
+// daemonSignals. The daemon outlives whoever read its log; any other command ends when nobody reads what it prints.
 func mainCode() int {
 	if slices.Contains(os.Args[1:], "run") {
 		signal.Ignore(syscall.SIGPIPE)
@@ -31,4 +32,41 @@ func mainCode() int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ())
+}
+
+// daemonSignals are those that only the daemon knows: hurry is closed by the second SIGINT or SIGTERM (a third one kills), reload gets a
+// word for each SIGHUP. On a terminal SIGHUP says that it was closed, and ends the daemon as any other program.
+func daemonSignals(terminal bool) (hurry, reload <-chan struct{}, stop func()) {
+	hurried, again := make(chan struct{}), make(chan struct{}, 1)
+	ends, hangups := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	signal.Notify(ends, os.Interrupt, syscall.SIGTERM)
+	if !terminal {
+		signal.Notify(hangups, syscall.SIGHUP)
+	}
+	done := make(chan struct{})
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		for got := 0; ; {
+			select {
+			case <-done:
+				return
+			case <-hangups:
+				select {
+				case again <- struct{}{}:
+				default: // one that has not begun sees this file too
+				}
+			case <-ends:
+				if got++; got == 2 {
+					signal.Stop(ends)
+					close(hurried)
+				}
+			}
+		}
+	})
+	return hurried, again, func() {
+		signal.Stop(ends)
+		signal.Stop(hangups)
+		close(done)
+		listening.Wait()
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,6 +51,30 @@ func parseID(text string) (outbox.EntryID, error) {
 		return 0, &exitError{exitUsage, fmt.Errorf("%q is not an outbox id, want a number like 17", text)}
 	}
 	return outbox.EntryID(id), nil
+}
+
+// sinceHelp explains --since.
+const sinceHelp = "only rows settled, or while they are pending made, since this `TIME`: 90m, 2h, 7d, 2026-11-20, 2026-11-20T08:00:00Z"
+
+// parseSince reads a moment, or how long ago it was, as unix milliseconds; 0 for an empty text. A day without a zone is UTC.
+func parseSince(text string, now time.Time) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n > 0 && n < 100_000 {
+			return now.AddDate(0, 0, -n).UnixMilli(), nil
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return now.Add(-d).UnixMilli(), nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UnixMilli(), nil
+		}
+	}
+	return 0, &exitError{exitUsage, fmt.Errorf("--since %q, want how long ago (90m, 2h, 7d) or a time (2026-11-20, 2026-11-20T08:00:00Z)", text)}
 }
 
 // parseState reads --state; allowed holds the words that make sense for the command.

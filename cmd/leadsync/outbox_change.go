@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,8 @@ type change struct {
 	may        func(*outbox.Entry) bool
 	only       string // why a row named by id is not changed
 	apply      func(context.Context, *store.DB, store.Selection) (int64, error)
+	// preview says that the command can show what it would do.
+	preview bool
 }
 
 func newOutboxRetryCommand(env *environment) *cobra.Command {
@@ -30,16 +33,18 @@ func newOutboxRetryCommand(env *environment) *cobra.Command {
 		may: func(e *outbox.Entry) bool {
 			return e.State == outbox.Dead || e.State == outbox.Skipped && text(e.Reason) == string(outbox.ByOperator)
 		},
-		only: "only dead rows, and rows that an operator skipped, can be retried",
+		only:    "only dead rows, and rows that an operator skipped, can be retried",
+		preview: true,
 		apply: func(ctx context.Context, db *store.DB, s store.Selection) (int64, error) {
 			return db.Requeue(ctx, s)
 		},
 	})
 	c.Short = "Put dead rows back to pending"
 	c.Long = "Makes dead rows pending again, as if they were new: reason, note and attempts are cleared. A row that an operator skipped\n" +
-		"comes back when its id is named. Name ids, or select by --state, --reason and --lead-id. What a later event of the lead has\n" +
-		"set since is not set back: rows take effect in the order of their ids."
-	c.Example = "  leadsync outbox retry 17 18\n  leadsync outbox retry --state dead --reason invalid_property"
+		"comes back when its id is named. Name ids, or select by --state, --reason, --since and --lead-id. What a later event of the lead\n" +
+		"has set since is not set back: rows take effect in the order of their ids. --preview shows, row by row, what would be sent and\n" +
+		"what later events overtook, and changes nothing; what HubSpot would refuse again it cannot know."
+	c.Example = "  leadsync outbox retry 17 18\n  leadsync outbox retry --state dead --reason invalid_property --since 2026-11-20 --preview\n  leadsync outbox retry --state dead --reason invalid_property"
 	return c
 }
 
@@ -54,7 +59,7 @@ func newOutboxSkipCommand(env *environment) *cobra.Command {
 	})
 	c.Short = "Settle pending or dead rows without sending them"
 	c.Long = "Makes pending and dead rows skipped, with the reason by_operator: they are not sent, and `outbox retry ID` brings them back.\n" +
-		"Name ids, or select by --state, --reason and --lead-id. A row that a request carries at this moment may reach HubSpot all\n" +
+		"Name ids, or select by --state, --reason, --since and --lead-id. A row that a request carries at this moment may reach HubSpot all\n" +
 		"the same."
 	c.Example = "  leadsync outbox skip 17\n  leadsync outbox skip --state dead --reason invalid_email"
 	return c
@@ -62,8 +67,8 @@ func newOutboxSkipCommand(env *environment) *cobra.Command {
 
 func newChangeCommand(env *environment, ch change) *cobra.Command {
 	var (
-		state, reason, leadID, portal string
-		asJSON                        bool
+		state, reason, leadID, portal, since string
+		asJSON, preview                      bool
 	)
 	c := &cobra.Command{
 		Use: ch.verb + " [ID...]",
@@ -73,12 +78,15 @@ func newChangeCommand(env *environment, ch change) *cobra.Command {
 			if s.State, err = parseState(state, ch.states...); err != nil {
 				return err
 			}
-			bySelection := state != "" || reason != "" || leadID != ""
+			if s.Since, err = parseSince(since, time.Now()); err != nil {
+				return err
+			}
+			bySelection := state != "" || reason != "" || leadID != "" || since != ""
 			switch {
 			case len(args) > 0 && (bySelection || portal != ""):
-				return &exitError{exitUsage, errors.New("name rows by id, or select them by --state, --reason, --lead-id and --portal, not both")}
+				return &exitError{exitUsage, errors.New("name rows by id, or select them by --state, --reason, --since, --lead-id and --portal, not both")}
 			case len(args) == 0 && !bySelection:
-				return &exitError{exitUsage, errors.New("nothing selected: name ids, or select by --state, --reason or --lead-id")}
+				return &exitError{exitUsage, errors.New("nothing selected: name ids, or select by --state, --reason, --since or --lead-id")}
 			}
 			for _, arg := range args {
 				id, err := parseID(arg)
@@ -93,6 +101,9 @@ func newChangeCommand(env *environment, ch change) *cobra.Command {
 				if len(s.IDs) == 0 && s.Portal == "" {
 					s.Portal = cfg.Portal
 				}
+				if preview {
+					return env.previewRetry(c.Context(), cfg, db, s, asJSON)
+				}
 				return env.change(c.Context(), db, ch, s, asJSON)
 			})
 		},
@@ -102,6 +113,10 @@ func newChangeCommand(env *environment, ch change) *cobra.Command {
 	f.StringVar(&reason, "reason", "", "rows with this `REASON`")
 	f.StringVar(&leadID, "lead-id", "", "rows of this lead `ID`")
 	f.StringVar(&portal, "portal", "", "rows of this `PORTAL`; default the one of the configuration")
+	f.StringVar(&since, "since", "", sinceHelp)
+	if ch.preview {
+		f.BoolVar(&preview, "preview", false, "change nothing; show what each row would come to")
+	}
 	jsonFlag(c, &asJSON)
 	return c
 }

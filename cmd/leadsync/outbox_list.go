@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,9 +21,9 @@ const screenful = 50
 
 func newOutboxListCommand(env *environment) *cobra.Command {
 	var (
-		state, reason, leadID, portal, lane string
-		limit                               int
-		asJSON                              bool
+		state, reason, leadID, portal, lane, since string
+		limit                                      int
+		asJSON                                     bool
 	)
 	c := &cobra.Command{
 		Use:   "list",
@@ -31,7 +32,7 @@ func newOutboxListCommand(env *environment) *cobra.Command {
 			"otherwise; elsewhere, and with --json, it lists all of them.\n\n" +
 			"With --json each row is one object on one line: the keys are the names of the columns, times are unix milliseconds.\n" +
 			"properties is an object; where the row holds something else it is the text as it stands, and null above 1 MiB.",
-		Example: "  leadsync outbox list --state dead\n  leadsync outbox list --lead-id 42 --json\n  leadsync outbox list --state dead --reason invalid_email --limit 0",
+		Example: "  leadsync outbox list --state dead --since 2h\n  leadsync outbox list --lead-id 42 --json\n  leadsync outbox list --state dead --reason invalid_email --limit 0",
 		Args:    wantArgs(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if limit < 0 {
@@ -44,6 +45,9 @@ func newOutboxListCommand(env *environment) *cobra.Command {
 			}
 			if lane != "" && q.Lane != outbox.Live && q.Lane != outbox.Backfill {
 				return &exitError{exitUsage, fmt.Errorf("--lane %q, want live or backfill", lane)}
+			}
+			if q.Since, err = parseSince(since, time.Now()); err != nil {
+				return err
 			}
 			atMost := 0
 			if !c.Flags().Changed("limit") && !asJSON && isTerminal(env.stdout) {
@@ -66,6 +70,7 @@ func newOutboxListCommand(env *environment) *cobra.Command {
 	f.StringVar(&leadID, "lead-id", "", "only this lead `ID`, in the portal of the configuration unless --portal names another")
 	f.StringVar(&portal, "portal", "", "only this `PORTAL`; default all")
 	f.StringVar(&lane, "lane", "", "only this `LANE`: live or backfill")
+	f.StringVar(&since, "since", "", sinceHelp)
 	f.IntVar(&limit, "limit", 0, "at most so many rows, 0 for all")
 	jsonFlag(c, &asJSON)
 	return c

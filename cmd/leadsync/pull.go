@@ -33,7 +33,7 @@ func newPullCommand(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			daemon, err := env.newApp()
+			daemon, err := env.newApp(nil)
 			if err != nil {
 				return err
 			}

@@ -20,7 +20,7 @@ func newPushCommand(env *environment) *cobra.Command {
 			if !once {
 				return &exitError{exitUsage, errors.New("push needs --once; the daemon is `leadsync run`")}
 			}
-			daemon, err := env.newApp()
+			daemon, err := env.newApp(nil)
 			if err != nil {
 				return err
 			}

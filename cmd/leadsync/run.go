@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -13,31 +15,47 @@ func newRunCommand(env *environment) *cobra.Command {
 		Use:   "run",
 		Short: "Run the daemon",
 		Long: "Pushes pending rows of lead_outbox to HubSpot until it is told to stop (SIGTERM or SIGINT): it then reads nothing new, lets\n" +
-			"the requests under way end for up to stop_timeout, and exits with 0. A database or HubSpot that is away is waited for.\n" +
+			"the requests under way end for up to stop_timeout, and exits with 0; a second signal cuts them short. A database or HubSpot\n" +
+			"that is away is waited for. SIGHUP reads the configuration again; one that is refused changes nothing and is named in the log.\n" +
 			"Exit code 78: the configuration, a credential or the schema must be corrected first.",
 		Example: "  leadsync run --config /etc/leadsync/leadsync.yaml",
 		Args:    wantArgs(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			daemon, err := env.newApp()
+			hurry, reload, stop := daemonSignals(isTerminal(env.stderr))
+			defer stop()
+			daemon, err := env.newApp(hurry)
 			if err != nil {
 				return err
 			}
+			ctx, cancel := context.WithCancel(c.Context())
+			var reloading sync.WaitGroup
+			reloading.Go(func() {
+				for {
+					select {
+					case <-ctx.Done():
+						return
+					case <-reload:
+						daemon.Reload(ctx)
+					}
+				}
+			})
+			defer func() { cancel(); reloading.Wait() }()
 			return configExit(daemon.Run(c.Context()))
 		},
 	}
 }
 
-// newApp builds the daemon of the configuration.
-func (e *environment) newApp() (*app.App, error) {
+// newApp builds the daemon of the configuration; hurry may be nil.
+func (e *environment) newApp(hurry <-chan struct{}) (*app.App, error) {
 	cfg, err := e.load()
 	if err != nil {
 		return nil, err
 	}
-	log, _, err := e.logger(cfg)
+	log, level, err := e.logger(cfg)
 	if err != nil {
 		return nil, err
 	}
-	daemon, err := app.New(app.Options{Config: cfg, Log: log, Version: readVersion().Version, Getenv: e.getenv})
+	daemon, err := app.New(app.Options{Config: cfg, Log: log, Version: readVersion().Version, Getenv: e.getenv, Load: e.load, Level: level, Hurry: hurry})
 	return daemon, configExit(err)
 }
 

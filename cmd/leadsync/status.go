@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"leadsync/internal/config"
+	"leadsync/internal/doctor"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
 )
@@ -24,7 +25,7 @@ func newStatusCommand(env *environment) *cobra.Command {
 		Use:   "status",
 		Short: "Say how the lane stands and what waits; exit code 3 when something is wrong",
 		Long: "Tells who serves the portals of this database, how their lanes stand, how many rows there are in each state, and what is wrong\n" +
-			"with a cure for it. It reads the database alone, so it answers also when the daemon is gone.\n\n" +
+			"with a cure for it. It reads the database and asks for the space of its disk, no more, so it answers also when the daemon is gone.\n\n" +
 			"Exit code 3: a lane is neither running nor limited, or rows wait and no daemon is alive. Dead rows, and rows of event types\n" +
 			"that this version does not act on, are named as problems, but they are not 3. Exit code 1: the database is away.\n\n" +
 			"--watch draws anew every two seconds until it is interrupted, and then exits with 0.",
@@ -59,7 +60,7 @@ func makeReport(ctx context.Context, cfg *config.Loaded, db *store.DB) (status.R
 	if err != nil {
 		return status.Report{}, err
 	}
-	in.Now = time.Now()
+	in.Now, in.Full = time.Now(), doctor.ThisHost(cfg.Credentials.Instance).FullFolder(cfg)
 	return status.Build(in), nil
 }
 

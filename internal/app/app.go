@@ -50,19 +50,30 @@ type Options struct {
 	Getenv func(string) string
 	// Base replaces the network in tests; nil = the real one.
 	Base http.RoundTripper
+	// Load reads the configuration again for a reload; nil = there is none.
+	Load func() (*config.Loaded, error)
+	// Level is the logger's, which a reload may change; may be nil.
+	Level *slog.LevelVar
+	// Hurry cuts the requests under way short when it is closed while the daemon stops; may be nil.
+	Hurry <-chan struct{}
 	// Ready is called once when the daemon is ready, for tests and for callers that wait. May be nil.
 	Ready func()
 }
 
 // App is one daemon. Run or Once it, once.
 type App struct {
-	cfg     *config.Loaded
+	cfg     *config.Loaded // changed by adopt alone, while nothing reads it
 	log     *slog.Logger
 	version string
 	owner   string // unique to the process, host and pid for a person
 	notify  *sdnotify.Notifier
 	base    http.RoundTripper
 	ready   func()
+	load    func() (*config.Loaded, error)
+	level   *slog.LevelVar
+	hurry   <-chan struct{}
+	noise   *observe.Limiter
+	began   time.Time
 
 	db        *store.DB
 	hasher    *people.Hasher
@@ -74,9 +85,17 @@ type App struct {
 	noPull      bool                        // tests that are about push alone
 	exact       bool                        // streams are fired on the second
 
-	readied atomic.Bool
-	worker  atomic.Pointer[push.Worker] // while it serves
-	status  statusLine
+	accepted *config.Loaded // Reload's: the last one that was not refused
+	next     atomic.Pointer[config.Loaded]
+	serving  atomic.Pointer[ownership] // while it serves
+
+	readied        atomic.Bool
+	stopping       atomic.Bool
+	requestTimeout atomic.Int64 // hubspot.timeout, ns
+	status         statusLine
+	meters         *meters
+	health         health
+	loops          loops
 }
 
 // New checks what can be checked without the database: a *ConfigError when the configuration cannot work.
@@ -92,20 +111,23 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		host = "localhost"
 	}
-	a := &App{cfg: o.Config, log: o.Log, version: o.Version, notify: sdnotify.New(getenv), base: o.Base, ready: o.Ready,
-		owner: fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text()[:6])}
+	a := &App{cfg: o.Config, accepted: o.Config, log: o.Log, version: o.Version, notify: sdnotify.New(getenv), base: o.Base, ready: o.Ready,
+		load: o.Load, level: o.Level, hurry: o.Hurry, noise: observe.NewLimiter(o.Log, 0), began: time.Now(),
+		meters: newMeters(), owner: fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text()[:6])}
+	a.requestTimeout.Store(int64(o.Config.HubSpot.Timeout))
 	return a, nil
 }
 
 // Run serves the portal until ctx ends, and returns nil then. It waits for a database that is away and for a portal that another
 // process serves. The error is a *ConfigError when a person must act first.
 func (a *App) Run(ctx context.Context) error {
-	started := time.Now()
+	a.loops.turn(loopStart, 0)
 	for _, w := range a.cfg.Warnings {
 		a.log.Warn(observe.ConfigWarning, observe.Warning, w)
 	}
 	stopBeat := a.keepAlive(ctx)
 	defer stopBeat()
+	defer a.openWindow(ctx)()
 	err := a.open(ctx)
 	defer a.close()
 	if err != nil {
@@ -117,6 +139,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.Info(observe.DaemonStarted, observe.Version, a.version, observe.Dialect, a.db.Dialect(), observe.Database, a.db.String(),
 		observe.Portal, a.cfg.Portal, observe.PortalID, a.cfg.HubSpot.PortalID)
 	for ctx.Err() == nil {
+		a.adopt()
 		lease, err := a.acquire(ctx)
 		if errors.Is(err, store.ErrMoved) {
 			if err = a.reopen(ctx); err == nil {
@@ -133,7 +156,7 @@ func (a *App) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	a.log.Info(observe.DaemonStopped, observe.Elapsed, time.Since(started).Round(time.Millisecond))
+	a.log.Info(observe.DaemonStopped, observe.Elapsed, time.Since(a.began).Round(time.Millisecond))
 	return nil
 }
 
@@ -180,19 +203,22 @@ const standbyEvery = 2 * time.Second
 func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 	var waiting string
 	for attempt := 1; ; attempt++ {
+		a.adopt()
+		a.loops.turn(loopStart, 0)
 		lease, err := within(ctx, func(ctx context.Context) (*store.Lease, error) { return a.db.Acquire(ctx, a.cfg.Portal, a.owner) })
 		var held *store.HeldError
 		var act *ConfigError
 		wait := standbyEvery
 		switch {
 		case err == nil:
+			a.noise.Recovered(ctx, troubleDatabase, observe.DatabaseRecovered, slog.String(observe.Database, a.db.String()))
 			a.log.Info(observe.PortalLeaseTaken, observe.Portal, a.cfg.Portal, observe.Owner, a.owner, observe.Epoch, lease.Epoch())
 			return lease, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case errors.As(err, &held):
 			a.becomeReady()
-			a.status.set("standby: portal " + a.cfg.Portal + " is served by " + held.Owner)
+			a.status.show("standby: portal " + a.cfg.Portal + " is served by " + held.Owner)
 			if waiting != held.Owner {
 				waiting = held.Owner
 				a.log.Info(msgStandby, observe.Portal, a.cfg.Portal, observe.Owner, held.Owner)
@@ -204,6 +230,7 @@ func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 		default:
 			wait = a.databaseAway(err, attempt)
 		}
+		a.loops.turn(loopStart, wait)
 		if !sleep(ctx, wait) {
 			return nil, ctx.Err()
 		}
@@ -227,7 +254,7 @@ func (a *App) becomeReady() {
 	if a.readied.Swap(true) {
 		return
 	}
-	if err := a.notify.Ready(""); err != nil {
+	if err := a.notify.Ready(a.status.now()); err != nil {
 		a.log.Warn(msgNotify, observe.Err, err)
 	}
 	if a.ready != nil {

@@ -169,6 +169,10 @@ func (b boundedPull) PendingAddresses(ctx context.Context, addresses []string) (
 	return within(ctx, func(ctx context.Context) ([]string, error) { return b.Store.PendingAddresses(ctx, addresses) })
 }
 
+func (b boundedPull) Erased(ctx context.Context, hubID int64, contacts []lead.ContactID, addresses []string) (pull.Erased, error) {
+	return within(ctx, func(ctx context.Context) (pull.Erased, error) { return b.Store.Erased(ctx, hubID, contacts, addresses) })
+}
+
 func (b boundedPull) Commit(ctx context.Context, p pull.Page) error {
 	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, b.Store.Commit(ctx, p) })
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -19,20 +20,17 @@ const startPatience = 90 * time.Second
 
 // open opens and migrates the database and opens the hash key of people; it waits while the database is away.
 func (a *App) open(ctx context.Context) error {
-	away := false
 	for attempt := 1; ; attempt++ {
 		err := a.openOnce(ctx)
 		if err == nil {
-			if away {
-				a.log.Info(observe.DatabaseRecovered, observe.Database, a.db.String())
-			}
+			a.noise.Recovered(ctx, troubleDatabase, observe.DatabaseRecovered, slog.String(observe.Database, a.db.String()))
 			return nil
 		}
 		if ctx.Err() != nil || !a.canWait(err) {
 			return err
 		}
-		away = true
 		wait := a.databaseAway(err, attempt)
+		a.loops.turn(loopStart, wait)
 		_ = a.notify.ExtendTimeout(startPatience + wait) // systemd's clock of the start; a failure is told by Status
 		if !sleep(ctx, wait) {
 			return ctx.Err()
@@ -49,18 +47,24 @@ func (a *App) reopen(ctx context.Context) error {
 		if !errors.Is(err, store.ErrNoDatabase) {
 			return err
 		}
-		if !sleep(ctx, a.databaseAway(err, attempt)) {
+		wait := a.databaseAway(err, attempt)
+		a.loops.turn(loopStart, wait)
+		if !sleep(ctx, wait) {
 			return ctx.Err()
 		}
 	}
 }
 
+// troubleDatabase is the database's name in the limiter of repeated lines.
+const troubleDatabase = "database"
+
 // databaseAway says what is waited for and returns for how long.
 func (a *App) databaseAway(err error, attempt int) time.Duration {
 	wait, name := databaseWaits.Delay(attempt), a.databaseName()
 	text := fmt.Sprintf("waiting for database %s: %s; retry in %s", name, store.Cause(err), wait.Round(100*time.Millisecond))
-	a.status.set(text)
-	a.log.Warn(observe.WaitingDatabase, observe.Database, name, observe.Cause, store.Cause(err), observe.RetryIn, wait.Round(time.Millisecond))
+	a.status.show(text)
+	a.noise.Log(context.Background(), slog.LevelWarn, troubleDatabase, observe.WaitingDatabase, slog.String(observe.Database, name),
+		slog.String(observe.Cause, store.Cause(err)), slog.Duration(observe.RetryIn, wait.Round(time.Millisecond)))
 	return wait
 }
 
@@ -79,12 +83,15 @@ func (a *App) openOnce(ctx context.Context) error {
 	if err != nil {
 		return &ConfigError{err}
 	}
+	if err := store.CheckSharing(url.Reveal()); err != nil {
+		return a.orConfig(err)
+	}
 	db, err := store.Open(ctx, url.Reveal(), store.Options{Log: a.log, WakeEvery: a.wakeEvery, Announce: a.cfg.Push.Notify})
 	if err != nil {
 		return a.orConfig(err)
 	}
 	fail := func(err error) error { return errors.Join(a.orConfig(err), db.Close()) }
-	if _, _, err := db.Migrate(ctx); err != nil {
+	if err := a.long("migrating the schema of "+db.String(), func() error { _, _, err := db.Migrate(ctx); return err }); err != nil {
 		return fail(err)
 	}
 	keys, err := a.cfg.TokenKeys()
@@ -134,7 +141,10 @@ func (a *App) onFile() bool { return strings.HasPrefix(a.databaseName(), "sqlite
 // orConfig makes a *ConfigError with its cure of what a person must correct: no time heals a refused password or a file that may not
 // be written. Any other error is returned as it is.
 func (a *App) orConfig(err error) error {
+	sharing, isSharing := errors.AsType[*store.SharingError](err)
 	switch {
+	case isSharing:
+		return &ConfigError{fmt.Errorf("database %s: %w", a.databaseName(), sharing)}
 	case errors.Is(err, store.ErrURL):
 		return &ConfigError{err}
 	case errors.Is(err, store.ErrNoDatabase):

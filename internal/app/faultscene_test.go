@@ -176,7 +176,7 @@ func (s *scene) grant() *oauthRig {
 	cfg, err := config.Load(config.Source{File: filepath.Join(s.dir, "leadsync.yaml"), Environ: []string{"LEADSYNC_DATABASE_URL=" + s.rig.url,
 		"LEADSYNC_HUBSPOT_BASE_URL=http://127.0.0.1:9", "LEADSYNC_HUBSPOT_AUTHORIZE_URL=http://127.0.0.1:9/oauth/authorize",
 		"LEADSYNC_HUBSPOT_AUTH_CLIENT_ID=" + cred.ClientID, "LEADSYNC_HUBSPOT_LIMITS_REQUESTS_PER_10S=0", "LEADSYNC_HUBSPOT_LIMITS_DAILY=0",
-		"LEADSYNC_HUBSPOT_LIMITS_SHARE=1", "LEADSYNC_PUSH_POLL_INTERVAL=5s"}})
+		"LEADSYNC_HUBSPOT_LIMITS_SHARE=1", "LEADSYNC_PUSH_POLL_INTERVAL=5s", "LEADSYNC_STATUS_LISTEN="}})
 	must(s.t, err)
 	key, err := cfg.TokenKeys()
 	must(s.t, err)

@@ -13,6 +13,7 @@ import (
 // Registrations and deletes of one lead committed in any order, one by one or together, with faults of every operation of theirs and
 // restarts between: in the end the lead has one contact when its last event is a registration, and none when it is a delete.
 func TestG2DeletesInAnyOrder(t *testing.T) {
+	t.Parallel()
 	faults := []string{"", "", "batch_archive=lostx1", "batch_archive=500x2", "batch_archive=drop:1x1", "batch_create=lostx1", "batch_create=500x1", "batch_read=500x1",
 		"batch_create=noidsx1", "batch_update=lostx1", "get=500x1", "any=429x1", "batch_archive=hangx1", "batch_create=hangx1"}
 	rng := rand.New(rand.NewPCG(1815, 1852))
@@ -71,6 +72,7 @@ func TestG2DeletesInAnyOrder(t *testing.T) {
 // An erase among registrations, updates and deletes, committed in any order, with faults and restarts between: no contact is left, no row
 // names the person, and whatever comes later ends as erased.
 func TestG9EraseInAnyOrder(t *testing.T) {
+	t.Parallel()
 	faults := []string{"", "", "gdpr_delete=lostx1", "gdpr_delete=500x2", "gdpr_delete=drop:1x1", "batch_create=lostx1", "batch_create=late:30sx1", "batch_read=500x1",
 		"batch_create=noidsx1", "get=500x1", "any=429x1", "gdpr_delete=hangx1", "batch_create=hangx1", "batch_archive=lostx1"}
 	rng := rand.New(rand.NewPCG(1843, 1852))

@@ -10,6 +10,7 @@ import (
 
 // An outage of any kind costs time and nothing else: no attempt, no dead row, and the lane goes on by itself.
 func TestG5OutageCostsNothing(t *testing.T) {
+	t.Parallel()
 	all := []string{"500", "lost", "429daily", "401", "502html", "524", "hang", "cut", "403", "423", "429", "477:60"}
 	for _, fault := range all[:brief(len(all), 3)] {
 		inBubble(t, hubspotsim.Config{Seed: 11, Latency: 10 * time.Millisecond, TimeZone: "Etc/GMT+1"}, "push: {max_attempts: 2}", func(r *rig) {

@@ -253,6 +253,7 @@ func TestG7AddressChangedInHubSpot(t *testing.T) {
 // A resubscribe needs the configuration's leave and evidence that is newer than every opt-out, whoever spoke it; else it is
 // consent_refused and no SUBSCRIBED is sent.
 func TestG7Resubscribe(t *testing.T) {
+	t.Parallel()
 	const allow = "consent: {resubscribe: allow, legal_basis: CONSENT_WITH_NOTICE, explanation: asked on the form}"
 	for name, c := range map[string]struct {
 		yaml   string

@@ -17,10 +17,11 @@ import (
 // our own is told, nothing is told twice, and in the end the application and HubSpot agree. What a person wrote last stands and was the last
 // thing told; or an event of the application stands that came after everything it was told.
 func TestG8PullBothSidesAgree(t *testing.T) {
+	t.Parallel()
 	for _, winner := range []string{"app", "hubspot", "newest", "fill_empty"} {
 		t.Run(winner, func(t *testing.T) {
 			theirs, ours := 0, 0
-			for seed := range uint64(brief(40, 8)) {
+			for seed := range uint64(brief(20, 4)) {
 				yaml := "mapping:\n  fields:\n    - {lead: firm, contact: company, direction: both, winner: " + winner + "}\n" +
 					"    - {lead: town, contact: city, direction: both, winner: " + winner + "}\n"
 				cfg := hubspotsim.Config{Seed: 900 + seed, Latency: 700 * time.Millisecond, IndexLag: time.Second, IndexSpread: time.Minute}

@@ -45,6 +45,7 @@ func (r *rig) wantEach(n int, change string, times int) {
 // More contacts than a search can page through, changed on one millisecond by a job of HubSpot's: each is told once, and the search stays
 // within its limits.
 func TestG8PullManyOnOneMillisecond(t *testing.T) {
+	t.Parallel()
 	n := brief(25_000, 1_500)
 	inBubble(t, hubspotsim.Config{Seed: 701, Latency: 20 * time.Millisecond, SearchLimit: 5, IndexLag: time.Second}, worldMapping, func(r *rig) {
 		r.pass(time.Minute, nil, pull.Changes)
@@ -122,6 +123,7 @@ func (r *rig) wantToldValues(field string, n int) {
 
 // Our clock and HubSpot's differ by an hour either way, and HubSpot's is set back and forth: only HubSpot's counts, and nothing is missed.
 func TestG8PullClocksThatDiffer(t *testing.T) {
+	t.Parallel()
 	for _, skew := range []time.Duration{time.Hour, -time.Hour, 0} {
 		t.Run(skew.String(), func(t *testing.T) {
 			inBubble(t, hubspotsim.Config{Seed: 703, Skew: skew, IndexLag: time.Second, IndexSpread: 5 * time.Minute}, worldMapping, func(r *rig) {

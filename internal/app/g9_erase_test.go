@@ -324,6 +324,7 @@ func (w fusedWire) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 
 // Killed between any two phases of an erase, the next daemon brings it to its end.
 func TestG9EraseCrashBetweenPhases(t *testing.T) {
+	t.Parallel()
 	var last []string
 	for at := 1; ; at++ {
 		blown := false
@@ -382,6 +383,7 @@ func TestG9EraseCrashBetweenPhases(t *testing.T) {
 
 // A create is under way when the erase comes: HubSpot executes it after our time-out, and the second look finds it.
 func TestG9EraseWithACreateInFlight(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"batch_create=late:40sx1", "batch_create=lostx1", "batch_create=hangx1", "batch_create=late:5sx1", "batch_create=noidsx1"} {
 		inBubble(t, hubspotsim.Config{Seed: 403}, "", func(r *rig) {
 			must(t, r.sim.SetFaults(fault))

@@ -42,7 +42,7 @@ func (a *App) newHub(lease *store.Lease) (*hub, error) {
 		agent := userAgent(a.version)
 		transport := hubspot.NewTransport(hubspot.TransportConfig{Base: base, Tokens: source, Limiter: limiter, UserAgent: agent})
 		return hubspot.New(hubspot.Config{BaseURL: cfg.BaseURL, APIVersion: cfg.APIVersion, HTTP: &http.Client{Transport: transport},
-			Timeout: cfg.Timeout, UserAgent: agent, Log: a.log})
+			Timeout: cfg.Timeout, UserAgent: agent, Log: a.log, Observe: a.meters.request})
 	}
 	tokens, err := a.tokens(lease, base, func(value secret.String) *hubspot.Client { return client(fixedToken{value}) })
 	if err != nil {

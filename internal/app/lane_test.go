@@ -137,7 +137,7 @@ func TestRetention(t *testing.T) {
 			r.event(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{}`)
 		}
 		r.event("bad", "lead.registered", "x", `{}`)
-		waits := r.event("waits", "lead.unsubscribed", "w@example.com", `{}`)
+		waits := r.event("waits", "lead.updated", "", `{"city":"Here"}`) // waits for an address
 		r.start()
 		time.Sleep(50 * time.Minute)
 		if got := r.counts(); got["delivered"] != 30 || got["dead/invalid_email"] != 1 {
@@ -193,7 +193,8 @@ func TestIDsBackwards(t *testing.T) {
 			_, err = r.db.Exec(`UPDATE lead_outbox SET id = id + 1000`)
 			must(t, err)
 			r.settled(10 * time.Minute)
-			if got := r.counts(); got["delivered"] != 10 {
+			// A job that was planned when the first of them had been inserted may have written them before the lane stopped.
+			if got := r.counts(); got["delivered"] == 0 || got["delivered"]+got["skipped/unchanged"] != 10 {
 				t.Errorf("running=%t, with ids above: %v", running, got)
 			}
 		})

@@ -39,7 +39,7 @@ func inOAuthBubble(t *testing.T, cfg hubspotsim.Config, f func(*oauthRig)) {
 		r.cfg, err = config.Load(config.Source{File: filepath.Join(r.dir, "leadsync.yaml"), Environ: []string{"LEADSYNC_DATABASE_URL=" + r.url,
 			"LEADSYNC_HUBSPOT_BASE_URL=http://127.0.0.1:9", "LEADSYNC_HUBSPOT_AUTHORIZE_URL=http://127.0.0.1:9/oauth/authorize",
 			"LEADSYNC_HUBSPOT_AUTH_CLIENT_ID=" + r.sim.Credentials().ClientID,
-			"LEADSYNC_HUBSPOT_LIMITS_REQUESTS_PER_10S=0", "LEADSYNC_HUBSPOT_LIMITS_DAILY=0", "LEADSYNC_HUBSPOT_LIMITS_SHARE=1"}})
+			"LEADSYNC_HUBSPOT_LIMITS_REQUESTS_PER_10S=0", "LEADSYNC_HUBSPOT_LIMITS_DAILY=0", "LEADSYNC_HUBSPOT_LIMITS_SHARE=1", "LEADSYNC_STATUS_LISTEN="}})
 		must(t, err)
 		key, err := r.cfg.TokenKeys()
 		must(t, err)
@@ -104,6 +104,7 @@ func (r *oauthRig) errorLines() []string {
 // A grant that dies with 10,000 rows queued costs nothing but time: no row is dead, none loses an attempt, the log says once and then
 // once an hour what to do, HubSpot is left alone, and after a login in another process everything is delivered without a restart.
 func TestG5DeadGrantLosesNothing(t *testing.T) {
+	t.Parallel()
 	const n = 10_000
 	inOAuthBubble(t, hubspotsim.Config{Seed: 71, Latency: 20 * time.Millisecond}, func(r *oauthRig) {
 		r.login(0)
@@ -166,6 +167,7 @@ func TestG5DeadGrantLosesNothing(t *testing.T) {
 
 // A daemon that is started before the first login waits for it, and an idle one finds out that its grant died, and that it is back.
 func TestLoginIsFoundByItself(t *testing.T) {
+	t.Parallel()
 	inOAuthBubble(t, hubspotsim.Config{Seed: 72}, func(r *oauthRig) {
 		r.run()
 		id := r.event("1", "lead.registered", "ada@example.com", `{}`)
@@ -199,6 +201,7 @@ func TestLoginIsFoundByItself(t *testing.T) {
 // A client secret that was changed pauses the lane with its cure when the token ends, keeps the grant, and heals when the file is
 // corrected.
 func TestConfigurationFaultKeepsTheGrant(t *testing.T) {
+	t.Parallel()
 	inOAuthBubble(t, hubspotsim.Config{Seed: 73}, func(r *oauthRig) {
 		r.login(0)
 		r.run()
@@ -237,6 +240,7 @@ func TestConfigurationFaultKeepsTheGrant(t *testing.T) {
 
 // A token endpoint that is away for hours degrades the lane and no more.
 func TestTokenEndpointAwayDegrades(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"429", "hang"} {
 		inOAuthBubble(t, hubspotsim.Config{Seed: 74}, func(r *oauthRig) {
 			r.login(0)

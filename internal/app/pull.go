@@ -183,7 +183,7 @@ func (p *pulls) noteProgress(s pull.Stream, position pull.Position) {
 
 // once makes a run of a stream that the schedule asks for.
 func (p *pulls) once(ctx context.Context, s pull.Stream) error {
-	if p.o.worker.Waits() {
+	if p.o.pauses.pull() || p.o.worker.Waits() {
 		return errLaneWaits // tried again soon
 	}
 	_, err := p.runStream(ctx, s, pull.RunOptions{})
@@ -194,8 +194,12 @@ func (p *pulls) once(ctx context.Context, s pull.Stream) error {
 func (p *pulls) runStream(ctx context.Context, s pull.Stream, options pull.RunOptions) (pull.Result, error) {
 	log := p.o.app.log.With(observe.RunID, strings.ToLower(rand.Text()[:8]), observe.Stream, string(s))
 	began, told := time.Now(), time.Now()
+	loop := loopPull + " " + string(s)
+	p.o.app.loops.turn(loop, pageAtMost)
+	defer p.o.app.loops.turn(loop, -1)
 	outside := options.Progress
 	options.Progress = func(at pull.Position) {
+		p.o.app.loops.turn(loop, pageAtMost)
 		p.noteProgress(s, at)
 		if outside != nil {
 			outside(at)

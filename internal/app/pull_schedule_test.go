@@ -45,6 +45,7 @@ func (r *rig) stream(name string) status.Stream {
 
 // An empty poll costs one request a stream; nothing else is asked.
 func TestAnEmptyPollCostsOneRequest(t *testing.T) {
+	t.Parallel()
 	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, _ hubspotsim.Target, _ *bytes.Buffer) {
 		time.Sleep(2 * time.Hour) // what the lagged look had to see is over
 		r.sim.ResetStats()

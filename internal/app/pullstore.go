@@ -24,10 +24,8 @@ type pullStore struct {
 
 // Erased tells which contacts and addresses belonged to somebody who was erased.
 func (s *pullStore) Erased(ctx context.Context, hubID int64, contacts []lead.ContactID, addresses []string) (pull.Erased, error) {
-	return within(ctx, func(ctx context.Context) (pull.Erased, error) {
-		t, err := s.tombs.Tombstoned(ctx, hubID, nil, contacts, addresses)
-		return pull.Erased{Contacts: t.Contacts, Addresses: t.Addresses}, err
-	})
+	t, err := s.tombs.Tombstoned(ctx, hubID, nil, contacts, addresses)
+	return pull.Erased{Contacts: t.Contacts, Addresses: t.Addresses}, err
 }
 
 // Position reads how far a stream has come.

@@ -20,6 +20,7 @@ type pushStore struct {
 	lease   *store.Lease
 	portal  string
 	timeout time.Duration // of the longest request
+	pauses  *pauses
 	tombs   *tombstones
 	pin     func(ctx context.Context, a hubspot.Account) error
 }
@@ -32,7 +33,13 @@ func (s *pushStore) Ready(ctx context.Context, lane outbox.Lane, after outbox.En
 
 // DueAgain returns pending rows whose not_before has passed.
 func (s *pushStore) DueAgain(ctx context.Context, now int64, limit int) ([]push.ReadyRow, error) {
-	rows, err := s.DB.DueAgain(ctx, s.portal, now, limit)
+	var rows []store.ReadyRow
+	var err error
+	if lane := s.pauses.running(); lane != "" { // rows of the other lane would fill the list
+		rows, err = s.DB.DueAgainIn(ctx, s.portal, lane, now, limit)
+	} else {
+		rows, err = s.DB.DueAgain(ctx, s.portal, now, limit)
+	}
 	return readyRows(rows), err
 }
 
@@ -143,7 +150,7 @@ func (s *pushStore) Trouble(err error) error {
 	case errors.Is(err, store.ErrLeaseLost):
 		return push.ErrLeaseLost
 	case store.IsUnavailable(err), store.IsFull(err), store.IsReadOnly(err), store.IsDenied(err), errors.Is(err, context.DeadlineExceeded):
-		return &push.AwayError{Cause: store.Cause(err)}
+		return &push.AwayError{Cause: store.Cause(err), Full: store.IsFull(err)}
 	}
 	return nil
 }

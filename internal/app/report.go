@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -14,20 +15,12 @@ import (
 // msgNotify is the line about a systemd that does not listen.
 const msgNotify = "systemd could not be told"
 
-// statusLine is the one line that systemctl status shows. Safe for concurrent use.
+// statusLine is the one line that systemctl status shows. Safe for concurrent use; the zero value is ready.
 type statusLine struct {
 	mu    sync.Mutex
 	text  string
+	aside string // what stays beside it, such as a refused reload
 	sent  string
-	since time.Time // when the start or the wait last turned
-}
-
-// set is for a loop that waits knowingly: it shows the text and notes that the loop turned.
-func (s *statusLine) set(text string) {
-	s.show(text)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.since = time.Now()
 }
 
 func (s *statusLine) show(text string) {
@@ -36,65 +29,37 @@ func (s *statusLine) show(text string) {
 	s.text = text
 }
 
-// take returns the text when it has not been sent yet.
+// note puts a word beside whatever is shown; empty takes it away.
+func (s *statusLine) note(aside string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.aside = aside
+}
+
+// now is the whole line.
+func (s *statusLine) now() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.line()
+}
+
+func (s *statusLine) line() string {
+	if s.aside == "" || s.text == "" {
+		return s.text + s.aside
+	}
+	return s.text + "; " + s.aside
+}
+
+// take returns the line when it has not been sent yet.
 func (s *statusLine) take() (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.text == s.sent {
+	line := s.line()
+	if line == s.sent {
 		return "", false
 	}
-	s.sent = s.text
-	return s.text, true
-}
-
-// keepAlive sends the status line, at most once a second, and the watchdog's beat while every loop turns. The returned function
-// ends it and waits.
-func (a *App) keepAlive(ctx context.Context) (stop func()) {
-	if !a.notify.Enabled() {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // also while the daemon stops
-	var done sync.WaitGroup
-	done.Go(func() {
-		t := time.NewTicker(time.Second)
-		defer t.Stop()
-		var beaten time.Time
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case now := <-t.C:
-				if text, fresh := a.status.take(); fresh {
-					_ = a.notify.Status(text) // told again with the next change
-				}
-				if every := a.notify.WatchdogInterval() / 3; every > 0 && now.Sub(beaten) >= every && a.turning(now) {
-					if err := a.notify.Watchdog(); err != nil {
-						a.log.Warn(msgNotify, observe.Err, err)
-					}
-					beaten = now
-				}
-			}
-		}
-	})
-	return func() { cancel(); done.Wait() }
-}
-
-// turning reports whether the loop that has the word turned lately: the worker's while it serves, that of the start or of the
-// standby before. A loop that waits knowingly turns too.
-func (a *App) turning(now time.Time) bool {
-	last := a.status.turned()
-	if w := a.worker.Load(); w != nil {
-		if t := w.LastTurn(); t.After(last) {
-			last = t
-		}
-	}
-	return now.Sub(last) < a.notify.WatchdogInterval()
-}
-
-func (s *statusLine) turned() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.since
+	s.sent = line
+	return line, true
 }
 
 // report saves how the lane stands, at every change and at least every status.SaveEvery, until ctx ends; then once more with what
@@ -104,7 +69,9 @@ func (o *ownership) report(ctx, hold context.Context) {
 	defer t.Stop()
 	var last string
 	var saved time.Time
+	spoke := time.Now()
 	for {
+		o.app.loops.turn(loopReport, time.Second)
 		snap := o.snapshot()
 		key := fmt.Sprint(snap.State, snap.Cause, snap.Since, snap.PropertyProblems, snap.ConsentCause, snap.DeletesPausedAt, o.hub.tokens.expiresAt() != nil)
 		now := time.Now()
@@ -112,7 +79,11 @@ func (o *ownership) report(ctx, hold context.Context) {
 		if due && o.store(hold, snap) {
 			last, saved = key, now
 		}
-		o.app.status.show(sentence(snap))
+		o.app.status.show(o.app.health.warn() + sentence(snap))
+		if now.Sub(spoke) >= heartbeatEvery {
+			o.heartbeat(hold, snap)
+			spoke = now
+		}
 		select {
 		case <-ctx.Done():
 			<-hold.Done() // the requests under way have ended
@@ -121,6 +92,32 @@ func (o *ownership) report(ctx, hold context.Context) {
 		case <-t.C:
 		}
 	}
+}
+
+// heartbeatEvery is how often a daemon says that it is there, also when there is nothing to do.
+const heartbeatEvery = 15 * time.Minute
+
+// heartbeat is the line of an idle quarter of an hour.
+func (o *ownership) heartbeat(ctx context.Context, snap status.Snapshot) {
+	attrs := []slog.Attr{slog.String(observe.State, string(snap.State)), slog.Duration(observe.Uptime, time.Since(o.app.began).Round(time.Second))}
+	if snap.Cause != "" {
+		attrs = append(attrs, slog.String(observe.Cause, snap.Cause))
+	}
+	if snap.LastSuccessAt != 0 {
+		attrs = append(attrs, slog.Time(observe.LastOK, time.UnixMilli(snap.LastSuccessAt).UTC()))
+	}
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
+	if counts, err := o.app.db.Counts(ctx); err == nil { // else the lane says what is wrong with the database
+		var dead int64
+		for _, c := range counts {
+			if c.Portal == o.app.cfg.Portal && c.State == outbox.Dead {
+				dead += c.Count
+			}
+		}
+		attrs = append(attrs, slog.Int64(observe.Pending, pendingOf(counts, o.app.cfg.Portal)), slog.Int64(observe.Dead, dead))
+	}
+	o.app.log.LogAttrs(ctx, slog.LevelInfo, observe.DaemonAlive, attrs...)
 }
 
 // save stores the snapshot of this moment.
@@ -151,12 +148,14 @@ const msgSave = "saving the status"
 func (o *ownership) snapshot() status.Snapshot {
 	p := o.worker.Status()
 	b := o.hub.limiter.Budget()
-	mode := string(o.app.cfg.HubSpot.Auth.Mode)
-	snap := status.Snapshot{State: status.State(p.Condition), Cause: p.Cause, Cure: p.Cure, Since: millis(p.Since), Until: millis(p.Until),
+	mode := string(o.cfg.HubSpot.Auth.Mode)
+	snap := status.Snapshot{State: status.State(p.Condition), Kind: p.Kind, Cause: p.Cause, Cure: p.Cure, Since: millis(p.Since), Until: millis(p.Until),
 		LastSuccessAt: millis(p.LastGood), Token: status.Token{Mode: &mode, ExpiresAt: o.hub.tokens.expiresAt()}, PropertyProblems: p.Problems,
 		ConsentCause: p.ConsentCause, ConsentCure: p.ConsentCure, DeletesPausedAt: p.DeletesPausedAt, Version: o.app.version}
 	snap.Budget = status.Budget{WindowUsed: number(b.WindowUsed, b.WindowLimit), WindowLimit: number(b.WindowLimit, b.WindowLimit),
 		DailyUsed: number(b.DailyUsed, 1), DailyLimit: number(b.DailyLimit, b.DailyLimit)}
+	o.app.meters.progress(&snap)
+	snap.WaitingSince = o.app.health.waitingSince()
 	snap.Streams = o.pulls.status()
 	return snap
 }

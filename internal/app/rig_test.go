@@ -43,6 +43,7 @@ type rig struct {
 	pull    bool // pull too; tests about push alone leave it out
 	patient bool // hours are faked: look for new rows every few seconds, not ten times in each
 
+	daemon  *App // the one that was started last
 	running *running
 }
 
@@ -118,19 +119,26 @@ func (r *rig) write(name, text string) {
 // config is that of the rig with the test's YAML beside it.
 func (r *rig) config() *config.Loaded {
 	r.t.Helper()
+	cfg, err := r.load()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return cfg
+}
+
+// load may be refused.
+func (r *rig) load() (*config.Loaded, error) {
+	r.t.Helper()
 	r.write("leadsync.yaml", r.yaml)
-	environ := []string{"LEADSYNC_DATABASE_URL=" + r.url, "LEADSYNC_HUBSPOT_BASE_URL=http://127.0.0.1:9", "LEADSYNC_HUBSPOT_AUTH_MODE=static"}
+	environ := []string{"LEADSYNC_DATABASE_URL=" + r.url, "LEADSYNC_HUBSPOT_BASE_URL=http://127.0.0.1:9", "LEADSYNC_HUBSPOT_AUTH_MODE=static",
+		"LEADSYNC_STATUS_LISTEN="} // no real socket in a bubble
 	if r.patient {
 		environ = append(environ, "LEADSYNC_PUSH_POLL_INTERVAL=5s")
 	}
 	if !strings.Contains(r.yaml, "limits") {
 		environ = append(environ, "LEADSYNC_HUBSPOT_LIMITS_REQUESTS_PER_10S=0", "LEADSYNC_HUBSPOT_LIMITS_DAILY=0", "LEADSYNC_HUBSPOT_LIMITS_SHARE=1")
 	}
-	cfg, err := config.Load(config.Source{File: filepath.Join(r.dir, "leadsync.yaml"), Environ: environ})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return cfg
+	return config.Load(config.Source{File: filepath.Join(r.dir, "leadsync.yaml"), Environ: environ})
 }
 
 func (r *rig) app() *App {
@@ -157,6 +165,7 @@ func (r *rig) start() {
 	ctx, stop := context.WithCancelCause(context.Background())
 	run := &running{stop: stop, done: make(chan struct{})}
 	a := r.app()
+	r.daemon = a
 	go func() {
 		defer close(run.done)
 		run.err = a.Run(ctx)

@@ -36,6 +36,7 @@ func faultsIn(t *testing.T, said *bytes.Buffer) []string {
 // Mapped properties are checked at the start and daily: one line a fault, with its cure; the field is left out and counted, the rest goes
 // on, push and pull.
 func TestSchemaCheck(t *testing.T) {
+	t.Parallel()
 	options := []hubspotsim.Option{{Value: "a", Label: "A"}, {Value: "b", Label: "B"}}
 	cfg := hubspotsim.Config{Properties: []hubspotsim.Property{{Name: "plan", Type: "enumeration", FieldType: "select", Options: options}, {Name: "size"}, {Name: "note"}}}
 	yaml := `pull: {schedule: "@every 10m", lagged_schedule: "@every 1h"}

@@ -16,17 +16,22 @@ import (
 	"leadsync/internal/store"
 )
 
+// between is set by a build for tests alone, see stall.go.
+var between func(push.Store) push.Store
+
 // releaseTimeout bounds giving the portal back, so that a stop ends also while the database is away.
 const releaseTimeout = 5 * time.Second
-
-var errStopTimeout = errors.New("stop_timeout is over")
 
 // ownership is one time of owning the portal.
 type ownership struct {
 	app    *App
+	cfg    *config.Loaded // of this time; a reload ends it
 	lease  *store.Lease
 	hub    *hub
 	worker *push.Worker
+	pauses *pauses
+	memory *memory
+	leave  context.CancelCauseFunc // ends the ownership while it is served
 	pulls  *pulls
 	tombs  *tombstones
 	began  time.Time
@@ -37,8 +42,14 @@ func (a *App) own(lease *store.Lease) (*ownership, error) {
 	if err != nil {
 		return nil, err
 	}
+	memory := a.newMemory()
+	paused := &pauses{db: a.db, portal: a.cfg.Portal}
 	tombs := &tombstones{db: a.db, hasher: a.hasher, portal: a.cfg.Portal}
-	var s push.Store = &pushStore{DB: a.db, lease: lease, portal: a.cfg.Portal, timeout: a.cfg.HubSpot.Timeout, tombs: tombs, pin: a.pin(lease, h)}
+	var s push.Store = &pushStore{DB: a.db, lease: lease, portal: a.cfg.Portal, timeout: a.cfg.HubSpot.Timeout, pauses: paused, tombs: tombs,
+		pin: a.pin(lease, h)}
+	if between != nil {
+		s = between(s)
+	}
 	if a.between != nil {
 		s = a.between(s)
 	}
@@ -46,12 +57,15 @@ func (a *App) own(lease *store.Lease) (*ownership, error) {
 		Portal: a.cfg.Portal, PollInterval: a.cfg.Push.PollInterval, Linger: a.cfg.Push.Linger, Concurrency: a.cfg.Push.Concurrency,
 		MaxAttempts: a.cfg.Push.MaxAttempts, OnInvalid: push.Mode(a.cfg.Push.OnInvalidField), Retry: rowWaits, Outage: outageWaits,
 		SecondLook: a.cfg.Push.SecondLook, RetainSettled: a.cfg.Retention.Settled, RetainDead: a.cfg.Retention.Dead,
-		Consent: consent(a.cfg.Consent), Mapping: table(a.cfg.Mapping), MaxDeletes: a.cfg.Push.MaxDeletesPerHour, Learnt: a.learnt(lease), Log: a.log, Person: a.person,
+		Paused: paused.lanes, Watch: watch{a.meters, memory}, Consent: consent(a.cfg.Consent), MaxDeletes: a.cfg.Push.MaxDeletesPerHour,
+		Mapping: table(a.cfg.Mapping), Learnt: a.learnt(lease), Log: a.log, Person: a.person, Turn: a.loops.turn,
 	}
 	if !lease.CleanBefore() { // requests of the owner before may still be executed
 		cfg.Doubt = a.cfg.HubSpot.Timeout
 	}
-	o := &ownership{app: a, lease: lease, hub: h, worker: push.New(cfg, h, bounded{s}), tombs: tombs, began: time.Now()}
+	o := &ownership{app: a, cfg: a.cfg, lease: lease, hub: h, worker: push.New(cfg, h, bounded{s}), pauses: paused, memory: memory,
+		tombs: tombs, began: time.Now()}
+	o.remember()
 	o.pulls = o.newPulls()
 	return o, nil
 }
@@ -104,40 +118,64 @@ func (a *App) serve(ctx context.Context, lease *store.Lease) error {
 		}
 	})
 	parts.Go(func() { o.wake(own) })
-	parts.Go(func() {
+	o.part(&parts, loopUnsubscribe, func() {
 		if errors.Is(o.worker.Unsubscribe(own, work), push.ErrLeaseLost) {
 			leave(push.ErrLeaseLost)
 		}
 	})
-	parts.Go(func() { o.worker.LookAgain(own) })
-	parts.Go(func() { o.worker.Retain(own) })
-	parts.Go(func() { o.retainInbox(own) })
+	o.part(&parts, push.LoopSecondLook, func() { o.worker.LookAgain(own) })
+	o.part(&parts, push.LoopRetention, func() { o.worker.Retain(own) })
+	o.part(&parts, loopInbox, func() { o.retainInbox(own) })
 	if !a.noPull {
-		parts.Go(func() { o.pulls.run(own, leave) })
+		o.part(&parts, loopPull, func() { o.pulls.run(own, leave) })
 	}
-	parts.Go(func() { o.worker.Summarise(own) })
-	parts.Go(func() { o.report(own, hold) })
-	parts.Go(func() { o.keepToken(own, hold, leave) })
-	parts.Go(func() {
+	o.part(&parts, push.LoopSummary, func() { o.worker.Summarise(own) })
+	o.part(&parts, loopMemory, func() { o.memory.keep(own) })
+	o.part(&parts, loopHealth, func() { o.watchHealth(own) })
+	o.part(&parts, loopReport, func() { o.report(own, hold) })
+	o.part(&parts, loopToken, func() { o.keepToken(own, hold, leave) })
+	o.part(&parts, loopStop, func() {
 		<-own.Done()
-		if ctx.Err() == nil {
+		reloaded := errors.Is(context.Cause(own), errReloaded)
+		if ctx.Err() == nil && !reloaded {
 			return
 		}
-		a.log.Info(observe.DaemonStopping, observe.Cause, context.Cause(ctx))
-		a.status.set("stopping: requests under way may end")
-		_ = a.notify.Stopping() // systemd sees the process end all the same
-		t := time.AfterFunc(a.cfg.StopTimeout, func() { cut(errStopTimeout) })
-		context.AfterFunc(work, func() { t.Stop() })
+		if ctx.Err() != nil {
+			a.stopping.Store(true)
+			a.log.Info(observe.DaemonStopping, observe.Cause, context.Cause(ctx))
+			_ = a.notify.Stopping() // systemd sees the process end all the same
+			a.status.show("stopping: requests under way may end")
+		}
+		o.drain()
+		t := time.NewTimer(a.cfg.StopTimeout)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cut(errStopTimeout)
+		case <-a.hurry:
+			cut(errHurried)
+		case <-work.Done():
+		}
 	})
-	a.worker.Store(o.worker)
+	o.leave = leave
+	a.loops.turn(push.LoopPush, 0)
+	a.loops.turn(loopStart, -1)
+	a.serving.Store(o)
+	if a.next.Load() != nil { // a reload came in between
+		leave(errReloaded)
+	}
 	a.becomeReady()
 	err = o.worker.Run(own, work)
-	a.worker.Store(nil)
+	a.serving.Store(nil)
 	leave(nil)
 	doubt := context.Cause(work) != nil || o.worker.InDoubt()
 	cut(nil)
 	letGo()
 	parts.Wait()
+	for _, name := range []string{push.LoopPush, push.LoopRequests} {
+		a.loops.turn(name, -1)
+	}
+	a.loops.turn(loopStart, 0)
 	if errors.Is(err, push.ErrLeaseLost) || errors.Is(context.Cause(own), push.ErrLeaseLost) {
 		a.log.Warn(observe.PortalLeaseLost, observe.Portal, a.cfg.Portal, observe.Owner, a.owner, observe.Epoch, lease.Epoch())
 		err = nil
@@ -173,6 +211,7 @@ func (a *App) serveOnce(ctx context.Context, lease *store.Lease) error {
 	defer stopTimer()
 	err = o.worker.Once(ctx, work)
 	doubt := context.Cause(work) != nil || o.worker.InDoubt()
+	o.memory.flush(hold)
 	o.save(hold)
 	cut(nil)
 	letGo()
@@ -198,7 +237,11 @@ func (o *ownership) wake(ctx context.Context) {
 	if hints == nil {
 		return
 	}
+	o.worker.Hinted()
 	for range hints {
 		o.worker.Wake()
 	}
 }
+
+// Table is the mapping of a configuration, without the definitions of an account.
+func Table(cfg *config.Loaded) *mapping.Table { return table(cfg.Mapping) }

@@ -272,6 +272,7 @@ func TestStoryDeadRowDoesNotOvertake(t *testing.T) {
 // HubSpot takes no writes for half an hour, and answers everything else: it is an outage all the same and costs no attempt, although
 // each row fails by itself again and again.
 func TestG5OnlyWritesFail(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"500", "hang", "502html"} {
 		inBubble(t, hubspotsim.Config{Seed: 215, Latency: 10 * time.Millisecond}, "push: {max_attempts: 2}", func(r *rig) {
 			r.event("warm", "lead.registered", "warm@example.com", `{}`)

@@ -84,17 +84,17 @@ func TestStoryPullErasedDoesNotComeBack(t *testing.T) {
 // pausing stops one stream for half an hour behind a call of its store.
 type pausing struct {
 	pull.Store
-	*pauses
+	*pausePoints
 }
 
-type pauses struct {
+type pausePoints struct {
 	mu    sync.Mutex
 	armed bool
 	at, n int
 	begun chan struct{}
 }
 
-func (p *pauses) pass() {
+func (p *pausePoints) pass() {
 	p.mu.Lock()
 	p.n++
 	stop := p.armed && p.n == p.at
@@ -126,6 +126,7 @@ func (s pausing) PendingAddresses(ctx context.Context, addresses []string) ([]st
 // A page that was read before an erase and is applied after it tells nothing of the person: a lead's contact, one that the application was
 // told as nobody's, and one that it does not know yet.
 func TestStoryPullPageFromBeforeTheErase(t *testing.T) {
+	t.Parallel()
 	const address = "ada.lovelace@example.com"
 	for _, who := range []string{"lead", "stranger", "unknown"} {
 		t.Run(who, func(t *testing.T) {
@@ -136,7 +137,7 @@ func TestStoryPullPageFromBeforeTheErase(t *testing.T) {
 					"lagged_schedule: '@yearly', optout_schedule: '@yearly', archived_schedule: '@yearly'"), func(r *rig) {
 					r.patient, r.pull = true, true
 					r.base = func(inner http.RoundTripper) http.RoundTripper { return keeps{inner} }
-					p := &pauses{at: at, begun: make(chan struct{})}
+					p := &pausePoints{at: at, begun: make(chan struct{})}
 					r.betweenPull = func(s pull.Store) pull.Store { return pausing{s, p} }
 					r.start()
 					time.Sleep(5 * time.Minute)
@@ -199,6 +200,7 @@ func TestStoryPullRefusedEraseStaysSilent(t *testing.T) {
 // The application's own delete does not come back, whether the contact was a lead's or one that was told as nobody's, nor after a new life
 // began, nor when people take the contact out of the bin and go on with it.
 func TestStoryPullOwnDeleteIsNotTold(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{}, everyMinute, func(r *rig, _ hubspotsim.Target) {
 		ada := hubspotsim.Target{ID: r.inboxContact("ada@example.com")}
 		r.event("1", "lead.deleted", "", "")
@@ -264,6 +266,7 @@ func (r *rig) evidence(lead string) (word, evidenced string) {
 // An opt-out that only the sweep can see becomes the state of the link: it is not posted back, it is no news twice, and an address that the
 // application gives the person afterwards is opted out before the contact gets it.
 func TestStoryPullOptOutIsTheLinksState(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{}, everyMinute, func(r *rig, _ hubspotsim.Target) {
 		r.sim.Optout("ada@example.com", true)
 		from, writes := len(r.sim.ConsentLog()), r.writes()
@@ -308,6 +311,7 @@ func TestStoryPullOptOutIsTheLinksState(t *testing.T) {
 // People change the address of somebody who is out, by the application's word or by HubSpot's: the new address is opted out as soon as pull
 // has seen it, without any row, and also when the opt-out of it fails at first.
 func TestStoryPullAssertsTheOptOutOfANewAddress(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, yaml, faults string }{
 		{"all", "", ""}, {"all, at the second try", "", "sub_all=500x1"}, {"one subscription", "consent: {unsubscribe: [1]}\n", ""},
 	} {

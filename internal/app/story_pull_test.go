@@ -267,6 +267,7 @@ func (r *rig) pullOnce() {
 
 // A contact that people archive is told once as deleted, and once as restored when it comes back; what was edited after is told too.
 func TestPullArchivedAndRestored(t *testing.T) {
+	t.Parallel()
 	for _, quirk := range []bool{false, true} {
 		t.Run(fmt.Sprintf("RestoreKeepsModified=%t", quirk), func(t *testing.T) {
 			inPull(t, hubspotsim.Config{Quirks: hubspotsim.Quirks{RestoreKeepsModified: quirk}}, "pull: {archived_schedule: '@every 2h'}\n"+pullMapping, func(r *rig, ada hubspotsim.Target) {
@@ -302,6 +303,7 @@ func (r *rig) inboxContact(email string) string {
 
 // Who opts out in HubSpot is told once, and the link remembers it.
 func TestPullOptedOut(t *testing.T) {
+	t.Parallel()
 	for _, bumps := range []bool{false, true} {
 		t.Run(fmt.Sprintf("OptoutBumpsModified=%t", bumps), func(t *testing.T) {
 			inPull(t, hubspotsim.Config{Quirks: hubspotsim.Quirks{OptoutBumpsModified: bumps}}, pullMapping, func(r *rig, ada hubspotsim.Target) {
@@ -342,6 +344,7 @@ func TestPullAddressChangedThere(t *testing.T) {
 // The contacts of two leads are merged: the lead whose address is the survivor's keeps it, the other one is passive, each is told once, and
 // what is edited afterwards is told to the one that has it.
 func TestPullMerged(t *testing.T) {
+	t.Parallel()
 	for n := range 8 {
 		q := hubspotsim.Quirks{MergeKeepsPrimaryID: n&1 > 0, ReadFollowsMerges: n&2 > 0}
 		keeper, other := "1", "2"
@@ -389,6 +392,7 @@ func (r *rig) wantLink(lead, state, contact string) {
 
 // Contacts that the application does not know are nobody's business, or told once and then followed; a later lead adopts one.
 func TestPullUnknown(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{}, pullMapping, func(r *rig, _ hubspotsim.Target) {
 		_, err := r.sim.Create(map[string]string{"email": "sam@example.com", "company": "Looms"})
 		must(t, err)

@@ -15,6 +15,7 @@ import (
 // are lost. Our own value never comes back as a change, a person's is told at most once, and in the end the application knows what HubSpot
 // holds: it was told of the person's value if that stands there, and not told of it if its own does.
 func TestStoryPullAndPushAtOnce(t *testing.T) {
+	t.Parallel()
 	step := time.Duration(brief(500, 1000)) * time.Millisecond
 	for _, winner := range []string{"app", "hubspot", "newest"} {
 		for _, fault := range []string{"", "batch_update=lostx1", "batch_update=500x1", "batch_update=late:3sx1", "batch_read=slow:1500msx1"} {

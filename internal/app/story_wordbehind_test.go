@@ -24,3 +24,19 @@ func TestAddressOfAWordBehindADelete(t *testing.T) {
 		r.silentFrom(0)
 	})
 }
+
+// The delete does not look for a contact at an address that came after it: who is there was never this lead's to archive.
+func TestDeleteLooksAtNoLaterAddress(t *testing.T) {
+	consentTest(t, "", hubspotsim.Config{Seed: 741}, func(r *rig) {
+		_, err := r.sim.Create(map[string]string{"email": "ada@example.com", "company": "Sales"})
+		must(t, err)
+		del := r.event("1", "lead.deleted", "", "")
+		word := r.event("1", "lead.unsubscribed", "ada@example.com", "")
+		r.start()
+		time.Sleep(time.Minute)
+		r.want(del, "skipped/no_contact")
+		r.want(word, "delivered")
+		r.wantContact("ada@example.com", map[string]string{"company": "Sales"})
+		r.out("ada@example.com")
+	})
+}

@@ -180,6 +180,7 @@ func (o *ownership) keepToken(ctx, hold context.Context, leave context.CancelCau
 	if grant := o.hub.tokens.grant; grant != nil {
 		o.watchGrant(ctx, grant, leave)
 	}
+	o.app.loops.turn(loopToken, -1)
 	<-hold.Done()
 	o.hub.tokens.close()
 }
@@ -194,7 +195,8 @@ func (o *ownership) watchGrant(ctx context.Context, grant *auth.Source, leave co
 			return
 		case <-t.C:
 		}
-		connected, err := grant.Look(ctx)
+		o.app.loops.turn(loopToken, 0)
+		connected, err := within(ctx, grant.Look)
 		if _, other := errors.AsType[*auth.AccountError](err); other {
 			o.app.log.Warn(msgAccountChanged, observe.Portal, o.app.cfg.Portal, observe.Err, err)
 			leave(errAccountChanged)
@@ -217,7 +219,9 @@ func (o *ownership) watchGrant(ctx context.Context, grant *auth.Source, leave co
 		if s := o.worker.Status().Condition; s != push.Running && s != push.Limited {
 			every = min(every, o.app.cfg.Push.PollInterval)
 		}
-		t.Reset(max(min(every, grant.KeepIn()), grantLeast))
+		next := max(min(every, grant.KeepIn()), grantLeast)
+		o.app.loops.turn(loopToken, next)
+		t.Reset(next)
 	}
 }
 

@@ -33,6 +33,10 @@ var fence = map[string]string{
 	"importer":        "lead outbox mapping",                                          // CSV, JSONL -> outbox
 	"leadgen":         "lead",                                                         // invented leads
 	"status":          "lead outbox store",                                            // what `leadsync status` says
+	"metrics":         "",                                                             // numbers for Prometheus
+	"listen":          "metrics status",                                               // health, metrics and the page on loopback
+	"explain":         "outbox lead ledger mapping push store status",                 // why a lead stands as it does
+	"doctor":          "config status store hubspot mapping",                          // examines an installation
 	"app":             "*",                                                            // builds all of it
 	"hubspotsim":      "",                                                             // stand-in for HubSpot; shares no code with hubspot
 	"replay":          "lead leadgen outbox",                                          // what the contacts must be, told without push

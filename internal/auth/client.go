@@ -103,7 +103,7 @@ func (c *Client) app() (*oauth2.Config, error) {
 	key, err := c.cfg.ClientSecret()
 	if err != nil {
 		return nil, &FaultError{Word: faultClientSecret, text: "read the client secret: " + err.Error(),
-			cure: "put the app's client secret into the file of hubspot.auth.client_secret_file; it is read again by itself", err: err}
+			cure: "put the app's client secret into the file of hubspot.auth.client_secret_file" + handedOver, err: err}
 	}
 	return &oauth2.Config{ClientID: c.cfg.ClientID, ClientSecret: key.Reveal(), RedirectURL: c.cfg.RedirectURL, Scopes: c.cfg.Scopes,
 		Endpoint: oauth2.Endpoint{AuthURL: c.cfg.AuthorizeURL, TokenURL: c.url(pathToken), AuthStyle: oauth2.AuthStyleInParams}}, nil

@@ -85,6 +85,9 @@ func (a answer) judge() error {
 	return &FaultError{Word: word, text: "hubspot " + a.op + ": refused (" + word + ")", cure: cureOf(status, code, a.status)}
 }
 
+// handedOver ends a cure that changes a secret's file: systemd shows the daemon a copy that is made at the start.
+const handedOver = "; under systemd then: systemctl restart leadsync; elsewhere it is read again by itself"
+
 // cureOf is what to do about a refusal that is neither the grant's end nor passing.
 func cureOf(status, code string, http4xx int) string {
 	switch status {
@@ -93,7 +96,7 @@ func cureOf(status, code string, http4xx int) string {
 	case "BAD_CLIENT_ID":
 		return "correct hubspot.auth.client_id: it is on the app's Auth page in HubSpot"
 	case "BAD_CLIENT_SECRET":
-		return "put the app's present client secret into the file of hubspot.auth.client_secret_file; it is read again by itself"
+		return "put the app's present client secret into the file of hubspot.auth.client_secret_file" + handedOver
 	case "BAD_AUTH_CODE":
 		return "the code was used already or is not known: run `leadsync auth login` again and open the new URL"
 	case "EXPIRED_AUTH_CODE":

@@ -18,6 +18,9 @@ type Credentials struct {
 	System string
 	// Beside is the folder of the configuration file. Looked in second.
 	Beside string
+	// Instance is the name of the configuration file without its ending. Outside the service, where System is empty, root's commands look
+	// into credentials/INSTANCE and credentials below Beside too: the folders that the units hand to the daemon.
+	Instance string
 }
 
 // ErrAbsent means that a credential is not there: no file, an empty one, or one whose content is "unset".
@@ -25,6 +28,9 @@ var ErrAbsent = errors.New("credential is absent")
 
 // maxCredential is far above any token, key or URL, and above the largest bundle of certificate authorities.
 const maxCredential = 1 << 20
+
+// shutFolder is the folder of credentials that the package makes beside the configuration, for root alone.
+const shutFolder = "credentials"
 
 // unset is what a unit's SetCredential= gives for a credential that nobody has set.
 const unset = "unset"
@@ -65,6 +71,9 @@ func (c Credentials) Read(value string) (secret.String, error) {
 	return secret.New(string(text)), nil
 }
 
+// Places lists where a file is looked for, in order. It reads nothing of them.
+func (c Credentials) Places(value string) []string { return c.candidates(value) }
+
 func (c Credentials) candidates(value string) []string {
 	if filepath.IsAbs(value) {
 		return []string{value}
@@ -73,6 +82,13 @@ func (c Credentials) candidates(value string) []string {
 	for _, folder := range []string{c.System, c.Beside} {
 		if folder != "" {
 			paths = append(paths, filepath.Join(folder, value))
+		}
+	}
+	if shut := filepath.Join(c.Beside, shutFolder); c.System == "" && c.Beside != "" {
+		for _, folder := range []string{filepath.Join(shut, c.Instance), shut} {
+			if _, err := os.Stat(folder); err == nil && (folder != shut || c.Instance != "") {
+				paths = append(paths, filepath.Join(folder, value))
+			}
 		}
 	}
 	return paths

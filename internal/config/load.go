@@ -44,6 +44,8 @@ type Loaded struct {
 	Warnings []string
 	// Credentials finds the files that the _file keys name.
 	Credentials Credentials
+
+	places map[string]string // of the keys that were set
 }
 
 // Load reads defaults, file and environment, in this order, and validates the result. Every error is an *Error: exit code 78.
@@ -56,8 +58,10 @@ func Load(src Source) (*Loaded, error) {
 	out := &Loaded{Config: Default(), File: name, Credentials: Credentials{System: lookup(src.Environ, "CREDENTIALS_DIRECTORY")}}
 	if name != "" {
 		out.Credentials.Beside = filepath.Dir(name)
+		out.Credentials.Instance = strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
 	}
 	d := &decoder{file: name, places: map[string]string{}}
+	out.places = d.places
 	if root := d.parse(text, ""); root != nil {
 		d.node(root, reflect.ValueOf(&out.Config).Elem(), "")
 	}

@@ -71,6 +71,8 @@ type Config struct {
 	Timeout   time.Duration
 	UserAgent string // leadsync/VERSION
 	Log       *slog.Logger
+	// Observe is told of each request that ended, for metrics; it must not block. May be nil.
+	Observe func(op string, class Class, elapsed time.Duration)
 }
 
 // Client sends requests to one HubSpot account. It is safe for concurrent use.
@@ -81,6 +83,7 @@ type Client struct {
 	timeout   time.Duration
 	userAgent string
 	log       *slog.Logger
+	observe   func(op string, class Class, elapsed time.Duration)
 }
 
 // New makes a Client. It sends nothing.
@@ -91,6 +94,7 @@ func New(cfg Config) *Client {
 		timeout:   cfg.Timeout,
 		userAgent: cfg.UserAgent,
 		log:       cfg.Log,
+		observe:   cfg.Observe,
 	}
 	if c.version == "" {
 		c.version = DefaultAPIVersion
@@ -213,6 +217,9 @@ func cause(ctx, tryCtx context.Context, err error) error {
 
 // logRequest writes the line of one request; resp is nil when there was no answer.
 func (c *Client) logRequest(ctx context.Context, op string, resp *http.Response, try *try, err error) {
+	if c.observe != nil {
+		c.observe(op, Classify(err), try.elapsed())
+	}
 	if !c.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}

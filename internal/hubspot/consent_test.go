@@ -322,10 +322,14 @@ func everyOp(c *Client, address, text string) map[string]func(context.Context) e
 		OpList:         func(ctx context.Context) error { _, err := c.List(ctx, ListRequest{After: "51"}); return err },
 		OpBatchArchive: func(ctx context.Context) error { return c.BatchArchive(ctx, []ContactID{"51"}) },
 		OpGDPRDelete:   func(ctx context.Context) error { return c.GDPRDelete(ctx, "51") },
-		OpDefinitions:  func(ctx context.Context) error { _, err := c.SubscriptionDefinitions(ctx); return err },
-		OpStatuses:     func(ctx context.Context) error { _, err := c.Statuses(ctx, address, 1); return err },
-		OpOptedOut:     func(ctx context.Context) error { _, err := c.OptedOutOfAll(ctx, address, 1); return err },
-		OpOptOutOfAll:  func(ctx context.Context) error { _, err := c.OptOutOfAll(ctx, address, 1); return err },
+		OpCreateProperty: func(ctx context.Context) error {
+			_, err := c.CreateContactProperty(ctx, NewProperty{Name: "app_lead_id", Label: text, Description: text, Unique: true})
+			return err
+		},
+		OpDefinitions: func(ctx context.Context) error { _, err := c.SubscriptionDefinitions(ctx); return err },
+		OpStatuses:    func(ctx context.Context) error { _, err := c.Statuses(ctx, address, 1); return err },
+		OpOptedOut:    func(ctx context.Context) error { _, err := c.OptedOutOfAll(ctx, address, 1); return err },
+		OpOptOutOfAll: func(ctx context.Context) error { _, err := c.OptOutOfAll(ctx, address, 1); return err },
 		OpOptOut: func(ctx context.Context) error {
 			_, err := c.OptOut(ctx, address, 7, Basis{Explanation: text})
 			return err

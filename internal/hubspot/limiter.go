@@ -92,6 +92,7 @@ func NewLimiter(cfg LimiterConfig) *Limiter {
 	}
 	l.general = newLane(cfg.Window, cfg.PerWindow, part(cfg.PerWindow, cfg.Share))
 	l.search = newLane(time.Second, cfg.SearchPerSecond, cfg.SearchPerSecond)
+	l.search.slot = time.Now() // the process before may have searched a moment ago: its pace is kept
 	return l
 }
 
@@ -236,6 +237,7 @@ func (l *Limiter) AssumeFull() {
 	defer l.mu.Unlock()
 	if l.general.limit > 0 {
 		l.general.fullUntil = time.Now().Add(l.general.window + guard)
+		l.search.fullUntil = time.Now().Add(l.search.window + searchGuard)
 		l.dispatchAll()
 	}
 }

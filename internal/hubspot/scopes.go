@@ -28,6 +28,7 @@ var scopesOf = map[string][]string{
 	OpBatchUpsert:      {scopeContactsWrite},
 	OpBatchArchive:     {scopeContactsWrite},
 	OpGDPRDelete:       {scopeContactsWrite},
+	OpCreateProperty:   {"crm.schemas.contacts.write"},
 	OpDefinitions:      {scopeConsentReadWrite, scopeConsentRead},
 	OpStatuses:         {scopeConsentReadWrite, scopeConsentRead},
 	OpOptedOut:         {scopeConsentReadWrite, scopeConsentRead},

@@ -22,8 +22,17 @@ const (
 	Reason   = "reason"
 	Released = "released"
 	Warning  = "warning"
+	State    = "state"
+	Pending  = "pending"
+	LastOK   = "last_ok"
+	Uptime   = "uptime"
+	Changed  = "changed" // keys of the configuration
+	Where    = "where"   // file and line
+	Key      = "key"
 
 	Portal   = "portal"
+	Lane     = "lane"
+	Address  = "address"   // host and port that is listened on
 	PortalID = "portal_id" // HubSpot's number of the account
 	Owner    = "owner"
 	Epoch    = "epoch"

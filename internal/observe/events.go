@@ -19,6 +19,11 @@ const (
 	ConfigWarning     = "configuration warning"
 	WaitingDatabase   = "waiting for database"
 	DatabaseRecovered = "database recovered"
+	DaemonAlive       = "daemon alive"
+	LoopStalled       = "loop stalled"
+	ConfigReloaded    = "configuration reloaded"
+	ConfigRefused     = "configuration refused"
+	ListenFailed      = "status page unavailable"
 )
 
 // Messages of the push path.

@@ -1,16 +1,13 @@
 package observe
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"sync"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/journal"
+	sdjournal "github.com/coreos/go-systemd/v22/journal"
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
 )
@@ -20,7 +17,8 @@ type Options struct {
 	// Out takes the lines, usually os.Stderr; nil is os.Stderr.
 	Out io.Writer
 	// Format is auto, text, json or journal; "" is auto. Auto is journal when Out is the journal's own stream, text on a terminal,
-	// JSON elsewhere. journal is text with the priority before it ("<4>"), which journald turns into PRIORITY=.
+	// JSON elsewhere. journal gives journald native entries with a field for each attribute when Out is standard error, and text with
+	// the priority before it ("<4>") otherwise and whenever journald does not listen.
 	Format string
 	// Level is debug, info, warn or error; "" is info.
 	Level string
@@ -54,7 +52,11 @@ func New(o Options) (*slog.Logger, *slog.LevelVar, error) {
 	case "json":
 		h = slog.NewJSONHandler(o.Out, options)
 	case "journal":
-		h = newJournalHandler(o.Out, level)
+		socket := ""
+		if o.Out == io.Writer(os.Stderr) {
+			socket = journalSocket
+		}
+		h = newJournalHandler(o.Out, level, socket)
 	default:
 		return nil, nil, fmt.Errorf("log format %q, want auto, text, json or journal", o.Format)
 	}
@@ -63,7 +65,7 @@ func New(o Options) (*slog.Logger, *slog.LevelVar, error) {
 
 func autoFormat(out io.Writer) string {
 	if out == io.Writer(os.Stderr) {
-		if connected, err := journal.StderrIsJournalStream(); err == nil && connected {
+		if connected, err := sdjournal.StderrIsJournalStream(); err == nil && connected {
 			return "journal"
 		}
 	}
@@ -97,64 +99,4 @@ func Redact(_ []string, a slog.Attr) slog.Attr {
 		}
 	}
 	return a
-}
-
-// journalHandler writes one line a record, with the priority in front: https://www.freedesktop.org/software/systemd/man/sd-daemon.html
-// (read 2026-11-22). journald adds the time, so the line has none.
-type journalHandler struct {
-	inner slog.Handler // writes to line
-	line  *journalLine
-}
-
-type journalLine struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-	out io.Writer
-}
-
-func newJournalHandler(out io.Writer, level slog.Leveler) *journalHandler {
-	line := &journalLine{out: out}
-	replace := func(groups []string, a slog.Attr) slog.Attr {
-		if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
-			return slog.Attr{}
-		}
-		return Redact(groups, a)
-	}
-	return &journalHandler{line: line, inner: slog.NewTextHandler(&line.buf, &slog.HandlerOptions{Level: level, ReplaceAttr: replace})}
-}
-
-func (h *journalHandler) Enabled(ctx context.Context, l slog.Level) bool {
-	return h.inner.Enabled(ctx, l)
-}
-
-func (h *journalHandler) Handle(ctx context.Context, r slog.Record) error {
-	h.line.mu.Lock()
-	defer h.line.mu.Unlock()
-	h.line.buf.Reset()
-	h.line.buf.WriteString(priority(r.Level))
-	if err := h.inner.Handle(ctx, r); err != nil {
-		return err
-	}
-	_, err := h.line.out.Write(h.line.buf.Bytes())
-	return err
-}
-
-func (h *journalHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &journalHandler{inner: h.inner.WithAttrs(attrs), line: h.line}
-}
-
-func (h *journalHandler) WithGroup(name string) slog.Handler {
-	return &journalHandler{inner: h.inner.WithGroup(name), line: h.line}
-}
-
-func priority(l slog.Level) string {
-	switch {
-	case l >= slog.LevelError:
-		return "<3>"
-	case l >= slog.LevelWarn:
-		return "<4>"
-	case l >= slog.LevelInfo:
-		return "<6>"
-	}
-	return "<7>"
 }

@@ -109,6 +109,16 @@ const (
 	NoContact      Reason = "no_contact"
 )
 
+// Known reports whether the word is one of the reasons above.
+func (r Reason) Known() bool { return slices.Contains(reasons, r) }
+
+// Reasons lists them, those of dead entries first.
+func Reasons() []Reason { return slices.Clone(reasons) }
+
+var reasons = []Reason{UnknownEventType, InvalidJSON, NotAnObject, NestedValue, TooLarge, InvalidText, MissingLeadID, LeadIDTooLong, NoAddress,
+	InvalidEmail, InvalidProperty, PortalRule, AddressTaken, ContactGone, ContactPurged, SharedContact, Refused, GaveUp, Panic,
+	Unchanged, Overtaken, Duplicate, Merged, ErasedPerson, ConsentRefused, NotMapped, ByOperator, NoContact}
+
 // MaxPropertiesBytes is the largest properties text that is read; a larger one is dead as too_large and is never loaded.
 const MaxPropertiesBytes = 1 << 20
 

@@ -202,7 +202,11 @@ func (w *Worker) finishDelete(k *work) {
 // namedLater reports whether the address by which the lead without a contact is known came with a word of consent behind the delete, which
 // overtook it: it belongs to the next life.
 func (k *work) namedLater() bool {
-	return k.link.State == ledger.None && k.link.ConsentID > k.plan.del.id()
+	del := k.plan.del
+	if i := k.barrier(); del == nil && i >= 0 {
+		del = k.rows[i]
+	}
+	return del != nil && k.link.State == ledger.None && k.link.ConsentID > del.id()
 }
 
 // overtakenByDelete ends rows before a delete that would wait or be dead of a contact that is gone: nothing needs them any more.

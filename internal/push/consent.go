@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 )
 
@@ -57,7 +58,7 @@ func newConsentLane(cfg *Config) *consentLane {
 		handed: map[outbox.EntryID]bool{}, seen: map[outbox.EntryID]bool{}}
 	log := cfg.Log
 	if log != nil {
-		log = log.With("lane", "unsubscribe")
+		log = log.With(observe.Lane, laneUnsubscribe)
 	}
 	c.gate = newGate(log, cfg.Outage, cfg.Now())
 	return c
@@ -94,6 +95,14 @@ func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
 				break
 			}
 		}
+		if w.pausedLanes().Unsubscribe {
+			w.wantNone()
+			if once {
+				break
+			}
+			w.pauseConsent(ctx, w.cfg.PollInterval)
+			continue
+		}
 		works, more, err := w.readConsent(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
@@ -126,7 +135,11 @@ func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
 			break
 		}
 		if !more || w.consentRoom() == 0 {
-			w.pauseConsent(ctx, min(w.cfg.PollInterval, beatEvery))
+			d := w.cfg.PollInterval
+			if len(works) == 0 && !more && c.idle() {
+				d = w.idlePoll()
+			}
+			w.pauseConsent(ctx, min(d, beatEvery))
 		}
 	}
 	return w.cause(ctx)

@@ -38,7 +38,10 @@ var (
 )
 
 // AwayError is ErrDatabaseAway with the cause in a few words, which name no row.
-type AwayError struct{ Cause string }
+type AwayError struct {
+	Cause string
+	Full  bool // there is no space left
+}
 
 func (e *AwayError) Error() string { return ErrDatabaseAway.Error() + ": " + e.Cause }
 
@@ -67,6 +70,7 @@ type gate struct {
 	lastWrite time.Time // of the last accepted write request
 	lastGood  time.Time // of the last answered request
 	braked    bool      // paused by the brake: only the brake's own probe opens it
+	kind      string    // what the trouble is about, see Kind...; empty = nothing special
 	cure      string    // what the trouble itself says would help; empty = cure() of its class
 	token     bool      // no request was sent: there is no token
 	told      time.Time // when the condition was last in the log
@@ -165,7 +169,14 @@ func (g *gate) trouble(err error, now time.Time) {
 	if g.braked && cond == Degraded { // the brake's word is the graver one
 		return
 	}
+	kind := kindOf(cond, class, err)
 	hint, own := cure(cond, class), ""
+	if kind == KindNetwork {
+		hint, own = cureNetwork, cureNetwork
+	}
+	if away, ok := errors.AsType[*AwayError](err); ok && away.Full {
+		hint, own = cureFull, cureFull
+	}
 	if says, ok := errors.AsType[interface {
 		error
 		Cure() string
@@ -177,13 +188,13 @@ func (g *gate) trouble(err error, now time.Time) {
 			g.until = until
 			g.wake()
 		}
-		g.cure, g.token = own, isToken
+		g.kind, g.cure, g.token = kind, own, isToken
 		if cond != NeedsLogin || now.Sub(g.told) < tellAgain {
 			return
 		}
 	} else {
 		g.set(cond, cause, now, until)
-		g.cure, g.token = own, isToken
+		g.kind, g.cure, g.token = kind, own, isToken
 	}
 	g.told = now
 	level, message := slog.LevelWarn, observe.PushDegraded
@@ -220,7 +231,7 @@ func (g *gate) tokenBack(now time.Time) {
 func cure(c Condition, class hubspot.Class) string {
 	switch {
 	case c == NeedsLogin:
-		return "HubSpot refuses the token: put a valid one into the token file (auth.mode static), or run `leadsync auth login`; it goes on by itself"
+		return "HubSpot refuses the token: run `leadsync auth login`, and it goes on by itself; in auth.mode static put a valid one into the token file, and under systemd then: systemctl restart leadsync"
 	case class == hubspot.ClassScope:
 		return "grant the missing scopes to the app in HubSpot; it is tried again by itself"
 	case class == hubspot.ClassForbidden:
@@ -232,7 +243,7 @@ func cure(c Condition, class hubspot.Class) string {
 	case class == hubspot.ClassMigrating:
 		return "HubSpot moves the account to another data centre; it goes on by itself"
 	case c == Limited, class == hubspot.ClassLocked:
-		return "nothing to do: HubSpot's limit passes by itself"
+		return "wait: HubSpot's limit passes by itself; when it lasts, other apps of the account use it up: see its API usage in HubSpot, lower the load or hubspot.limits, or take a larger plan"
 	case c == Down:
 		return "start or repair the database; it goes on by itself"
 	}
@@ -250,7 +261,7 @@ func (g *gate) pause(cause string, now time.Time, probe time.Duration) {
 	if !g.braked || g.cause != cause {
 		g.log.Error(observe.PushPaused, observe.Reason, cause, observe.Until, now.Add(probe).UTC())
 		g.set(Paused, cause, now, now.Add(probe))
-		g.braked = true
+		g.braked, g.kind = true, KindRule
 		return
 	}
 	g.until = now.Add(probe)
@@ -302,7 +313,7 @@ func (g *gate) resume(now time.Time) {
 }
 
 func (g *gate) set(c Condition, cause string, now, until time.Time) {
-	g.braked, g.token, g.cure = false, false, ""
+	g.braked, g.token, g.kind, g.cure = false, false, "", ""
 	g.cond, g.cause, g.since, g.until = c, cause, now, until
 	g.wake()
 }
@@ -317,7 +328,7 @@ func (g *gate) state() Status {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	word, _, _ := strings.Cut(g.cause, ":")
-	s := Status{Condition: g.cond, Cause: g.cause, Since: g.since, Until: g.until, LastGood: g.lastGood}
+	s := Status{Condition: g.cond, Kind: g.kind, Cause: g.cause, Since: g.since, Until: g.until, LastGood: g.lastGood}
 	switch {
 	case g.cond == Running:
 	case g.braked:

@@ -52,6 +52,9 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 				return 0, err
 			}
 		}
+		if w.pausedLanes().holds(k) {
+			continue
+		}
 		works = append(works, k)
 	}
 	if err := w.endErased(ctx, works); err != nil {

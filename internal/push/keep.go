@@ -21,6 +21,7 @@ func (w *Worker) Retain(ctx context.Context) {
 	for {
 		w.purge(ctx, w.cfg.RetainSettled, outbox.Delivered, outbox.Skipped)
 		w.purge(ctx, w.cfg.RetainDead, outbox.Dead)
+		w.cfg.Turn(LoopRetention, purgeEvery)
 		select {
 		case <-ctx.Done():
 			return
@@ -35,6 +36,7 @@ func (w *Worker) purge(ctx context.Context, keep time.Duration, states ...outbox
 	}
 	before, total := outbox.Millis(w.now().Add(-keep)), int64(0)
 	for ctx.Err() == nil {
+		w.cfg.Turn(LoopRetention, 0)
 		n, err := w.store.Purge(ctx, states, before, purgeChunk)
 		if err != nil {
 			w.cfg.Log.Debug(observe.OldEntriesPurged, "err", err)

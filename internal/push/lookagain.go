@@ -22,16 +22,18 @@ func (w *Worker) LookAgain(ctx context.Context) {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
 	for {
+		w.cfg.Turn(LoopSecondLook, lookEvery)
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		if d, _ := w.gate.closedFor(w.now()); d > 0 || w.attached.Load() == nil {
+		if d, _ := w.gate.closedFor(w.now()); d > 0 || w.attached.Load() == nil || w.pausedLanes().Live {
 			continue
 		}
 		for more := true; more && ctx.Err() == nil; {
 			var err error
+			w.cfg.Turn(LoopSecondLook, slow)
 			if more, err = w.lookOnce(ctx); err != nil {
 				w.cfg.Log.Debug(observe.PushDegraded, "step", "second look", "err", err)
 				w.gate.trouble(w.named(err), w.now())

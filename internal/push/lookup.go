@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 )
@@ -36,8 +37,10 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 			named = append(named, string(id))
 		}
 	}
+	begun := w.now()
 	views, err := w.readBatch(ctx, ledger.AddressField, emails, props)
 	if err != nil {
+		w.tellAsked(hubspot.OpBatchRead, begun, 0, "", err, works, nil)
 		return err
 	}
 	if len(named) > 0 {
@@ -56,6 +59,9 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 		}
 		byKey["contact:"+string(v.id)] = v
 	}
+	w.tellAsked(hubspot.OpBatchRead, begun, 0, "", nil, works, func(k *work) string {
+		return foundWord(slices.ContainsFunc(k.addresses(), func(a string) bool { return byKey[a] != nil }))
+	})
 	holders, err := w.holders(ctx, byKey)
 	if err != nil {
 		return err
@@ -74,7 +80,7 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 func (k *work) addresses() []string {
 	out := addresses(k.lookedFor())
 	more := k.past
-	if k.link.Address != "" && (!k.closes || k.link.State == ledger.None || k.link.State == ledger.Linked) {
+	if k.link.Address != "" && !k.namedLater() && (!k.closes || k.link.State == ledger.None || k.link.State == ledger.Linked) {
 		more = append(slices.Clone(more), k.link.Address)
 	}
 	for _, a := range more {

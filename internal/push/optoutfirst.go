@@ -27,7 +27,12 @@ func (w *Worker) contactOptedOut(ctx context.Context, k *work, v *contactView) e
 	case k.undecided(): // our own, on its way to be settled, or about to be overtaken: that lane finds out
 	case k.link.Consent == ledger.In:
 		wide, err := w.hub.OptedOutOfAll(ctx, v.email, w.cfg.Consent.BusinessUnit)
-		if err != nil {
+		switch hubspot.Classify(err) {
+		case hubspot.ClassNone:
+		case hubspot.ClassScope, hubspot.ClassForbidden: // it cannot be asked, so the stricter side counts
+			w.sawOptOut(k, v.email, time.Time{})
+			return nil
+		default:
 			return err
 		}
 		for _, s := range wide {

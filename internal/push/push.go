@@ -67,6 +67,12 @@ type Config struct {
 	Log    *slog.Logger
 	// Person names a lead in logs: the keyed hash, or the id itself when the operator chose so.
 	Person func(lead.ID) slog.Attr
+	// Turn is told whenever a loop turns and how long it knowingly waits from then on; a negative wait ends it. nil = nobody asks.
+	Turn func(loop string, wait time.Duration)
+	// Watch is told what happened; nil = nobody asks.
+	Watch Watch
+	// Paused tells, at every poll, which lanes an operator stopped by hand; nil = none ever.
+	Paused func(context.Context) (Lanes, error)
 	// Now is the clock; tests fake it with testing/synctest and leave it nil.
 	Now func() time.Time
 }

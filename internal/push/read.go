@@ -165,14 +165,17 @@ func (w *Worker) readLinked(ctx context.Context, works []*work) error {
 	for i, k := range works {
 		ids[i] = string(k.link.ContactID)
 	}
+	begun := w.now()
 	views, err := w.readBatch(ctx, "", ids, w.readProperties(works))
 	if err != nil {
+		w.tellAsked(hubspot.OpBatchRead, begun, 0, "", err, works, nil)
 		return err
 	}
 	byID := map[lead.ContactID]*contactView{}
 	for _, v := range views {
 		byID[v.id] = v
 	}
+	w.tellAsked(hubspot.OpBatchRead, begun, 0, "", nil, works, func(k *work) string { return foundWord(byID[k.link.ContactID] != nil) })
 	for _, k := range works {
 		if v := byID[k.link.ContactID]; v == nil {
 			k.answer = answer{kind: missingContact}

@@ -70,6 +70,7 @@ func (s *sender) send(works []*work) error {
 	}
 	var res *hubspot.BatchResult
 	var err error
+	begun := s.w.now()
 	switch s.kind {
 	case opCreate:
 		res, err = s.w.hub.BatchCreate(s.ctx, in)
@@ -81,8 +82,10 @@ func (s *sender) send(works []*work) error {
 	if err == nil {
 		s.w.gate.wroteWell(s.w.now())
 		s.match(works, in, res)
+		s.w.tellAsked(opNames[s.kind], begun, res.Status, res.CorrelationID, nil, works, func(k *work) string { return k.answer.word() })
 		return nil
 	}
+	s.w.tellAsked(opNames[s.kind], begun, 0, "", err, works, nil)
 	switch hubspot.Classify(err) {
 	case hubspot.ClassInvalid, hubspot.ClassConflict, hubspot.ClassNotFound:
 		return s.refusedWhole(works, refusalOf(err), hubspot.Classify(err))

@@ -38,6 +38,7 @@ func (w *Worker) settle(ctx context.Context, works []*work) error {
 			w.ids.raise(s.High)
 			w.stats.settled(s.Outcomes, n)
 			w.logSettled(works)
+			w.tellSettled(works)
 			w.scrubLate(ctx, works)
 			for _, k := range works {
 				if k.ended = nil; k.fill == nil {

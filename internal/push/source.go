@@ -36,6 +36,9 @@ func (w *Worker) fill(ctx context.Context, p *pools) (reading, error) {
 	if err := w.loadHigh(ctx); err != nil {
 		return r, err
 	}
+	if err := w.obeyPauses(ctx, p); err != nil || w.pausedLanes().all() {
+		return r, err
+	}
 	want := w.want()
 	if p.size() < want {
 		again, err := w.dueAgain(ctx)
@@ -57,6 +60,9 @@ func (w *Worker) fill(ctx context.Context, p *pools) (reading, error) {
 
 // scanLane goes on with a lane's scan until its end or until enough was read. more: the end was not reached.
 func (w *Worker) scanLane(ctx context.Context, p *pools, lane outbox.Lane, r *reading, enough func() bool) (more bool, err error) {
+	if w.pausedLanes().has(lane) {
+		return false, nil
+	}
 	for {
 		if enough() || ctx.Err() != nil {
 			return true, nil
@@ -136,6 +142,9 @@ func (w *Worker) soonest() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := time.Duration(-1)
+	if w.paused.all() {
+		return d
+	}
 	for id := range w.revisit {
 		var left time.Duration
 		if h := w.hints[id]; h != nil {
@@ -175,6 +184,7 @@ func (w *Worker) endOrphans(ctx context.Context, ids []outbox.EntryID) error {
 	if err == nil {
 		w.ids.raise(s.High)
 		w.stats.settled(s.Outcomes, n)
+		w.tellOrphans(entries, s.Outcomes)
 	}
 	return err
 }

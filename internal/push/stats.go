@@ -53,6 +53,7 @@ func (w *Worker) Summarise(ctx context.Context) {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	for {
+		w.cfg.Turn(LoopSummary, time.Minute)
 		select {
 		case <-ctx.Done():
 			w.summary()
@@ -74,6 +75,7 @@ func (w *Worker) summary() {
 // Status is how the lane stands.
 type Status struct {
 	Condition Condition
+	Kind      string // what the trouble is about, see Kind...
 	Cause     string
 	Cure      string // a sentence; empty while it runs
 	Since     time.Time
@@ -105,7 +107,7 @@ func (w *Worker) Status() Status {
 			s.Problems = append(s.Problems, p.String())
 		}
 	}
-	return s
+	return w.pausedStatus(s)
 }
 
 // perMinute lets a bounded number of lines a minute through.

@@ -30,9 +30,9 @@ type Worker struct {
 
 	attached atomic.Pointer[attachment]
 	began    time.Time
-	beat     atomic.Int64 // when the loop last turned, unix ns
 	// readFirst: more than a fifth of the last creates met an existing contact, so the next ones are looked up first.
 	readFirst atomic.Bool
+	hinted    atomic.Bool // Hinted was called
 
 	mu        sync.Mutex // guards what follows
 	busyLead  map[lead.ID]bool
@@ -41,6 +41,7 @@ type Worker struct {
 	busyAddr  map[string]lead.ID
 	hints     map[lead.ID]*hint
 	revisit   map[lead.ID]bool // leads to read again that the scan has passed
+	paused    Lanes
 	holds     holds
 	scan      map[outbox.Lane]*scanner
 	jobsUnder int
@@ -69,6 +70,9 @@ func New(cfg Config, hub HubSpot, store Store) *Worker {
 	}
 	if cfg.Person == nil {
 		cfg.Person = func(lead.ID) slog.Attr { return slog.Attr{} }
+	}
+	if cfg.Turn == nil {
+		cfg.Turn = func(string, time.Duration) {}
 	}
 	w := &Worker{cfg: cfg, hub: hub, store: store, began: cfg.Now(),
 		busyLead: map[lead.ID]bool{}, wanted: map[lead.ID]bool{}, busyAddr: map[string]lead.ID{}, hints: map[lead.ID]*hint{}, revisit: map[lead.ID]bool{},
@@ -103,6 +107,25 @@ func (w *Worker) mayWrite(context.Context) error {
 func (w *Worker) Wake() {
 	signal(w.wake)
 	signal(w.consent.wake)
+}
+
+// Hinted says that whatever is committed is followed by a Wake: while nothing is to be done the worker looks for itself only once a
+// second, since reading an empty table four times a second is most of what an idle daemon costs.
+func (w *Worker) Hinted() { w.hinted.Store(true) }
+
+// idlePoll is how long a lane without work waits for the next look.
+func (w *Worker) idlePoll() time.Duration {
+	d := w.cfg.PollInterval
+	if w.hinted.Load() {
+		d = min(4*d, max(d, time.Second))
+	}
+	return d
+}
+
+func (w *Worker) jobsNow() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.jobsUnder
 }
 
 // Run pushes until ctx ends, then lets the requests under way finish and settle for as long as work lives; both are owned by the
@@ -194,19 +217,34 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 	}
 }
 
-// LastTurn is when the reading loop last turned; it turns at least every beatEvery while the worker runs, also when it waits
-// knowingly. Zero before the start.
-func (w *Worker) LastTurn() time.Time {
-	if n := w.beat.Load(); n != 0 {
-		return time.Unix(0, n)
+// The loops of a Worker, as Config.Turn names them. Each turns again after the wait that it announced, also when there is nothing to
+// do, the lane is closed or HubSpot is away.
+const (
+	LoopPush       = "push" // reads and plans
+	LoopRequests   = "requests"
+	LoopSecondLook = "second look"
+	LoopRetention  = "retention"
+	LoopSummary    = "summary"
+)
+
+const (
+	// beatEvery bounds every wait of the reading loop.
+	beatEvery = 10 * time.Second
+	// slow is how long requests may be under way without one that ends, and a second look may take: they wait for their turn behind
+	// others, and each ends by its own time-out.
+	slow = 10 * time.Minute
+)
+
+func (w *Worker) turn() { w.cfg.Turn(LoopPush, beatEvery) }
+
+// turnRequests runs under mu: while jobs are under way, one must end now and then.
+func (w *Worker) turnRequests() {
+	if w.jobsUnder == 0 {
+		w.cfg.Turn(LoopRequests, -1)
+	} else {
+		w.cfg.Turn(LoopRequests, slow)
 	}
-	return time.Time{}
 }
-
-// beatEvery bounds every wait of the loop.
-const beatEvery = 10 * time.Second
-
-func (w *Worker) turn() { w.beat.Store(w.now().UnixNano()) }
 
 // InDoubt reports whether a request had an unknown outcome that was not read back yet: whoever serves the portal next must know.
 func (w *Worker) InDoubt() bool {
@@ -233,7 +271,9 @@ func (w *Worker) cause(ctx context.Context) error {
 // start counts a job in.
 func (w *Worker) start(j *job) {
 	w.mu.Lock()
-	w.jobsUnder++
+	if w.jobsUnder++; w.jobsUnder == 1 {
+		w.turnRequests()
+	}
 	w.mu.Unlock()
 	if w.brake.on() {
 		j.probe = true
@@ -258,6 +298,7 @@ func (w *Worker) finished(j *job, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.jobsUnder--
+	w.turnRequests()
 	for _, k := range j.works {
 		w.releaseLocked(k, err, now)
 	}
@@ -363,6 +404,9 @@ func (w *Worker) pauseUntilWork(ctx context.Context, p *pools, read reading) {
 		return
 	}
 	d := min(w.cfg.PollInterval, beatEvery)
+	if !read.more && p.empty() && w.jobsNow() == 0 {
+		d = min(w.idlePoll(), beatEvery)
+	}
 	if l := p.ripeIn(w.now(), w.cfg.Linger, w.free(false) == 0); l >= 0 && w.free(true) > 0 {
 		d = min(d, max(l, time.Millisecond))
 	}

@@ -10,12 +10,14 @@ import (
 	"unicode"
 
 	"leadsync/internal/outbox"
+	"leadsync/internal/store"
 )
 
 // Codes of problems, beside the words of the states paused, needs_login, degraded and down.
 const (
 	CodeNoDaemon         = "no_daemon"          // rows wait and nobody serves the portal
 	CodeOldRows          = "old_rows"           // a row has waited longer than status.alert_after
+	CodePausedByHand     = "paused_by_hand"     // an operator paused a lane
 	CodeDeadRows         = "dead_rows"          // rows that need a person
 	CodeUnsupported      = "unsupported_events" // rows of event types that this version does not act on
 	CodePullFailing      = "pull_failing"       // a stream of pull whose last run failed, while the lane is well
@@ -33,9 +35,26 @@ func (p *Portal) problems(in Input) (all []Problem, well bool) {
 		all = append(all, Problem{Code: code, Text: "portal " + name + ": " + text, Cure: cure})
 	}
 	well = true
-	if p.State != nil && !p.State.Well() {
+	byHand := p.pausedByHand(in.Pauses)
+	p.PausedByHand = byHand
+	stall := p.stall(in)
+	switch {
+	case p.State != nil && !p.State.Well():
 		well = false
-		say(p.laneProblem())
+		if code, text, cure := p.laneProblem(); *p.State != Paused || !slices.Contains(byHand, LaneLive) || p.snapshot.Kind != "" {
+			if stall != nil {
+				text += "; " + stall.Text
+			}
+			say(code, text, cure)
+		}
+	case stall != nil:
+		well = false
+		say(stall.Code, stall.Text, stall.Cure)
+	}
+	for _, one := range in.Pauses {
+		if one.Portal == p.Portal {
+			say(CodePausedByHand, "lane "+one.Lane+" was paused by hand"+by(one.By)+" at "+Clock(one.Since)+"; its rows wait", "let it go on: leadsync resume "+resumeWord(one.Lane))
+		}
 	}
 	if !p.Served && p.Waiting > 0 {
 		well = false
@@ -46,7 +65,7 @@ func (p *Portal) problems(in Input) (all []Problem, well bool) {
 		}
 		say(CodeNoDaemon, count(p.Waiting, "row waits", "rows wait")+" and no daemon is alive", cure)
 	}
-	if waited := in.Now.Sub(time.UnixMilli(p.OldestWaitingAt)); in.AlertAfter > 0 && p.Served && p.OldestWaitingAt > 0 && waited > in.AlertAfter {
+	if waited := in.Now.Sub(time.UnixMilli(p.OldestWaitingAt)); in.AlertAfter > 0 && p.Served && p.OldestWaitingAt > 0 && waited > in.AlertAfter && stall == nil && len(byHand) == 0 {
 		say(CodeOldRows, "the oldest pending row has waited for "+Elapsed(waited), "see its note: leadsync outbox list --portal "+name+" --state pending")
 	}
 	if p.Queue.Dead > 0 {
@@ -62,6 +81,12 @@ func (p *Portal) problems(in Input) (all []Problem, well bool) {
 	}
 	if !p.Served {
 		return all, well
+	}
+	if p.fresh && !slices.Contains(byHand, LanePull) {
+		for _, late := range p.snapshot.Overdue(in.Now, in.AlertAfter) {
+			well = false
+			say(late.Code, late.Text, late.Cure)
+		}
 	}
 	for _, s := range p.Streams {
 		if s.Failing == nil || p.State == nil || !p.State.Well() {
@@ -94,6 +119,38 @@ func (p *Portal) problems(in Input) (all []Problem, well bool) {
 	return all, well
 }
 
+// stall is the problem of work that stands still; nil when it moves, or when nobody serves the portal, which is a problem of its own.
+func (p *Portal) stall(in Input) *Problem {
+	if !p.fresh {
+		return nil
+	}
+	return p.snapshot.Stall(in.Owners[p.Portal].Since, in.Now, in.AlertAfter)
+}
+
+// pausedByHand lists the lanes of the portal that an operator paused.
+func (p *Portal) pausedByHand(all []store.Pause) (lanes []string) {
+	for _, one := range all {
+		if one.Portal == p.Portal {
+			lanes = append(lanes, one.Lane)
+		}
+	}
+	return lanes
+}
+
+func by(who string) string {
+	if who == "" {
+		return ""
+	}
+	return " by " + who
+}
+
+func resumeWord(lane string) string {
+	if lane == LaneUnsubscribe {
+		return "--all"
+	}
+	return lane
+}
+
 // laneProblem words why the lane is not well.
 func (p *Portal) laneProblem() (code, text, cure string) {
 	state := *p.State
@@ -112,25 +169,11 @@ func (p *Portal) laneProblem() (code, text, cure string) {
 	if p.Since != nil {
 		text += ", since " + Clock(*p.Since)
 	}
+	code = p.snapshot.code()
 	if cure = p.snapshot.Cure; cure != "" {
-		return string(state), text, cure
+		return code, text, cure
 	}
-	switch state {
-	case Paused:
-		cure = "remove the cause in HubSpot or in the configuration; the lane probes and goes on by itself"
-	case NeedsLogin:
-		cure = "connect the account again: leadsync auth login"
-		if mode := p.Token.Mode; mode != nil && *mode == "static" {
-			cure = "put a token that HubSpot takes into the file of hubspot.auth.static_token_file; it is read again by itself"
-		}
-	case Degraded:
-		cure = "none needed while HubSpot or the network is away: rows wait without losing an attempt, and the lane goes on by itself"
-	case Down:
-		cure = "see the daemon's log: journalctl -u leadsync; the lane goes on by itself when the database answers"
-	default:
-		cure = "this version does not know the state; install the daemon's version"
-	}
-	return string(state), text, cure
+	return code, text, cureOf(state, p.snapshot.Kind, p.Token.Mode)
 }
 
 // counted lists counts, the largest first: "invalid_email 7, gave_up 1".

@@ -67,12 +67,15 @@ type Portal struct {
 	// Waiting counts the pending rows that a daemon of this version would act on, and OldestWaitingAt is the oldest of them.
 	Waiting         int64 `json:"-"`
 	OldestWaitingAt int64 `json:"-"`
+	// PausedByHand lists the lanes that an operator paused.
+	PausedByHand []string `json:"-"`
 	// Unsupported counts the pending rows of event types that this version does not act on.
 	Unsupported map[outbox.Type]int64 `json:"-"`
 
 	snapshot Snapshot
 	row      store.PortalRow
 	broken   bool // the saved snapshot cannot be read
+	fresh    bool // what the snapshot says of the lane is of now
 	silent   bool // a daemon holds the portal and has said nothing for too long
 }
 
@@ -82,8 +85,11 @@ type Input struct {
 	Now        time.Time
 	Portal     string        // of the configuration
 	AlertAfter time.Duration // how long a row may wait before that is a problem; 0 = for ever
-	Portals    []store.PortalRow
-	Counts     []store.CountRow
+	// Full is the folder of a SQLite file in whose file system nothing is free, "" otherwise. The daemon cannot save there that it waits.
+	Full    string
+	Portals []store.PortalRow
+	Counts  []store.CountRow
+	Pauses  []store.Pause // lanes that operators paused by hand
 	// Owners has the owner of every portal in Portals, and of Portal.
 	Owners map[string]store.OwnerInfo
 }
@@ -92,6 +98,7 @@ type Input struct {
 type Database interface {
 	Portals(ctx context.Context) ([]store.PortalRow, error)
 	Counts(ctx context.Context) ([]store.CountRow, error)
+	Pauses(ctx context.Context) ([]store.Pause, error)
 	Owner(ctx context.Context, portal string) (store.OwnerInfo, error)
 }
 
@@ -103,6 +110,9 @@ func Collect(ctx context.Context, db Database, in Input) (Input, error) {
 		return in, err
 	}
 	if in.Counts, err = db.Counts(ctx); err != nil {
+		return in, err
+	}
+	if in.Pauses, err = db.Pauses(ctx); err != nil {
 		return in, err
 	}
 	in.Owners = map[string]store.OwnerInfo{}
@@ -119,7 +129,7 @@ func Collect(ctx context.Context, db Database, in Input) (Input, error) {
 }
 
 // Build makes the report. It is not OK when the lane of a portal that is served, or whose daemon died, is neither running nor
-// limited, and when rows wait in a portal that no daemon serves. A portal that nobody ever served, or whose daemon ended cleanly,
+// limited, when rows wait in a portal that no daemon serves, and when rows wait for longer than AlertAfter while nothing succeeds. A portal that nobody ever served, or whose daemon ended cleanly,
 // has no state, and is well as long as no row waits: `push --once` from a timer leaves it so. Dead rows, rows of event types
 // without support, and problems of properties are told, but the report stays OK.
 func Build(in Input) Report {
@@ -132,6 +142,11 @@ func Build(in Input) Report {
 		r.Problems = append(r.Problems, problems...)
 		r.OK = r.OK && well
 		r.Portals = append(r.Portals, *p)
+	}
+	if in.Full != "" && !slices.ContainsFunc(r.Problems, func(p Problem) bool { return p.Code == CodeDatabase }) {
+		r.OK = false
+		r.Problems = append([]Problem{{Code: CodeDatabase, Text: "no space is left in " + in.Full + ", where the database is; what the daemon saved below may be old",
+			Cure: "make room there; the lane goes on by itself within a minute, and nothing is lost"}}, r.Problems...)
 	}
 	return r
 }
@@ -216,11 +231,11 @@ func (p *Portal) judge(in Input) {
 		}
 		p.Streams = append(p.Streams, s)
 	}
-	fresh := p.row.StatusAt >= owner.Since && snapshot.State != ""
+	reported := p.row.StatusAt >= owner.Since && snapshot.State != ""
 	switch {
-	case owner.Alive && fresh && now-p.row.StatusAt <= StaleAfter.Milliseconds():
+	case owner.Alive && reported && now-p.row.StatusAt <= StaleAfter.Milliseconds():
 		p.State, p.Cause, p.Since = new(snapshot.State), word(snapshot.Cause), moment(snapshot.Since)
-		p.Budget, p.Until = snapshot.Budget, snapshot.Until
+		p.Budget, p.Until, p.fresh = snapshot.Budget, snapshot.Until, true
 	case owner.Alive && now-max(p.row.StatusAt, owner.Since) <= StaleAfter.Milliseconds():
 		p.Cause = word("starting")
 	case owner.Alive:

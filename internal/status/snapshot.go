@@ -48,6 +48,8 @@ func (s State) Well() bool { return s == Running || s == Limited }
 // no value of a lead.
 type Snapshot struct {
 	State State `json:"state"`
+	// Kind is what the trouble is about: login, quota, network, hubspot, database, lease, access, rule. Empty = not known, or none.
+	Kind string `json:"kind,omitempty"`
 	// Cause is a machine word or a short phrase, empty while the lane runs.
 	Cause string `json:"cause,omitempty"`
 	// Cure is a sentence for the operator where the daemon knows better than the report does; empty = the report's own.
@@ -56,10 +58,18 @@ type Snapshot struct {
 	Since int64 `json:"since,omitempty"`
 	Until int64 `json:"until,omitempty"`
 	// LastSuccessAt is when HubSpot last answered a request well.
-	LastSuccessAt int64    `json:"last_success_at,omitempty"`
-	Budget        Budget   `json:"budget"`
-	Token         Token    `json:"token"`
-	Streams       []Stream `json:"streams,omitempty"`
+	LastSuccessAt int64 `json:"last_success_at,omitempty"`
+	// WaitingSince is when the oldest row was made that could be sent now, in lanes that nobody paused by hand.
+	WaitingSince int64 `json:"waiting_since,omitempty"`
+	// LastProgressAt is when a row was last settled as delivered or skipped; Dead counts the rows that ended dead since then, the last
+	// one at LastDeadAt for DeadReason.
+	LastProgressAt int64    `json:"last_progress_at,omitempty"`
+	Dead           int64    `json:"dead,omitempty"`
+	DeadReason     string   `json:"dead_reason,omitempty"`
+	LastDeadAt     int64    `json:"last_dead_at,omitempty"`
+	Budget         Budget   `json:"budget"`
+	Token          Token    `json:"token"`
+	Streams        []Stream `json:"streams,omitempty"`
 	// PropertyProblems are sentences about mapped properties that the account does not have or that cannot be written.
 	PropertyProblems []string `json:"property_problems,omitempty"`
 	// ConsentCause is why unsubscribes wait while other rows go on, empty = they do not; ConsentCure is a sentence.

@@ -130,6 +130,20 @@ func TestCureFitsTheCase(t *testing.T) {
 	}
 }
 
+// On a full disk the daemon cannot save that it waits: the last snapshot says that it runs.
+func TestFullDiskIsRed(t *testing.T) {
+	in := served(t, "default", Snapshot{State: Running})
+	in.Full = "/var/lib/leadsync"
+	if r := Build(in); r.OK || codes(r) != CodeDatabase || !strings.Contains(r.Problems[0].Text, in.Full) {
+		t.Errorf("%+v", r)
+	}
+	in = served(t, "default", Snapshot{State: Down, Kind: CodeDatabase, Cause: "database: no space left", Cure: "make room"})
+	in.Full = "/var/lib/leadsync"
+	if r := Build(in); r.OK || codes(r) != CodeDatabase {
+		t.Errorf("told twice: %+v", r.Problems)
+	}
+}
+
 // What a dead, stopped, hung or starting daemon left behind is not what the lane does now.
 func TestStaleSnapshotIsNotBelieved(t *testing.T) {
 	running := Snapshot{State: Running, LastSuccessAt: ago(time.Hour), Budget: Budget{WindowUsed: new(int64(5))}, Token: Token{Mode: new("static")}}
@@ -275,6 +289,8 @@ type database struct {
 }
 
 func (d *database) Portals(context.Context) ([]store.PortalRow, error) { return d.rows, nil }
+func (d *database) Pauses(context.Context) ([]store.Pause, error)      { return nil, nil }
+
 func (d *database) Counts(context.Context) ([]store.CountRow, error) {
 	return []store.CountRow{pending(strings.Repeat("x", 1000), outbox.Registered, 1, 0)}, d.counts
 }
@@ -329,5 +345,80 @@ func TestElapsed(t *testing.T) {
 		if got := Elapsed(d); got != want {
 			t.Errorf("%v is %s, want %s", d, got, want)
 		}
+	}
+}
+
+// Work that waits while nothing succeeds is not OK, with the code of its cause; a stream that does not run is told too.
+func TestStall(t *testing.T) {
+	base := Snapshot{State: Running, LastProgressAt: ago(20 * time.Minute), WaitingSince: ago(30 * time.Minute)}
+	tests := []struct {
+		name   string
+		change func(*Snapshot, *Input)
+		want   string
+	}{
+		{"nothing says why", func(*Snapshot, *Input) {}, "stalled"},
+		{"progress lately", func(s *Snapshot, _ *Input) { s.LastProgressAt = ago(14 * time.Minute) }, ""},
+		{"nothing waits", func(s *Snapshot, _ *Input) { s.WaitingSince = 0 }, ""},
+		{"it came lately", func(s *Snapshot, _ *Input) { s.WaitingSince = ago(14 * time.Minute) }, ""},
+		{"never any progress", func(s *Snapshot, _ *Input) { s.LastProgressAt = 0 }, "stalled"},
+		{"just begun", func(_ *Snapshot, in *Input) {
+			in.Owners["default"] = store.OwnerInfo{Alive: true, Owner: "host-1", Since: ago(time.Minute)}
+		}, ""},
+		{"just begun, and never any progress", func(s *Snapshot, in *Input) {
+			s.LastProgressAt = 0
+			in.Owners["default"] = store.OwnerInfo{Alive: true, Owner: "host-1", Since: ago(14 * time.Minute)}
+		}, ""},
+		{"no alarm wanted", func(_ *Snapshot, in *Input) { in.AlertAfter = 0 }, ""},
+		{"poison", func(s *Snapshot, _ *Input) { s.Dead, s.DeadReason, s.LastDeadAt = 5, "refused", ago(time.Minute) }, "poison"},
+		{"poison, and nothing waits", func(s *Snapshot, _ *Input) {
+			s.WaitingSince, s.Dead, s.DeadReason, s.LastDeadAt = 0, 5, "refused", ago(time.Minute)
+		}, "poison"},
+		{"a few bad rows", func(s *Snapshot, _ *Input) { s.WaitingSince, s.Dead, s.LastDeadAt = 0, 4, ago(time.Minute) }, ""},
+		{"poison of long ago", func(s *Snapshot, _ *Input) { s.WaitingSince, s.Dead, s.LastDeadAt = 0, 9, ago(16*time.Minute) }, ""},
+		{"quota", func(s *Snapshot, _ *Input) { s.State, s.Cause, s.Kind = Limited, "daily_limit", "quota" }, "quota"},
+		{"login", func(s *Snapshot, _ *Input) { s.State, s.Kind = NeedsLogin, "login" }, "needs_login"},
+		{"network", func(s *Snapshot, _ *Input) { s.State, s.Kind = Degraded, "network" }, "network"},
+		{"database", func(s *Snapshot, _ *Input) {
+			s.State, s.Kind, s.WaitingSince, s.Since = Down, "database", 0, ago(16*time.Minute)
+		}, "database"},
+		{"rule", func(s *Snapshot, _ *Input) { s.State, s.Kind = Paused, "rule" }, "paused"},
+		{"cron", func(s *Snapshot, _ *Input) {
+			s.WaitingSince, s.Streams = 0, []Stream{{Stream: "changes", NextRunAt: new(ago(16 * time.Minute))},
+				{Stream: "archived", NextRunAt: new(ago(16 * time.Minute)), RunningSince: new(ago(time.Minute))}}
+		}, "schedule"},
+		{"cron, paused by hand", func(s *Snapshot, in *Input) {
+			s.WaitingSince, s.Streams = 0, []Stream{{Stream: "changes", NextRunAt: new(int64(1))}}
+			in.Pauses = []store.Pause{{Portal: "default", Lane: LanePull, Since: 1}}
+		}, "paused_by_hand"},
+	}
+	for _, tt := range tests {
+		s := base
+		in := served(t, "default", s)
+		tt.change(&s, &in)
+		in.Portals[0].Status = saved(t, s)
+		r := Build(in)
+		if codes(r) != tt.want || r.OK != (tt.want == "" || tt.want == CodePausedByHand) {
+			t.Errorf("%s: problems %q, ok %v, want %q", tt.name, codes(r), r.OK, tt.want)
+			continue
+		}
+		if len(r.Problems) == 1 && r.Problems[0].Code != CodeSchedule && !r.OK && !strings.Contains(r.Problems[0].Text, "nothing has succeeded for") {
+			t.Errorf("%s: %s", tt.name, r.Problems[0].Text)
+		}
+	}
+}
+
+// A pause by hand of the live lane explains a lane that is paused; each paused lane is told with its cure.
+func TestPausedByHand(t *testing.T) {
+	in := served(t, "default", Snapshot{State: Paused, Cause: "by operator", Since: ago(time.Hour)})
+	in.Pauses = []store.Pause{{Portal: "default", Lane: LaneLive, Since: ago(time.Hour), By: "ada"}, {Portal: "default", Lane: LaneUnsubscribe, Since: ago(time.Hour)},
+		{Portal: "west", Lane: LaneLive, Since: 1}}
+	r := Build(in)
+	if r.OK || codes(r) != "paused_by_hand paused_by_hand" || r.Problems[0].Cure != "let it go on: leadsync resume live" ||
+		!strings.Contains(r.Problems[0].Text, "lane live was paused by hand by ada at 2026-11-22 07:00:00 UTC") || !strings.HasSuffix(r.Problems[1].Cure, "resume --all") {
+		t.Errorf("%v %+v", r.OK, r.Problems)
+	}
+	in.Portals[0].Status = saved(t, Snapshot{State: Paused, Kind: "rule", Cause: "most rows are refused"})
+	if r := Build(in); codes(r) != "paused paused_by_hand paused_by_hand" {
+		t.Errorf("the rule is not told: %q", codes(r))
 	}
 }

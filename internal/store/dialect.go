@@ -62,6 +62,8 @@ type statements struct {
 	readyBackfill string // portal, after, limit
 	readyConsent  string // portal, after, limit
 	dueAgain      string // portal, now, limit
+	dueLive       string // portal, now, limit
+	dueBackfill   string // portal, now, limit
 	dueConsent    string // portal, now, limit
 	nextDue       string // portal, parked
 	unpark        string // portal, parked, limit

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -25,6 +26,9 @@ func lockFile(ctx context.Context, path string) (*fileLock, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o660)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock file: %w", err)
+	}
+	if st, err := f.Stat(); err == nil && st.Size() == 0 {
+		_ = giveAway(f, filepath.Dir(path)) // who is shut out says so itself
 	}
 	for try := 0; ; try++ {
 		err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB)

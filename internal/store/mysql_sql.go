@@ -55,6 +55,8 @@ func mysqlStatements(collation string) *statements {
 		readyConsent:  next(`2`), // see the migration
 		dueConsent:    due(`2`),
 		dueAgain:      due(`0`) + ` UNION ALL ` + due(`1`) + ` ORDER BY not_before, id LIMIT ?3`,
+		dueLive:       due(`0`),
+		dueBackfill:   due(`1`),
 		nextDue:       `SELECT coalesce(min(n), 0) FROM (SELECT ` + soonest(`0`) + ` AS n UNION ALL SELECT ` + soonest(`1`) + ` UNION ALL SELECT ` + soonest(`2`) + `) AS m`,
 		unpark: `UPDATE lead_outbox ` + byReady + `SET not_before = NULL
   WHERE portal = ?1 AND state = 'pending' AND backfill IN (0, 1, 2) AND not_before = ?2 LIMIT ?3`,

@@ -19,6 +19,7 @@ type ListQuery struct {
 	Reason  outbox.Reason
 	LeadID  lead.ID // needs Portal; without one it is the portal "default"
 	Lane    outbox.Lane
+	Since   int64          // rows settled, or while they are pending made, at or after it, unix ms; 0 = all
 	AfterID outbox.EntryID // ids above it, or below it with Desc; 0 = from the start
 	Limit   int            // 0 = all
 	Desc    bool
@@ -28,7 +29,7 @@ type ListQuery struct {
 // the DB.
 func (db *DB) List(ctx context.Context, q ListQuery, each func(outbox.Entry) error) error {
 	g := db.gread.WithContext(ctx).Table("lead_outbox AS o").Select(db.dialect.sql().entryColumns)
-	g = db.narrow(g, q.Portal, q.State, q.Reason, q.LeadID)
+	g = db.narrow(g, q.Portal, q.State, q.Reason, q.LeadID, q.Since)
 	if q.Lane != "" {
 		g = g.Where("o.lane = ?", q.Lane)
 	}
@@ -60,7 +61,7 @@ func (db *DB) List(ctx context.Context, q ListQuery, each func(outbox.Entry) err
 	return nil
 }
 
-func (db *DB) narrow(g *gorm.DB, portal string, state outbox.State, reason outbox.Reason, id lead.ID) *gorm.DB {
+func (db *DB) narrow(g *gorm.DB, portal string, state outbox.State, reason outbox.Reason, id lead.ID, since int64) *gorm.DB {
 	if id != "" {
 		portal = portalOr(portal)
 		g = g.Where(db.dialect.sql().leadMatch, cleanText(string(id)), cleanText(string(id)))
@@ -74,6 +75,9 @@ func (db *DB) narrow(g *gorm.DB, portal string, state outbox.State, reason outbo
 	if reason != "" {
 		g = g.Where("o.reason = ?", reason)
 	}
+	if since != 0 {
+		g = g.Where("coalesce(o.settled_at, o.created_at) >= ?", since)
+	}
 	return g
 }
 
@@ -84,6 +88,7 @@ type Selection struct {
 	State  outbox.State
 	Reason outbox.Reason
 	LeadID lead.ID
+	Since  int64 // as in ListQuery
 }
 
 // Requeue puts dead rows back to pending as if they were new: no attempts, no reason, no note. A row that an operator skipped comes
@@ -119,12 +124,12 @@ func wrapChange(doing string, err error) error {
 // change updates the selected rows in id order, in transactions of settleChunk rows, so that no application's insert waits long
 // for a million of them.
 func (db *DB) change(ctx context.Context, q Selection, may string, columns map[string]any) (total int64, err error) {
-	if len(q.IDs) == 0 && q.State == "" && q.Reason == "" && q.LeadID == "" {
+	if len(q.IDs) == 0 && q.State == "" && q.Reason == "" && q.LeadID == "" && q.Since == 0 {
 		return 0, ErrNothingSelected
 	}
 	update := func(ids []outbox.EntryID) error {
 		return db.again(ctx, func() error {
-			g := db.narrow(db.gwrite.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID)
+			g := db.narrow(db.gwrite.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID, q.Since)
 			res := g.Where(may).Where("o.id IN ?", ids).Updates(columns)
 			if res.Error == nil {
 				total += res.RowsAffected
@@ -142,7 +147,7 @@ func (db *DB) change(ctx context.Context, q Selection, may string, columns map[s
 	}
 	for after := outbox.EntryID(0); ; {
 		var ids []outbox.EntryID
-		g := db.narrow(db.gread.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID)
+		g := db.narrow(db.gread.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID, q.Since)
 		if err := g.Where(may).Where("o.id > ?", after).Order("o.id").Limit(settleChunk).Pluck("o.id", &ids).Error; err != nil {
 			return total, err
 		}
@@ -167,8 +172,8 @@ type CountRow struct {
 	OldestCreatedAt int64
 }
 
-// Counts counts lead_outbox for all portals.
-func (db *DB) Counts(ctx context.Context) ([]CountRow, error) {
+// CountPending counts the pending rows alone, which costs as much as there are of them.
+func (db *DB) CountPending(ctx context.Context) ([]CountRow, error) {
 	var all []CountRow
 	pending, err := db.gread.WithContext(ctx).Raw(db.dialect.sql().countPending).Rows()
 	if err != nil {
@@ -184,6 +189,15 @@ func (db *DB) Counts(ctx context.Context) ([]CountRow, error) {
 	}
 	if err := pending.Err(); err != nil {
 		return nil, fmt.Errorf("count rows: %w", err)
+	}
+	return all, nil
+}
+
+// Counts counts lead_outbox for all portals.
+func (db *DB) Counts(ctx context.Context) ([]CountRow, error) {
+	all, err := db.CountPending(ctx)
+	if err != nil {
+		return nil, err
 	}
 	settled, err := db.gread.WithContext(ctx).Raw(db.dialect.sql().countSettled).Rows()
 	if err != nil {

@@ -38,6 +38,8 @@ var postgresStatements = func() *statements {
 		readyBackfill: ready(`lane = 'backfill' AND ` + postgresContact),
 		readyConsent:  ready(postgresConsent),
 		dueAgain:      due(postgresContact),
+		dueLive:       due(postgresContact + ` AND lane <> 'backfill'`),
+		dueBackfill:   due(postgresContact + ` AND lane = 'backfill'`),
 		dueConsent:    due(postgresConsent),
 		nextDue: `SELECT coalesce(least((` + waiting(`not_before`, postgresContact) + ` AND not_before < ?2 ORDER BY not_before LIMIT 1),
   (` + waiting(`not_before`, postgresConsent) + ` AND not_before < ?2 ORDER BY not_before LIMIT 1)), 0)`,

@@ -53,6 +53,41 @@ func (db *DB) DueAgain(ctx context.Context, portal string, now int64, limit int)
 	return db.readyRows(ctx, "read due rows", db.dialect.sql().dueAgain, portal, now, limit)
 }
 
+// DueAgainIn is DueAgain for one lane, for the time the other one is paused.
+func (db *DB) DueAgainIn(ctx context.Context, portal string, lane outbox.Lane, now int64, limit int) ([]ReadyRow, error) {
+	text := db.dialect.sql().dueLive
+	if lane == outbox.Backfill {
+		text = db.dialect.sql().dueBackfill
+	}
+	return db.readyRows(ctx, "read due rows of a lane", text, portal, now, limit)
+}
+
+// OldestWaiting is the least created_at of the next pending rows of the lanes that could be sent now, unix ms; 0 = none waits. Rows
+// that are put off or parked do not count. It reads two rows a lane, whatever waits.
+func (db *DB) OldestWaiting(ctx context.Context, portal string, now int64, lanes ...outbox.Lane) (int64, error) {
+	var oldest int64
+	look := func(rows []ReadyRow, err error) error {
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			if oldest == 0 || r.CreatedAt < oldest {
+				oldest = r.CreatedAt
+			}
+		}
+		return nil
+	}
+	for _, lane := range lanes {
+		if err := look(db.Ready(ctx, portal, lane, 0, 1)); err != nil {
+			return 0, err
+		}
+		if err := look(db.DueAgainIn(ctx, portal, lane, now, 1)); err != nil {
+			return 0, err
+		}
+	}
+	return oldest, nil
+}
+
 // ReadyConsent and DueConsent are Ready and DueAgain of the rows that speak of consent; those two leave them out.
 func (db *DB) ReadyConsent(ctx context.Context, portal string, after outbox.EntryID, limit int) ([]ReadyRow, error) {
 	return db.readyRows(ctx, "read ready consent rows", db.dialect.sql().readyConsent, portal, int64(after), limit)

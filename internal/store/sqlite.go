@@ -112,7 +112,7 @@ func (d *sqliteDialect) file(o Options) (fresh bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("create the file: %w", withoutPath(err))
 		}
-		if err := f.Close(); err != nil {
+		if err := errors.Join(giveAway(f, filepath.Dir(d.path)), f.Close()); err != nil {
 			return false, fmt.Errorf("create the file: %w", withoutPath(err))
 		}
 		fresh = true

@@ -42,6 +42,8 @@ var sqliteStatements = func() *statements {
 		readyBackfill: ready(`lane = 'backfill' AND ` + sqliteContact),
 		readyConsent:  ready(sqliteConsent),
 		dueAgain:      due(sqliteContact),
+		dueLive:       due(sqliteContact + ` AND lane <> 'backfill'`),
+		dueBackfill:   due(sqliteContact + ` AND lane = 'backfill'`),
 		dueConsent:    due(sqliteConsent),
 		nextDue: `SELECT coalesce(CAST(min(n) AS INTEGER), 0) FROM (` + waiting(`min(not_before) AS n`, sqliteContact) + ` AND not_before < ?2
   UNION ALL ` + waiting(`min(not_before)`, sqliteConsent) + ` AND not_before < ?2)`,

@@ -97,7 +97,7 @@ func (db *DB) Entomb(ctx context.Context, e Entombment) error {
 
 // skipErased ends the other rows of a lead that is erased.
 func (db *DB) skipErased(ctx context.Context, tx *sql.Tx, portal string, id lead.ID, but outbox.EntryID, now int64) error {
-	g := db.narrow(db.joined(ctx, tx).Table("lead_outbox AS o"), portal, "", "", id)
+	g := db.narrow(db.joined(ctx, tx).Table("lead_outbox AS o"), portal, "", "", id, 0)
 	return g.Where("o.state IN ? AND o.id <> ?", []outbox.State{outbox.Pending, outbox.Dead}, but).Updates(map[string]any{
 		"state": outbox.Skipped, "reason": outbox.ErasedPerson, "note": nil, "not_before": nil, "settled_at": now}).Error
 }

@@ -44,7 +44,7 @@ func (db *DB) Wipe(ctx context.Context, w Wiping) error {
 			return err
 		}
 		bare := bareColumns()
-		g := db.narrow(db.joined(ctx, tx).Table("lead_outbox AS o"), portal, "", "", w.LeadID)
+		g := db.narrow(db.joined(ctx, tx).Table("lead_outbox AS o"), portal, "", "", w.LeadID, 0)
 		res := g.Where("o.id <> ?", w.Row).Updates(bare)
 		if res.Error != nil {
 			return res.Error

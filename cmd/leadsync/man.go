@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	example "leadsync/config"
+)
+
+// newManCommand writes the man pages for the package. It is not shown in the help: an operator reads them with man.
+func newManCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:    "man DIR",
+		Short:  "Write the man pages leadsync(1) and leadsync.yaml(5) into a folder",
+		Args:   wantArgs("DIR"),
+		Hidden: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			for name, text := range map[string]string{"leadsync.1": commandPage(c.Root()), "leadsync.yaml.5": configPage()} {
+				if err := os.WriteFile(filepath.Join(args[0], name), []byte(text), 0o644); err != nil {
+					return fmt.Errorf("write man page: %w", err)
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// manPage builds a man page: https://man7.org/linux/man-pages/man7/man.7.html (read 2026-11-24).
+type manPage struct{ strings.Builder }
+
+func newManPage(name, section, what string) *manPage {
+	p := &manPage{}
+	fmt.Fprintf(p, ".TH %s %s \"\" \"leadsync\" \"leadsync\"\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), section, name, roff(what))
+	return p
+}
+
+func (p *manPage) head(text string)    { fmt.Fprintf(p, ".SH %s\n", roff(text)) }
+func (p *manPage) section(text string) { fmt.Fprintf(p, ".SS \"%s\"\n", roff(text)) }
+func (p *manPage) text(text string)    { fmt.Fprintf(p, "%s\n.PP\n", roff(text)) }
+
+// as keeps the lines as they are.
+func (p *manPage) as(text string) { fmt.Fprintf(p, ".nf\n%s\n.fi\n.PP\n", roff(text)) }
+
+func (p *manPage) item(term, text string) {
+	fmt.Fprintf(p, ".TP\n.B %s\n%s\n", roff(term), roff(text))
+}
+
+// roff keeps a text from being read as instructions.
+func roff(text string) string {
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(strings.TrimRight(text, "\n"))
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+			lines[i] = `\&` + line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func commandPage(root *cobra.Command) string {
+	p := newManPage("leadsync", "1", "keep an application's leads and HubSpot contacts in step")
+	p.head("SYNOPSIS")
+	p.text("leadsync COMMAND [--config FILE] [flags]")
+	p.head("DESCRIPTION")
+	p.text(root.Long)
+	p.head("COMMANDS")
+	commandItems(p, root)
+	p.head("EXIT STATUS")
+	for _, e := range [][2]string{{"0", "done"}, {"1", "failed"}, {"2", "wrong usage"}, {"3", "checked, and something is wrong"},
+		{"78", "the configuration, a credential, the database file or its schema must be corrected first; systemd does not restart on it"}} {
+		p.item(e[0], e[1])
+	}
+	p.head("FILES")
+	for _, f := range [][2]string{{"/etc/leadsync/leadsync.yaml", "the configuration, leadsync.yaml(5)"},
+		{"/etc/leadsync/credentials/", "secrets, root's; systemd shows them to the daemon alone"},
+		{"/var/lib/leadsync/", "the database of the default configuration"}} {
+		p.item(f[0], f[1])
+	}
+	p.head("SEE ALSO")
+	p.text("leadsync.yaml(5), journalctl(1), systemd.exec(5)")
+	return p.String()
+}
+
+func commandItems(p *manPage, c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		switch {
+		case !sub.IsAvailableCommand() || sub.Name() == "completion" || sub.Name() == "help":
+			continue
+		case sub.HasAvailableSubCommands():
+			commandItems(p, sub)
+			continue
+		}
+		p.section(strings.TrimSuffix(sub.UseLine(), " [flags]"))
+		p.text(sub.Short + ".")
+		if sub.Long != "" {
+			p.text(sub.Long)
+		}
+		sub.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if f.Hidden || f.Name == "help" || f.Name == "config" {
+				return
+			}
+			kind, usage := pflag.UnquoteUsage(f)
+			p.item(strings.TrimSpace("--"+f.Name+" "+kind), usage)
+		})
+		if sub.Example != "" {
+			p.text("Example:")
+			p.as(sub.Example)
+		}
+	}
+}
+
+func configPage() string {
+	p := newManPage("leadsync.yaml", "5", "configuration of leadsync")
+	p.head("DESCRIPTION")
+	p.text("Every key with its default. leadsync config check reports everything that is wrong with a file, leadsync config show what is in force.")
+	p.as(string(example.Example))
+	p.head("SEE ALSO")
+	p.text("leadsync(1)")
+	return p.String()
+}

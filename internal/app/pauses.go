@@ -1,0 +1,71 @@
+package app
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"leadsync/internal/outbox"
+	"leadsync/internal/push"
+	"leadsync/internal/status"
+	"leadsync/internal/store"
+)
+
+// pauses are the lanes of the portal that an operator stopped by hand, as the database has them.
+type pauses struct {
+	db     *store.DB
+	portal string
+	last   atomic.Pointer[push.Lanes]
+	noPull atomic.Bool
+}
+
+// lanes reads them; push asks at every poll.
+func (p *pauses) lanes(ctx context.Context) (push.Lanes, error) {
+	all, err := within(ctx, func(ctx context.Context) ([]store.Pause, error) { return p.db.PausesOf(ctx, p.portal) })
+	if err != nil {
+		return push.Lanes{}, err
+	}
+	var l push.Lanes
+	var noPull bool
+	for _, one := range all {
+		switch one.Lane {
+		case status.LaneLive:
+			l.Live, l.Since = true, time.UnixMilli(one.Since)
+		case status.LaneBackfill:
+			l.Backfill = true
+		case status.LaneUnsubscribe:
+			l.Unsubscribe = true
+		case status.LanePull:
+			noPull = true
+		}
+	}
+	p.last.Store(&l)
+	p.noPull.Store(noPull)
+	return l, nil
+}
+
+// pull reports whether the streams of pull are paused; it is as old as push's last poll.
+func (p *pauses) pull() bool { return p.noPull.Load() }
+
+// unpaused are the lanes of push that are not paused.
+func (p *pauses) unpaused() (lanes []outbox.Lane) {
+	l := p.last.Load()
+	if l == nil || !l.Live {
+		lanes = append(lanes, outbox.Live)
+	}
+	if l == nil || !l.Backfill {
+		lanes = append(lanes, outbox.Backfill)
+	}
+	return lanes
+}
+
+// running is the only lane of push that is not paused; empty = both run, or none does.
+func (p *pauses) running() outbox.Lane {
+	switch l := p.last.Load(); {
+	case l == nil || l.Live == l.Backfill:
+		return ""
+	case l.Live:
+		return outbox.Backfill
+	}
+	return outbox.Live
+}

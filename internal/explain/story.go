@@ -1,0 +1,316 @@
+package explain
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"leadsync/internal/ledger"
+	"leadsync/internal/mapping"
+	"leadsync/internal/outbox"
+	"leadsync/internal/push"
+	"leadsync/internal/status"
+)
+
+// Story is the object of `explain --json`. Times are unix ms, 0 or null where there is none.
+type Story struct {
+	Portal     string    `json:"portal"`
+	PortalID   int64     `json:"portal_id"` // 0 = no account yet
+	LeadID     string    `json:"lead_id"`
+	LeadHash   string    `json:"lead_hash"`
+	Others     []string  `json:"others"` // further leads that go by the same address or contact
+	Contact    *Contact  `json:"contact"`
+	Events     []Event   `json:"events"` // by id
+	MoreEvents bool      `json:"more_events"`
+	Requests   []Request `json:"requests"` // the oldest first
+	Fields     []Field   `json:"fields"`   // the ledger, by property
+	Live       *Live     `json:"live"`     // what HubSpot shows now, when it was asked
+	Next       []string  `json:"next"`
+
+	link     *ledger.Link
+	table    *mapping.Table
+	previews map[outbox.EntryID]push.Preview
+}
+
+// Contact is the lead's link to HubSpot.
+type Contact struct {
+	State        ledger.State `json:"state"` // empty = none yet
+	ID           string       `json:"contact_id"`
+	Address      string       `json:"email"`
+	Consent      string       `json:"consent"`
+	AppliedID    int64        `json:"applied_id"`
+	ClosedAtID   int64        `json:"closed_at_id"`
+	SecondLookAt int64        `json:"second_look_at"`
+}
+
+// Event is one row of lead_outbox and what became of it.
+type Event struct {
+	ID            outbox.EntryID   `json:"id"`
+	Type          string           `json:"event_type"`
+	Lane          outbox.Lane      `json:"lane"`
+	CreatedAt     int64            `json:"created_at"`
+	Carries       []string         `json:"carries"` // lead fields, email among them
+	State         outbox.State     `json:"state"`
+	Reason        string           `json:"reason"`
+	Note          string           `json:"note"`
+	Attempts      int              `json:"attempts"`
+	NotBefore     *int64           `json:"not_before"`
+	SettledAt     *int64           `json:"settled_at"`
+	CorrelationID string           `json:"correlation_id"`
+	FoldedWith    []outbox.EntryID `json:"folded_with"` // rows that the same settlement ended alike
+	Rule          string           `json:"rule"`        // why it is so, in words
+}
+
+// Request is one request that was about the lead.
+type Request struct {
+	StartedAt     int64  `json:"started_at"`
+	Op            string `json:"op"`
+	Status        int    `json:"status"` // 0 = a reading, or no answer
+	Answer        string `json:"answer"`
+	CorrelationID string `json:"correlation_id"`
+	ElapsedMS     int64  `json:"elapsed_ms"`
+}
+
+// Field is one property of the ledger.
+type Field struct {
+	Property string  `json:"property"`
+	Sent     string  `json:"sent"`
+	Seen     string  `json:"seen"`
+	SetBy    int64   `json:"set_by"` // the event whose word it is
+	Refused  string  `json:"refused"`
+	Rule     string  `json:"rule"`    // direction and winner
+	Live     *string `json:"live"`    // what HubSpot shows now
+	Verdict  string  `json:"verdict"` // how the two stand
+}
+
+// Live says how asking HubSpot went.
+type Live struct {
+	At      int64  `json:"at"`
+	Found   bool   `json:"found"`
+	Trouble string `json:"trouble"`
+	Updated int64  `json:"updated_at"` // when the contact was last changed there
+}
+
+// Properties are those that should be asked for with the contact.
+func (s *Story) Properties() []string {
+	props := s.table.Properties()
+	for p := range s.fields() {
+		props = append(props, p)
+	}
+	slices.Sort(props)
+	return slices.Compact(props)
+}
+
+// ContactID is the contact to ask for; empty = there is none.
+func (s *Story) ContactID() string {
+	if s.link == nil || s.link.State == ledger.None || s.link.State == ledger.Purged {
+		return ""
+	}
+	return string(s.link.ContactID)
+}
+
+func (s *Story) fields() map[string]ledger.Field {
+	if s.link == nil {
+		return nil
+	}
+	return s.link.Fields
+}
+
+func (s *Story) tellEvents(rows []outbox.Entry, repeated map[outbox.EntryID]bool) {
+	s.previews = s.foresee(rows, repeated)
+	together := map[string][]outbox.EntryID{}
+	for i := range rows {
+		if key := foldKey(&rows[i]); key != "" {
+			together[key] = append(together[key], rows[i].ID)
+		}
+	}
+	for i := range rows {
+		r := &rows[i]
+		e := Event{ID: r.ID, Type: deref(r.Type), Lane: r.Lane, CreatedAt: r.CreatedAt, Carries: carries(r), State: r.State, Reason: deref(r.Reason), Note: deref(r.Note),
+			Attempts: r.Attempts, NotBefore: r.NotBefore, SettledAt: r.SettledAt, CorrelationID: deref(r.CorrelationID), FoldedWith: []outbox.EntryID{}}
+		for _, id := range together[foldKey(r)] {
+			if id != r.ID {
+				e.FoldedWith = append(e.FoldedWith, id)
+			}
+		}
+		e.Rule = rule(r)
+		s.Events = append(s.Events, e)
+	}
+}
+
+// foldKey is the same for rows that one settlement ended alike; empty for those that it does not tell of.
+func foldKey(r *outbox.Entry) string {
+	if r.SettledAt == nil || r.State != outbox.Delivered && r.State != outbox.Skipped {
+		return ""
+	}
+	return fmt.Sprint(*r.SettledAt, r.State, deref(r.ContactID))
+}
+
+// carries lists the fields of a row.
+func carries(r *outbox.Entry) []string {
+	names := []string{}
+	if r.Email != nil {
+		names = append(names, "email")
+	}
+	var fields map[string]json.RawMessage
+	if r.Properties != nil && json.Unmarshal([]byte(*r.Properties), &fields) == nil {
+		names = append(names, slices.Sorted(maps.Keys(fields))...)
+	}
+	return names
+}
+
+func (s *Story) tellLink() {
+	if s.link == nil {
+		return
+	}
+	l := s.link
+	s.Contact = &Contact{State: l.State, ID: string(l.ContactID), Address: l.Address, Consent: l.Consent, AppliedID: l.AppliedID, ClosedAtID: l.ClosedAtID,
+		SecondLookAt: l.SecondLookAt}
+	for _, p := range slices.Sorted(maps.Keys(l.Fields)) {
+		f := l.Fields[p]
+		direction, winner := s.table.Rule(p)
+		words := "not mapped"
+		if direction != "" {
+			words = string(direction) + ", " + string(winner) + " wins"
+		}
+		one := Field{Property: p, Sent: f.Sent, Seen: f.Seen, SetBy: f.Set, Refused: f.Refused, Rule: words}
+		switch {
+		case f.Refused != "":
+			one.Verdict = "left out: " + f.Refused
+		case !f.Shown && f.Sent != "":
+			one.Verdict = "sent, not shown by HubSpot yet"
+		case f.Owed:
+			one.Verdict = "HubSpot's value lost to an event of ours and is owed to the inbox"
+		case f.Sent != f.Seen:
+			one.Verdict = "HubSpot keeps it in another form, or a person changed it there"
+		default:
+			one.Verdict = "as sent"
+		}
+		s.Fields = append(s.Fields, one)
+	}
+}
+
+// Beside puts what HubSpot shows now beside the ledger; canon brings its values to the ledger's form. values nil: there is no such contact, or trouble says why nothing is known.
+func (s *Story) Beside(values map[string]string, canon func(property, value string) string, updated, now time.Time, trouble error) {
+	s.Live = &Live{At: now.UnixMilli(), Found: values != nil}
+	if trouble != nil {
+		s.Live.Trouble = trouble.Error()
+		return
+	}
+	if values == nil {
+		return
+	}
+	if !updated.IsZero() {
+		s.Live.Updated = updated.UnixMilli()
+	}
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		v, shown := values[f.Property]
+		if !shown {
+			continue
+		}
+		now := canon(f.Property, v)
+		f.Live = &now
+		switch {
+		case now == f.Seen:
+			f.Verdict = "in step"
+		case now == f.Sent:
+			f.Verdict = "as sent; what was seen after it has gone"
+		case f.Refused != "":
+		default:
+			f.Verdict = "changed in HubSpot since; " + f.Rule
+		}
+	}
+}
+
+// tellNext says what happens next, and what would help where nothing does.
+func (s *Story) tellNext(rows []outbox.Entry, p status.Portal, now time.Time) {
+	say := func(format string, args ...any) { s.Next = append(s.Next, fmt.Sprintf(format, args...)) }
+	waits, dead := 0, []string{}
+	for i := range rows {
+		r := &rows[i]
+		switch r.State {
+		case outbox.Dead:
+			dead = append(dead, fmt.Sprint(r.ID))
+		case outbox.Pending:
+			waits++
+			would := s.previews[r.ID]
+			switch {
+			case r.NotBefore != nil && *r.NotBefore == outbox.Parked:
+				say("event %d is parked (%s); it is looked at again with the next event of the lead, or when the daemon starts", r.ID, deref(r.Note))
+			case r.NotBefore != nil && *r.NotBefore > now.UnixMilli():
+				say("event %d is tried again in %s (%s), then: %s", r.ID, status.Elapsed(time.UnixMilli(*r.NotBefore).Sub(now)), orWord(deref(r.Note), "put off"), would.Outcome)
+			default:
+				say("event %d is sent with the next request of its lane: %s%s", r.ID, would.Outcome, details(would))
+			}
+		}
+	}
+	if waits > 0 {
+		s.tellLane(p, say)
+	}
+	if len(dead) > 0 {
+		say("dead for good unless you act: mend what the note says, see `leadsync outbox retry %s --preview`, then run it without --preview", strings.Join(dead, " "))
+	}
+	if s.link != nil && s.link.SecondLookAt > 0 {
+		say("the contact is read once more at %s, since an outcome was not certain", status.Clock(s.link.SecondLookAt))
+	}
+	if len(s.Next) == 0 {
+		say("nothing: every event is settled")
+	}
+}
+
+// tellLane says why nothing is sent, when that is so.
+func (s *Story) tellLane(p status.Portal, say func(string, ...any)) {
+	for _, lane := range p.PausedByHand {
+		say("lane %s is paused by hand: leadsync resume %s", lane, lane)
+	}
+	switch {
+	case !p.Served:
+		say("nothing is sent: no daemon serves portal %s; leadsync status says more", status.Name(s.Portal))
+	case p.State != nil && !p.State.Well():
+		cause := ""
+		if p.Cause != nil {
+			cause = ": " + *p.Cause
+		}
+		say("nothing is sent while the lane is %s%s; leadsync status names the cure", *p.State, cause)
+	case p.State != nil && *p.State == status.Limited:
+		say("the lane is limited by HubSpot; it goes on by itself")
+	}
+}
+
+func details(p push.Preview) string {
+	var parts []string
+	if len(p.Send) > 0 {
+		parts = append(parts, "sends "+strings.Join(p.Send, " "))
+	}
+	if len(p.Unchanged) > 0 {
+		parts = append(parts, "unchanged "+strings.Join(p.Unchanged, " "))
+	}
+	if words := p.OvertakenWords(); words != "" {
+		parts = append(parts, "overtaken "+words)
+	}
+	if p.LeftOut != "" {
+		parts = append(parts, p.LeftOut)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, "; ") + ")"
+}
+
+func orWord(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -1,0 +1,3 @@
+package listen
+
+import _ "leadsync/internal/testnet"
