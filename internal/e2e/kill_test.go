@@ -46,6 +46,7 @@ func killed(t *testing.T, url string, kills int) {
 	stop()
 	producer.Wait()
 	d := s.daemon()
+	d.started(t) // else the signal may meet a process that does not listen yet
 	s.settled(2 * time.Minute)
 	d.Signal(syscall.SIGTERM)
 	if code := d.end(t, 30*time.Second); code != 0 {

@@ -123,6 +123,7 @@ func (s *society) lookAgain(t *testing.T) process {
 	t.Helper()
 	for range 8 {
 		d := s.daemon()
+		d.started(t)
 		idle := stage.Until(30*time.Second, func() bool {
 			return s.count(fmt.Sprintf(`state = 'pending' AND (not_before IS NULL OR not_before < %d)`, time.Now().Add(20*time.Second).UnixMilli())) == 0
 		})

@@ -79,6 +79,12 @@ func spawn(t *testing.T, environ []string, args ...string) process {
 	return process{p}
 }
 
+// started waits until the daemon has read its configuration and opened its database.
+func (p process) started(t *testing.T) {
+	t.Helper()
+	until(t, 30*time.Second, "the daemon's first line", func() bool { return strings.Contains(p.Log.String(), "daemon started") })
+}
+
 // end waits for the process to end by itself and returns its exit code.
 func (p process) end(t *testing.T, within time.Duration) int {
 	t.Helper()
