@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,7 +13,7 @@ import (
 // waits is not all sent and forgotten, HubSpot is left alone, and the log says it once.
 func TestG5UnsettledIsNotSentOnAndOn(t *testing.T) {
 	inScene(t, place{dialect: "sqlite"}, func(s *scene) {
-		var said bytes.Buffer
+		var said logText
 		s.log = slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &said), nil))
 		sh := &shakes{}
 		sh.into(s)

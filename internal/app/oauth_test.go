@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -25,7 +24,7 @@ type oauthRig struct {
 	*rig
 	cfg  *config.Loaded
 	keys *people.Keyring
-	said bytes.Buffer // the daemon's log
+	said logText // the daemon's log
 }
 
 func inOAuthBubble(t *testing.T, cfg hubspotsim.Config, f func(*oauthRig)) {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -17,10 +16,10 @@ import (
 )
 
 // inSchedule runs f with a daemon that pulls and serves one lead, and its log.
-func inSchedule(t *testing.T, cfg hubspotsim.Config, yaml string, f func(r *rig, ada hubspotsim.Target, said *bytes.Buffer)) {
+func inSchedule(t *testing.T, cfg hubspotsim.Config, yaml string, f func(r *rig, ada hubspotsim.Target, said *logText)) {
 	t.Helper()
 	inBubble(t, cfg, both+yaml, func(r *rig) {
-		var said bytes.Buffer
+		var said logText
 		r.log = slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &said), nil))
 		r.pull, r.patient = true, true
 		r.start()
@@ -46,7 +45,7 @@ func (r *rig) stream(name string) status.Stream {
 // An empty poll costs one request a stream; nothing else is asked.
 func TestAnEmptyPollCostsOneRequest(t *testing.T) {
 	t.Parallel()
-	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, _ hubspotsim.Target, _ *bytes.Buffer) {
+	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, _ hubspotsim.Target, _ *logText) {
 		time.Sleep(2 * time.Hour) // what the lagged look had to see is over
 		r.sim.ResetStats()
 		hours := brief(24, 3)
@@ -66,7 +65,7 @@ func TestAnEmptyPollCostsOneRequest(t *testing.T) {
 
 // What happened while nobody was there is looked for at the start, and a restart does not run what ran lately.
 func TestMissedRunsAreCaughtUp(t *testing.T) {
-	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, _ *bytes.Buffer) {
+	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, _ *logText) {
 		before := r.stream("archived")
 		if before.LastRunAt == nil || before.NextRunAt == nil || time.Until(time.UnixMilli(*before.NextRunAt)) < time.Hour {
 			t.Errorf("archived: %+v, want a run at the start and the next tomorrow", before)
@@ -118,7 +117,7 @@ func (s slowPull) Commit(ctx context.Context, p pull.Page) error {
 }
 
 func TestALongRunIsNotStartedTwice(t *testing.T) {
-	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *bytes.Buffer) {
+	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *logText) {
 		r.stop()
 		var slow, long atomic.Bool
 		r.betweenPull = func(s pull.Store) pull.Store {
@@ -154,7 +153,7 @@ func TestALongRunIsNotStartedTwice(t *testing.T) {
 
 // A run that panics is reported and tried again; the leads that it held are let go.
 func TestAPanicOfARunIsReported(t *testing.T) {
-	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *bytes.Buffer) {
+	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *logText) {
 		r.stop()
 		broken := atomic.Bool{}
 		broken.Store(true)
@@ -201,7 +200,7 @@ func TestPullWaitsForTheAccountAndForLimits(t *testing.T) {
 			t.Errorf("a wrong account was asked %v", ops)
 		}
 	})
-	inSchedule(t, hubspotsim.Config{TimeZone: "Etc/UTC"}, "", func(r *rig, ada hubspotsim.Target, said *bytes.Buffer) {
+	inSchedule(t, hubspotsim.Config{TimeZone: "Etc/UTC"}, "", func(r *rig, ada hubspotsim.Target, said *logText) {
 		r.stop()
 		time.Sleep(20 * time.Hour) // so that the day ends soon
 		r.start()
@@ -229,7 +228,7 @@ func TestPullWaitsForTheAccountAndForLimits(t *testing.T) {
 
 // A stop in the middle of a run ends at once, and the next start goes on.
 func TestStopEndsARun(t *testing.T) {
-	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *bytes.Buffer) {
+	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *logText) {
 		must(t, r.sim.SetFaults("search=hang"))
 		must(t, r.sim.Edit(ada, map[string]string{"city": "Paris"}))
 		time.Sleep(65 * time.Second)
@@ -251,7 +250,7 @@ func TestStopEndsARun(t *testing.T) {
 
 // An outage costs time: the runs that fail say so, and what happened meanwhile comes when it is over.
 func TestPullOutage(t *testing.T) {
-	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *bytes.Buffer) {
+	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *logText) {
 		must(t, r.sim.SetFaults("any=502html"))
 		must(t, r.sim.Edit(ada, map[string]string{"city": "Paris"}))
 		time.Sleep(3 * time.Hour)
@@ -272,7 +271,7 @@ func TestPullOutage(t *testing.T) {
 
 // Acknowledged rows go after retention.inbox, the others stay.
 func TestAcknowledgedRowsGo(t *testing.T) {
-	inSchedule(t, hubspotsim.Config{}, "retention: {inbox: 2h}\n", func(r *rig, ada hubspotsim.Target, _ *bytes.Buffer) {
+	inSchedule(t, hubspotsim.Config{}, "retention: {inbox: 2h}\n", func(r *rig, ada hubspotsim.Target, _ *logText) {
 		for _, city := range []string{"Paris", "Wien"} {
 			must(t, r.sim.Edit(ada, map[string]string{"city": city}))
 			time.Sleep(3 * time.Minute)
@@ -288,7 +287,7 @@ func TestAcknowledgedRowsGo(t *testing.T) {
 
 // A backlog of the application does not keep pull from its share of the budget (G10).
 func TestG10PullHasAFloor(t *testing.T) {
-	inSchedule(t, hubspotsim.Config{}, "hubspot: {limits: {requests_per_10s: 10, daily: 0, share: 1}}\n", func(r *rig, ada hubspotsim.Target, _ *bytes.Buffer) {
+	inSchedule(t, hubspotsim.Config{}, "hubspot: {limits: {requests_per_10s: 10, daily: 0, share: 1}}\n", func(r *rig, ada hubspotsim.Target, _ *logText) {
 		leads := 15_000 // 150 requests, two and a half minutes
 		r.events(func(insert func(lead, typ, email, properties string)) {
 			for i := range leads {
@@ -307,7 +306,7 @@ func TestG10PullHasAFloor(t *testing.T) {
 
 // A daemon that stands by asks nothing; when it takes over it goes on where the other one was.
 func TestAStandbyDoesNotPull(t *testing.T) {
-	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, _ *bytes.Buffer) {
+	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, _ *logText) {
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		standby := r.app()
@@ -329,7 +328,7 @@ func TestAStandbyDoesNotPull(t *testing.T) {
 
 // The search budget is the account's: that another app used it up is waited for inside the run.
 func TestASearchLimitIsWaitedFor(t *testing.T) {
-	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *bytes.Buffer) {
+	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *logText) {
 		must(t, r.sim.Edit(ada, map[string]string{"city": "Paris"}))
 		must(t, r.sim.SetFaults("search=429x3"))
 		time.Sleep(90 * time.Second)

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"strings"
@@ -17,8 +16,8 @@ import (
 )
 
 // listening is a rig whose log is kept.
-func listening(r *rig) *bytes.Buffer {
-	var log bytes.Buffer
+func listening(r *rig) *logText {
+	var log logText
 	r.log = slog.New(slog.NewTextHandler(&log, nil))
 	return &log
 }
@@ -144,7 +143,7 @@ func TestQuietLog(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log logText
 		a := &App{log: slog.New(slog.NewTextHandler(&log, nil)), cfg: &config.Loaded{Config: config.Default()}}
 		a.noise = observe.NewLimiter(a.log, 0)
 		began := time.Now()

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"io"
 	"log/slog"
 	"slices"
@@ -13,7 +12,7 @@ import (
 )
 
 // faults are the properties and codes that the log named since the last call, with their cures.
-func faultsIn(t *testing.T, said *bytes.Buffer) []string {
+func faultsIn(t *testing.T, said *logText) []string {
 	t.Helper()
 	var all []string
 	for line := range strings.SplitSeq(said.String(), "\n") {
@@ -45,7 +44,7 @@ mapping: {fields: [{lead: name, contact: firstname}, {lead: plan, contact: plan}
 `
 	inBubble(t, cfg, yaml, func(r *rig) {
 		r.pull, r.patient = true, true
-		var said bytes.Buffer
+		var said logText
 		r.log = slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &said), nil))
 		want := func(when string, faults ...string) {
 			t.Helper()

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,7 +72,13 @@ func TestARunningJobIsSkippedAndCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var at []time.Duration
 		var told []time.Duration
-		s := scene(t, Config{Skipped: func(name string, running time.Duration) { told = append(told, running) }}, 5*time.Minute+time.Second,
+		var mu sync.Mutex // firings tell from goroutines of their own
+		tell := func(_ string, running time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, running)
+		}
+		s := scene(t, Config{Skipped: tell}, 5*time.Minute+time.Second,
 			Job{Name: "slow", Spec: "@every 1m", Run: marks(&at, 150*time.Second)})
 		same(t, "the job", at, 0, 3*time.Minute)
 		same(t, "the skips were told", told, time.Minute, 2*time.Minute, time.Minute, 2*time.Minute)
