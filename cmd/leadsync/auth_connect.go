@@ -13,6 +13,7 @@ import (
 
 	"leadsync/internal/app"
 	"leadsync/internal/auth"
+	"leadsync/internal/backoff"
 	"leadsync/internal/config"
 	"leadsync/internal/lead"
 	"leadsync/internal/people"
@@ -110,20 +111,21 @@ func (w *grantWork) connect(ctx context.Context, pair auth.Pair, repin bool) (co
 	return connection{who, row.HubID}, nil
 }
 
-// introspectTries is how often a new token is asked for its account: a code that was spent cannot be spent again.
-const introspectTries = 3
+// introspection is how often a new token is asked for its account: a code that was spent cannot be spent again.
+var introspection = backoff.Policy{Schedule: backoff.Schedule{Base: time.Second, Cap: 2 * time.Second, Factor: 2}, Tries: 3, MaxWait: 30 * time.Second}
 
 func (w *grantWork) identify(ctx context.Context, pair auth.Pair) (auth.Identity, error) {
 	var who auth.Identity
-	var err error
-	for try := range introspectTries {
-		if try > 0 && !sleep(ctx, time.Duration(try)*time.Second) {
-			return who, context.Cause(ctx)
-		}
+	busy := func(err error) bool {
+		_, busy := errors.AsType[*auth.WaitError](err)
+		return busy
+	}
+	err := introspection.Do(ctx, busy, func(ctx context.Context) (err error) {
 		who, err = w.client.Introspect(ctx, pair.Access, auth.AccessToken)
-		if _, busy := errors.AsType[*auth.WaitError](err); !busy {
-			break
-		}
+		return err
+	})
+	if err != nil && ctx.Err() != nil {
+		return who, context.Cause(ctx)
 	}
 	switch {
 	case err == nil && who.Active && who.HubID != 0:
@@ -134,17 +136,6 @@ func (w *grantWork) identify(ctx context.Context, pair auth.Pair) (auth.Identity
 		return who, err
 	}
 	return who, errors.New("HubSpot gave a token and does not say of which account; nothing was stored, try again")
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 // tell prints what a login brought.

@@ -22,11 +22,11 @@ var fence = map[string]string{
 	"observe":         "",                                                             // log, event names, metrics, health
 	"people":          "",                                                             // how a person may appear outside the tables
 	"hubspot":         "",                                                             // HubSpot's API in its own terms
-	"auth":            "",                                                             // token source, RoundTripper
+	"auth":            "backoff",                                                      // token source, RoundTripper
 	"push":            "outbox inbox lead ledger mapping hubspot backoff",             // outbox -> HubSpot
 	"pull":            "inbox lead ledger mapping hubspot",                            // HubSpot -> inbox
 	"schedule":        "",                                                             // cron
-	"store":           "lead outbox ledger auth /migrations",                          // the only one that knows SQL
+	"store":           "lead outbox ledger auth backoff /migrations",                  // the only one that knows SQL
 	"store/storetest": "lead outbox ledger auth store",                                // contract suite of the dialects
 	"config":          "",                                                             // file and environment -> Config
 	"sdnotify":        "",                                                             // systemd's datagrams

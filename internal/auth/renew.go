@@ -8,14 +8,15 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"leadsync/internal/backoff"
 	"leadsync/internal/observe"
 )
 
-// saveTimeout bounds one try to store a pair, and saveTries how often that is tried before the others hear of it.
-const (
-	saveTimeout = 5 * time.Second
-	saveTries   = 5
-)
+// saveTimeout bounds one try to store a pair.
+const saveTimeout = 5 * time.Second
+
+// saving is how often and how soon that is tried before the others hear of it.
+var saving = backoff.Policy{Schedule: backoff.Schedule{Base: 200 * time.Millisecond, Cap: time.Second, Factor: 1.5}, Tries: 5}
 
 // renew gives a newer token than the one that was refused, and one that is not due: the database's, when another process was faster,
 // else HubSpot's. With an error comes the token of the database when it is still good for a while.
@@ -130,27 +131,25 @@ func (s *Source) ask(ctx context.Context, g Grant, forced bool) (live, error) {
 // stays away. The context's end does not stop a try.
 func (s *Source) save(ctx context.Context, next Grant) error {
 	s.keep(&next)
-	for try := 1; ; try++ {
+	stored := false
+	err := saving.Do(ctx, func(error) bool { return true }, func(ctx context.Context) (err error) {
 		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
-		stored, err := s.cfg.Grants.RenewGrant(once, next)
-		cancel()
-		switch {
-		case err == nil && !stored:
-			s.keep(nil) // a login came in between: its grant is the newer one
-			return errOvertaken
-		case err == nil:
-			s.keep(nil)
-			s.mu.Lock()
-			s.seen = max(s.seen, next.Generation)
-			s.mu.Unlock()
-			return nil
-		case try == saveTries || ctx.Err() != nil:
-			return s.away(ctx, "store the new", err)
-		}
-		if err := pause(ctx, time.Duration(try)*200*time.Millisecond); err != nil {
-			return err
-		}
+		defer cancel()
+		stored, err = s.cfg.Grants.RenewGrant(once, next)
+		return err
+	})
+	switch {
+	case err != nil:
+		return s.away(ctx, "store the new", err)
+	case !stored:
+		s.keep(nil) // a login came in between: its grant is the newer one
+		return errOvertaken
 	}
+	s.keep(nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = max(s.seen, next.Generation)
+	return nil
 }
 
 func (s *Source) keep(next *Grant) {

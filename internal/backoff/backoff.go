@@ -1,9 +1,9 @@
 // Package backoff decides when something is tried again.
 //
-// Guarantee: a Schedule's delay never exceeds its cap, jitter included, for any attempt number; Do never waits less than the
-// server asked for, and never longer than maxWait in place.
+// Guarantee: a Schedule's delay never exceeds its cap, jitter included, for any attempt number; a Policy never waits less than the
+// server asked for, and never longer than MaxWait in place.
 //
-// It does not decide whether something is worth another try; the caller does, by the error it returns.
+// It does not decide whether something is worth another try; the caller does.
 //
 // Design: one schedule serves both the delays that are stored in a row and the few retries that are made in place, the
 // latter through sethvargo/go-retry. Its own exponential backoff was rejected for the stored delays, because its backoffs
@@ -15,7 +15,6 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"github.com/sethvargo/go-retry"
@@ -51,14 +50,6 @@ func (s Schedule) Delay(attempt int) time.Duration {
 	return max(result, 0)
 }
 
-// New gives go-retry's form of the schedule. It counts attempts, so make one for each operation.
-func New(s Schedule) retry.Backoff {
-	var attempt atomic.Int64
-	return retry.BackoffFunc(func() (time.Duration, bool) {
-		return s.Delay(int(attempt.Add(1))), false
-	})
-}
-
 // After is what an error has that names the earliest time of another try.
 type After interface {
 	error
@@ -66,30 +57,53 @@ type After interface {
 	After() time.Duration
 }
 
-// Do calls f until it returns nil, an error that is not marked with retry.RetryableError, or b says stop. Between calls it
-// waits what b says, or what the error asks for by After when that is more. A wait over maxWait, or beyond the context's
-// deadline, is not made: the last error is returned at once, and the caller puts the work off instead.
-func Do(ctx context.Context, b retry.Backoff, maxWait time.Duration, f func(context.Context) error) error {
-	var floor atomic.Int64 // go-retry does not show a Backoff the error
-	bounded := retry.BackoffFunc(func() (time.Duration, bool) {
-		wait, stop := b.Next()
-		if stop {
-			return 0, true
+// Policy says how often, how soon and how patiently something is tried again in place, that is, while the caller waits for it.
+type Policy struct {
+	Schedule
+	Tries   int           // of f, the first one included; under 1 = no bound
+	MaxWait time.Duration // a longer wait is not made in place; 0 = the schedule's cap is the only bound
+}
+
+// Do calls f until it returns nil or an error that again does not hold for trouble that time heals, or until the policy or the
+// context says stop; then it returns f's last error. f is called once also when the context has ended already. Between calls it waits what the schedule says, or what the error asks for by
+// After when that is more. A wait over MaxWait, or beyond the context's deadline, is not made: the caller puts the work off instead.
+func (p Policy) Do(ctx context.Context, again func(error) bool, f func(context.Context) error) error {
+	var last error
+	called := false
+	var floor time.Duration // go-retry does not show a Backoff the error
+	_ = retry.Do(ctx, p.backoff(ctx, &floor), func(ctx context.Context) error {
+		called = true
+		if last = f(ctx); last == nil || !again(last) {
+			return last
 		}
-		wait = max(wait, time.Duration(floor.Swap(0)))
-		if wait > maxWait {
+		if after, ok := errors.AsType[After](last); ok {
+			floor = after.After()
+		}
+		return retry.RetryableError(last)
+	})
+	if !called {
+		return f(ctx)
+	}
+	return last // not the context's end, which says nothing of what failed
+}
+
+// backoff is go-retry's form of the policy for one operation.
+func (p Policy) backoff(ctx context.Context, floor *time.Duration) retry.Backoff {
+	attempt := 0
+	var b retry.Backoff = retry.BackoffFunc(func() (time.Duration, bool) {
+		attempt++
+		wait := max(p.Delay(attempt), *floor)
+		*floor = 0
+		if p.MaxWait > 0 && wait > p.MaxWait {
 			return 0, true
 		}
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
-			return 0, true // keeps the real error instead of "deadline exceeded"
+			return 0, true
 		}
 		return wait, false
 	})
-	return retry.Do(ctx, bounded, func(ctx context.Context) error {
-		err := f(ctx)
-		if after, ok := errors.AsType[After](err); ok {
-			floor.Store(int64(after.After()))
-		}
-		return err
-	})
+	if p.Tries > 0 {
+		b = retry.WithMaxRetries(uint64(p.Tries-1), b)
+	}
+	return b
 }

@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/sethvargo/go-retry"
 	"pgregory.net/rapid"
 )
 
@@ -87,19 +86,6 @@ func TestScheduleJitter(t *testing.T) {
 	}
 }
 
-func TestNewCountsForItself(t *testing.T) {
-	s := Schedule{Base: time.Second, Factor: 2}
-	one, other := New(s), New(s)
-	for _, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
-		if got, stop := one.Next(); got != want || stop {
-			t.Errorf("got %s, %t, want %s", got, stop, want)
-		}
-	}
-	if got, _ := other.Next(); got != time.Second {
-		t.Errorf("a second backoff begins with %s", got)
-	}
-}
-
 // busy is a refusal that asks for a wait.
 type busy time.Duration
 
@@ -108,12 +94,17 @@ func (b busy) After() time.Duration { return time.Duration(b) }
 
 var errAway = errors.New("away")
 
+// errHeals marks what is worth another try.
+var errHeals = errors.New("heals")
+
+func heals(err error) bool { return errors.Is(err, errHeals) }
+
 func TestDo(t *testing.T) {
 	s := time.Second
-	again := func(err error) error { return retry.RetryableError(fmt.Errorf("send: %w", err)) }
+	again := func(err error) error { return fmt.Errorf("%w: %w", errHeals, err) }
 	for _, tc := range []struct {
 		name    string
-		backoff retry.Backoff
+		tries   int
 		maxWait time.Duration
 		limit   time.Duration // of the context; 0 = none
 		results []error       // of the calls, the last one for ever
@@ -129,7 +120,7 @@ func TestDo(t *testing.T) {
 		{name: "asked to wait too long", results: []error{again(busy(11 * s))}, calls: []time.Duration{0}, want: busy(11 * s)},
 		{name: "the schedule grows too long", results: []error{again(errAway)}, calls: []time.Duration{0, 1 * s, 3 * s, 7 * s}, maxWait: 7 * s, want: errAway},
 		{name: "no time left for the wait", results: []error{again(errAway)}, calls: []time.Duration{0, 1 * s, 3 * s}, limit: 6 * s, want: errAway},
-		{name: "so many tries", backoff: retry.WithMaxRetries(2, New(Schedule{Base: s, Factor: 2})), results: []error{again(errAway)}, calls: []time.Duration{0, 1 * s, 3 * s}, want: errAway},
+		{name: "so many tries", tries: 3, results: []error{again(errAway)}, calls: []time.Duration{0, 1 * s, 3 * s}, want: errAway},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx := t.Context()
@@ -138,15 +129,13 @@ func TestDo(t *testing.T) {
 				ctx, cancel = context.WithTimeout(ctx, tc.limit)
 				defer cancel()
 			}
-			if tc.backoff == nil {
-				tc.backoff = New(Schedule{Base: s, Factor: 2})
-			}
 			if tc.maxWait == 0 {
 				tc.maxWait = 10 * s
 			}
 			began := time.Now()
 			var calls []time.Duration
-			err := Do(ctx, tc.backoff, tc.maxWait, func(context.Context) error {
+			policy := Policy{Schedule: Schedule{Base: s, Factor: 2}, Tries: tc.tries, MaxWait: tc.maxWait}
+			err := policy.Do(ctx, heals, func(context.Context) error {
 				if calls = append(calls, time.Since(began)); len(calls) > 20 {
 					return errors.New("called without an end")
 				}
@@ -162,19 +151,33 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// A stop ends the wait at once, with the cause that was given for it.
+// A stop ends the wait at once, and what failed is what the caller hears.
 func TestDoStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stopping := errors.New("stopping")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(1500*time.Millisecond, func() { cancel(stopping) })
+		time.AfterFunc(1500*time.Millisecond, func() { cancel(errors.New("stopping")) })
 		began, calls := time.Now(), 0
-		err := Do(ctx, New(Schedule{Base: time.Second, Factor: 2}), time.Minute, func(context.Context) error {
+		policy := Policy{Schedule: Schedule{Base: time.Second, Factor: 2}}
+		err := policy.Do(ctx, heals, func(context.Context) error {
 			calls++
-			return retry.RetryableError(errAway)
+			return fmt.Errorf("%w: %w", errHeals, errAway)
 		})
-		if !errors.Is(err, stopping) || calls != 2 || time.Since(began) != 1500*time.Millisecond {
+		if !errors.Is(err, errAway) || calls != 2 || time.Since(began) != 1500*time.Millisecond {
 			t.Errorf("%v after %d calls and %s", err, calls, time.Since(began))
 		}
 	})
+}
+
+// What must be tried although the process ends, such as storing a new token, is tried once.
+func TestDoCallsOnceAfterTheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	calls := 0
+	err := Policy{Schedule: Schedule{Base: time.Hour}}.Do(ctx, heals, func(context.Context) error {
+		calls++
+		return errHeals
+	})
+	if !errors.Is(err, errHeals) || calls != 1 {
+		t.Errorf("%v after %d calls", err, calls)
+	}
 }

@@ -132,7 +132,7 @@ func TestCollisionsAreRepeated(t *testing.T) {
 		{"once", 1, &mysql.MySQLError{Number: 1213}, 2},
 		{"lock wait", 2, &mysql.MySQLError{Number: 1205}, 3},
 		{"PostgreSQL", 3, &pgconn.PgError{Code: "40P01"}, 4},
-		{"too often", 99, &mysql.MySQLError{Number: 1213}, collisions},
+		{"too often", 99, &mysql.MySQLError{Number: 1213}, collisions.Tries},
 		{"another error", 99, &mysql.MySQLError{Number: 1062}, 1},
 		{"a broken connection", 99, driver.ErrBadConn, 1},
 		{"a context that ended", 99, context.Canceled, 1},

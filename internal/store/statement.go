@@ -3,8 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
-	"math/rand/v2"
 	"time"
+
+	"leadsync/internal/backoff"
 )
 
 // querier is a pool, or a transaction.
@@ -62,21 +63,11 @@ func (db *DB) inTx(ctx context.Context, f func(*sql.Tx) error) error {
 	})
 }
 
-// collisions is how often work is begun that others keep colliding with.
-const collisions = 4
+// collisions is how work is begun again that others keep colliding with.
+var collisions = backoff.Policy{Schedule: backoff.Schedule{Base: 20 * time.Millisecond, Cap: 100 * time.Millisecond, Factor: 1.5, Jitter: 0.6}, Tries: 4}
 
 // again repeats f, one transaction or one statement, while the server ends it in favour of another one: a deadlock, or a wait for
 // a lock that took too long. Nothing of it was written then.
 func (db *DB) again(ctx context.Context, f func() error) error {
-	for try := 1; ; try++ {
-		err := f()
-		if try == collisions || classify(err) != collidedTrouble {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(time.Duration(try)*5*time.Millisecond + rand.N(10*time.Millisecond)):
-		}
-	}
+	return collisions.Do(ctx, func(err error) bool { return classify(err) == collidedTrouble }, func(context.Context) error { return f() })
 }
