@@ -111,6 +111,8 @@ func (w *Worker) turnWith(p *pools) {
 
 // giveUp takes the leads out of the pools that out names.
 func (p *pools) giveUp(out func(lead.ID) bool) []*work {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var works []*work
 	for key, ks := range p.byKey {
 		kept := ks[:0]

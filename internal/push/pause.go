@@ -44,7 +44,6 @@ func (w *Worker) obeyPauses(ctx context.Context, p *pools) error {
 	w.mu.Unlock()
 	if begun {
 		w.abandon(p)
-		*p = *newPools()
 	}
 	w.tellPause(string(outbox.Live), old.Live, lanes.Live)
 	w.tellPause(string(outbox.Backfill), old.Backfill, lanes.Backfill)

@@ -206,16 +206,11 @@ func (p *pools) form(key poolKey, limit int) *job {
 	return j
 }
 
-// abandon lets the planned leads go that no job has taken.
+// abandon lets the planned leads go that no job has taken. The pools stay: they belong to the run, and are filled again.
 func (w *Worker) abandon(p *pools) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.pools = nil
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, ks := range p.byKey {
-		for _, x := range ks {
-			w.releaseLocked(x.work, nil, w.now())
-		}
+	for _, k := range p.giveUp(func(lead.ID) bool { return true }) {
+		w.releaseLocked(k, nil, w.now())
 	}
 }

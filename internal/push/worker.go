@@ -154,7 +154,10 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 	defer jobs.Wait()
 	pools := newPools()
 	w.setPools(pools)
-	defer w.abandon(pools)
+	defer func() {
+		w.setPools(nil)
+		w.abandon(pools)
+	}()
 	turn := func() { w.turnWith(pools) }
 	for {
 		turn()
