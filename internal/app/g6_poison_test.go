@@ -12,12 +12,19 @@ import (
 // One bad row in a batch of 100: 99 delivered, one dead with HubSpot's code, at most 15 extra requests, with errors per row and with a
 // refusal of the whole batch that names it or not.
 func TestG6PoisonCostsLittle(t *testing.T) {
-	for _, c := range []struct{ kind, whole, reason, note string }{
-		{"invalid", "", "dead/invalid_email", "INVALID_EMAIL"},
-		{"refused", "", "dead/refused", ""},
-		{"whole400", "", "dead/refused", ""},
-		{"whole400named", "", "dead/invalid_email", "INVALID_EMAIL"},
-	} {
+	type test struct {
+		kind, reason, note string
+		at                 int
+	}
+	cases := []test{
+		{"invalid", "dead/invalid_email", "INVALID_EMAIL", 57},
+		{"refused", "dead/refused", "", 57},
+		{"whole400named", "dead/invalid_email", "INVALID_EMAIL", 57},
+	}
+	for at := 0; at < 100; at += brief(7, 33) { // wherever the bad row stands
+		cases = append(cases, test{"whole400", "dead/refused", "", at})
+	}
+	for _, c := range append(cases, test{"whole400", "dead/refused", "", 57}, test{"whole400", "dead/refused", "", 99}) {
 		inBubble(t, hubspotsim.Config{Seed: 13, Latency: 10 * time.Millisecond}, "", func(r *rig) {
 			r.event("warm", "lead.registered", "warm@example.com", `{}`)
 			r.start()
@@ -27,13 +34,13 @@ func TestG6PoisonCostsLittle(t *testing.T) {
 			r.events(func(insert func(lead, typ, email, properties string)) {
 				for i := range 100 {
 					email := fmt.Sprintf("p%d@example.com", i)
-					if i == 57 {
+					if i == c.at {
 						email = "fault-" + c.kind + "@example.com"
 					}
 					insert(fmt.Sprint(i), "lead.registered", email, `{"firstname":"F"}`)
 				}
 			})
-			must(t, r.db.QueryRow(`SELECT id FROM lead_outbox WHERE lead_id = '57'`).Scan(&bad))
+			must(t, r.db.QueryRow(`SELECT id FROM lead_outbox WHERE lead_id = ?`, fmt.Sprint(c.at)).Scan(&bad))
 			r.settled(time.Hour)
 			if o := r.want(bad, c.reason); c.note != "" && !strings.Contains(o.Note, c.note) {
 				t.Errorf("%s: note %q does not hold %s", c.kind, o.Note, c.note)
@@ -44,9 +51,9 @@ func TestG6PoisonCostsLittle(t *testing.T) {
 				t.Errorf("%s: %v", c.kind, got)
 			}
 			extra := r.sim.Stats().Requests - before - 1
-			t.Logf("%s: %d extra requests", c.kind, extra)
-			if extra > 15 {
-				t.Errorf("%s: %d extra requests, want at most 15", c.kind, extra)
+			t.Logf("%s at %d: %d extra requests", c.kind, c.at, extra)
+			if extra > 14 { // one of the 15 is left for the look-up that a second daemon, or a full window, may cost
+				t.Errorf("%s at %d: %d extra requests, want at most 14", c.kind, c.at, extra)
 			}
 		})
 	}

@@ -136,16 +136,22 @@ func (s *sender) refusedWhole(works []*work, r refusal, class hubspot.Class) err
 		return nil
 	}
 	first, second := halves(works, r)
-	for _, half := range [][]*work{first, second} {
-		if s.accepted == 0 && s.refusals >= maxAlike {
-			for _, k := range half {
-				k.answer = answer{kind: heldBack, refusal: refusal{category: r.category, details: []hubspot.Detail{{Code: s.key.code, Properties: nonEmpty(s.key.property)}}}}
-			}
-			continue
-		}
-		if err := s.send(half); err != nil {
-			return err
-		}
+	if err := s.sendHalf(first, r); err != nil {
+		return err
+	}
+	if len(second) > 1 && !slices.ContainsFunc(first, func(k *work) bool { return k.answer.kind != accepted }) {
+		return s.refusedWhole(second, r, class) // what HubSpot does not take is among them, so they need not be asked together
+	}
+	return s.sendHalf(second, r)
+}
+
+// sendHalf sends a half of a refused batch, unless each row that was asked alone is refused alike.
+func (s *sender) sendHalf(half []*work, r refusal) error {
+	if s.accepted > 0 || s.refusals < maxAlike {
+		return s.send(half)
+	}
+	for _, k := range half {
+		k.answer = answer{kind: heldBack, refusal: refusal{category: r.category, details: []hubspot.Detail{{Code: s.key.code, Properties: nonEmpty(s.key.property)}}}}
 	}
 	return nil
 }
