@@ -45,7 +45,8 @@ type rig struct {
 	pull    bool // pull too; tests about push alone leave it out
 	patient bool // hours are faked: look for new rows every few seconds, not ten times in each
 
-	daemon  *App // the one that was started last
+	trace   *trace // of the requests; nil unless LEADSYNC_TRACE is set
+	daemon  *App   // the one that was started last
 	running *running
 }
 
@@ -80,7 +81,7 @@ func newRig(t testing.TB, cfg hubspotsim.Config, yaml string) *rig {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	r := &rig{t: t, dir: dir, sim: sim, url: "sqlite://" + filepath.Join(dir, "leads.db"), yaml: yaml,
+	r := &rig{t: t, dir: dir, sim: sim, trace: newTrace(t.Name()), url: "sqlite://" + filepath.Join(dir, "leads.db"), yaml: yaml,
 		log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))}
 	r.write("token-key", people.NewKey())
 	r.write("hubspot-token", sim.Credentials().StaticToken)
@@ -106,6 +107,7 @@ func (r *rig) close() {
 	if r.running != nil {
 		r.stop()
 	}
+	r.trace.write(r)
 	if err := r.db.Close(); err != nil {
 		r.t.Error(err)
 	}
@@ -145,7 +147,7 @@ func (r *rig) load() (*config.Loaded, error) {
 
 func (r *rig) app() *App {
 	r.t.Helper()
-	base := r.sim.Transport()
+	base := r.trace.wrap(r.sim.Transport())
 	if r.base != nil {
 		base = r.base(base)
 	}
