@@ -24,7 +24,7 @@ import (
 	"leadsync/internal/pull"
 	"leadsync/internal/push"
 	"leadsync/internal/status"
-	"leadsync/internal/store"
+	"leadsync/internal/store/storetest"
 )
 
 // rig is a whole daemon on a real SQLite file, with the simulator in place of the network, inside a synctest bubble. The application
@@ -85,16 +85,7 @@ func newRig(t testing.TB, cfg hubspotsim.Config, yaml string) *rig {
 		log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))}
 	r.write("token-key", people.NewKey())
 	r.write("hubspot-token", sim.Credentials().StaticToken)
-	db, err := store.Open(t.Context(), r.url, store.Options{CreateSQLite: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
+	storetest.Migrated(t, filepath.Join(dir, "leads.db"))
 	r.db, err = sql.Open("sqlite", "file:"+filepath.Join(dir, "leads.db")+"?_pragma=busy_timeout(10000)&_pragma=synchronous(off)")
 	if err != nil {
 		t.Fatal(err)
@@ -216,9 +207,13 @@ func (r *rig) events(f func(insert func(lead, typ, email, properties string))) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	insert, err := tx.Prepare(`INSERT INTO lead_outbox (lead_id, event_type, email, properties) VALUES (?, ?, ?, ?)`)
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	f(func(lead, typ, email, properties string) {
 		r.t.Helper()
-		if _, err := tx.Exec(`INSERT INTO lead_outbox (lead_id, event_type, email, properties) VALUES (?, ?, ?, ?)`, lead, typ, email, properties); err != nil {
+		if _, err := insert.Exec(lead, typ, email, properties); err != nil {
 			r.t.Fatal(err)
 		}
 	})

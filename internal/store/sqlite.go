@@ -189,10 +189,11 @@ func (d *sqliteDialect) pool(ctx context.Context, kind string, size int, readOnl
 		mode = "ro"
 	}
 	want := pragmas(d.busy, readOnly, kind == "r", fresh)
-	pool, err := sql.Open("sqlite", d.dsn(mode, kind == "w", want))
+	connector, err := newKeepingSQLite(d.dsn(mode, kind == "w", want))
 	if err != nil {
 		return nil, err
 	}
+	pool := sql.OpenDB(connector)
 	pool.SetMaxOpenConns(size)
 	pool.SetMaxIdleConns(size)
 	for _, kv := range want {

@@ -22,17 +22,19 @@ const (
 	sqliteContact = `coalesce(CAST(event_type AS TEXT), '') NOT IN ` + consentTypes
 )
 
+// sqliteStatements say LIMIT +?: the engine plans by the value of a bare LIMIT ?, so it compiles a kept statement again each time
+// that it is used.
 var sqliteStatements = func() *statements {
 	all := columnsUpTo(sqliteColumns, maxProperties)
 	ready := func(lane string) string {
 		return `SELECT id, CAST(substr(CAST(lead_id AS BLOB), 1, 256) AS TEXT), not_before,
   CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END FROM lead_outbox
-  WHERE portal = ? AND state = 'pending' AND not_before IS NULL AND ` + lane + ` AND id > ? ORDER BY id LIMIT ?`
+  WHERE portal = ? AND state = 'pending' AND not_before IS NULL AND ` + lane + ` AND id > ? ORDER BY id LIMIT +?`
 	}
 	due := func(which string) string {
 		return `SELECT id, CAST(substr(CAST(lead_id AS BLOB), 1, 256) AS TEXT), CAST(not_before AS INTEGER),
   CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END FROM lead_outbox
-  WHERE portal = ? AND state = 'pending' AND not_before IS NOT NULL AND ` + which + ` AND not_before <= ? ORDER BY not_before, id LIMIT ?`
+  WHERE portal = ? AND state = 'pending' AND not_before IS NOT NULL AND ` + which + ` AND not_before <= ? ORDER BY not_before, id LIMIT +?`
 	}
 	waiting := func(what, which string) string {
 		return `SELECT ` + what + ` FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NOT NULL AND ` + which
@@ -47,16 +49,16 @@ var sqliteStatements = func() *statements {
 		dueConsent:    due(sqliteConsent),
 		nextDue: `SELECT coalesce(CAST(min(n) AS INTEGER), 0) FROM (` + waiting(`min(not_before) AS n`, sqliteContact) + ` AND not_before < ?2
   UNION ALL ` + waiting(`min(not_before)`, sqliteConsent) + ` AND not_before < ?2)`,
-		unpark: `UPDATE lead_outbox SET not_before = NULL WHERE id IN (SELECT * FROM (` + waiting(`id`, sqliteContact) + ` AND not_before = ?2 LIMIT ?3)
-  UNION ALL SELECT * FROM (` + waiting(`id`, sqliteConsent) + ` AND not_before = ?2 LIMIT ?3))`,
+		unpark: `UPDATE lead_outbox SET not_before = NULL WHERE id IN (SELECT * FROM (` + waiting(`id`, sqliteContact) + ` AND not_before = ?2 LIMIT +?3)
+  UNION ALL SELECT * FROM (` + waiting(`id`, sqliteConsent) + ` AND not_before = ?2 LIMIT +?3))`,
 		pendingOf: `SELECT ` + columnsUpTo(sqliteColumns, inlineBytes) + ` FROM json_each(?2) j CROSS JOIN lead_outbox o
   ON o.id IN (SELECT p.id FROM lead_outbox p WHERE p.portal = ?1 AND substr(CAST(p.lead_id AS TEXT), 1, 255) = j.value
-    AND CAST(p.lead_id AS TEXT) = j.value AND p.state = 'pending' ORDER BY p.id LIMIT ?3)
+    AND CAST(p.lead_id AS TEXT) = j.value AND p.state = 'pending' ORDER BY p.id LIMIT +?3)
   ORDER BY j.key, o.id`,
 		properties: `SELECT o.id, CAST(o.properties AS TEXT) FROM json_each(?) j CROSS JOIN lead_outbox o ON o.id = j.value`,
 		entries:    `SELECT ` + all + ` FROM lead_outbox o WHERE o.id IN (SELECT value FROM json_each(?)) ORDER BY o.id`,
 		rowsOf: `SELECT ` + all + ` FROM lead_outbox o WHERE o.id IN (` + newestOf(`lead_outbox o`, sqliteLead+` = substr(?2, 1, 255) AND CAST(o.lead_id AS TEXT) = ?2`) + `)
-  ORDER BY o.id DESC LIMIT ?3`,
+  ORDER BY o.id DESC LIMIT +?3`,
 		entryColumns: all,
 		earlier: `SELECT o.id FROM json_each(?2) j CROSS JOIN lead_outbox o ON o.id = j.value
   WHERE o.portal = ?1 AND o.event_id <> '' AND EXISTS (SELECT 1 FROM lead_outbox p WHERE p.portal = ?1 AND p.event_id IS NOT NULL
@@ -66,9 +68,9 @@ var sqliteStatements = func() *statements {
 		byContact: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE hub_id = ?1 AND ` + holds + ` AND contact_id IN (SELECT value FROM json_each(?2))
   UNION ALL SELECT ` + linkColumns + ` FROM leadsync_links WHERE hub_id = ?1 AND ` + knows + ` AND contact_id IN (SELECT value FROM json_each(?2))`,
 		lookAt: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ? AND hub_id = ? AND second_look_at IS NOT NULL AND second_look_at <= ?
-  ORDER BY second_look_at LIMIT ?`,
+  ORDER BY second_look_at LIMIT +?`,
 		optOutDue: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ? AND hub_id = ? AND opt_out_due IS NOT NULL AND opt_out_due <= ?
-  ORDER BY opt_out_due LIMIT ?`,
+  ORDER BY opt_out_due LIMIT +?`,
 		holders: `SELECT portal, lead_id, contact_id FROM leadsync_links WHERE hub_id = ? AND ` + holds + ` AND contact_id IN (SELECT value FROM json_each(?))`,
 		fence: `UPDATE leadsync_portals SET high_id = max(high_id, ?), high_seen_at = CASE WHEN ? > high_id THEN ? ELSE high_seen_at END
   WHERE portal = ? AND epoch = ?`,
@@ -97,7 +99,7 @@ var sqliteStatements = func() *statements {
 		// What an application put there is acknowledged, also when it is no number.
 		inboxColumns: strings.Replace(inboxColumns, `acked_at`, `CASE WHEN acked_at IS NULL OR typeof(acked_at) = 'integer' THEN acked_at ELSE 0 END`, 1),
 		purgeInbox: `DELETE FROM lead_inbox WHERE id IN (SELECT id FROM lead_inbox WHERE portal = ?1 AND acked_at IS NOT NULL AND acked_at < ?2
-  ORDER BY acked_at LIMIT ?3)`,
+  ORDER BY acked_at LIMIT +?3)`,
 		leadMatch: sqliteLead + ` = substr(?, 1, 255) AND CAST(o.lead_id AS TEXT) = ?`,
 	}
 }()

@@ -15,6 +15,7 @@ import (
 const (
 	// dataVersionEvery is how often SQLite is asked whether another connection committed.
 	dataVersionEvery = 100 * time.Millisecond
+	dataVersion      = "PRAGMA data_version"
 	// highIDEvery is how often MariaDB is asked for the highest id.
 	highIDEvery = 100 * time.Millisecond
 	// notifyChannel is the PostgreSQL channel of the trigger.
@@ -83,7 +84,7 @@ func (d *sqliteDialect) wakes(ctx context.Context, db *DB, _ bool) <-chan struct
 			case <-t.C:
 			}
 			var version int64
-			if err := db.write.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
+			if err := db.write.QueryRowContext(ctx, dataVersion).Scan(&version); err != nil {
 				continue // the poll behind the hint reports a database that is away
 			}
 			if version != last { // the first time too: what was committed before it

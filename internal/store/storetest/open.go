@@ -132,6 +132,9 @@ func mysqlDSN(u *url.URL) string {
 // Open opens and migrates a database; it is closed after the test.
 func Open(t testing.TB, url string) *store.DB {
 	t.Helper()
+	if path, ok := fresh(url); ok {
+		Migrated(t, path)
+	}
 	db := OpenRaw(t, url)
 	if _, _, err := db.Migrate(t.Context()); err != nil {
 		t.Fatalf("migrate: %v", err)
