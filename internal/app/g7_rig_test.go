@@ -1,6 +1,8 @@
 package app
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,4 +85,56 @@ func consentTest(t *testing.T, yaml string, cfg hubspotsim.Config, f func(*rig))
 		cfg.Latency = 50 * time.Millisecond
 	}
 	inBubble(t, cfg, yaml, f)
+}
+
+var twoTypes = []hubspotsim.Subscription{{ID: 1, Name: "News"}, {ID: 2, Name: "Offers"}}
+
+// outOfAll holds addresses against what the configuration opts out of: all e-mail, or both types of twoTypes.
+func (r *rig) outOfAll(yaml string, addresses ...string) {
+	r.t.Helper()
+	for _, a := range addresses {
+		if !strings.Contains(yaml, "unsubscribe") {
+			r.out(a)
+			continue
+		}
+		for _, id := range []int64{1, 2} {
+			if s := r.sim.Status(a, id); s != "UNSUBSCRIBED" {
+				r.t.Errorf("%s is %s of type %d", a, s, id)
+			}
+		}
+	}
+}
+
+// nextID is the id that the next row will have.
+func (r *rig) nextID() (id int64) {
+	r.t.Helper()
+	must(r.t, r.db.QueryRow(`SELECT max(id) + 1 FROM lead_outbox`).Scan(&id))
+	return id
+}
+
+// lateResubscribe inserts a resubscribe under an id of its own.
+func (r *rig) lateResubscribe(id int64, lead, properties string) int64 {
+	r.t.Helper()
+	now := time.Now().UnixMilli()
+	_, err := r.db.Exec(`INSERT INTO lead_outbox (id, lead_id, event_type, properties, occurred_at, created_at) VALUES (?, ?, 'lead.resubscribed', ?, ?, ?)`,
+		id, lead, properties, now, now)
+	must(r.t, err)
+	return id
+}
+
+// settle waits until a row is not pending any more.
+func (r *rig) settle(id int64) int64 {
+	r.t.Helper()
+	for end := time.Now().Add(time.Minute); r.outcome(id).State == "pending" && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	return id
+}
+
+// oneOf holds a row against several states.
+func (r *rig) oneOf(id int64, words string) {
+	r.t.Helper()
+	if o := r.outcome(id); !slices.Contains(strings.Split(words, ","), o.word()) {
+		r.t.Errorf("row %d is %s (note %q), want %s", id, o.word(), o.Note, words)
+	}
 }

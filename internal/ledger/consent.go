@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"slices"
 
 	"leadsync/internal/lead"
@@ -17,13 +18,17 @@ const (
 // HubSpot's opt-out belongs to the address, not to the contact, so the word alone says nothing about whether the person can be mailed:
 // Evidenced does.
 type OptOut struct {
-	// At is when the word was spoken: the event's time, or for In the time of the evidence.
+	// At is when the word was spoken: the event's time, the latest where there were several, or for In the time of the evidence.
 	At int64 `json:"at,omitempty"`
-	// Evidenced are the addresses of which HubSpot said after the word that they are opted out, normalised.
+	// Evidenced are the addresses of which HubSpot said after the word that they are opted out, normalised. Beside In they are addresses
+	// that rows opted out which named them.
 	Evidenced []string `json:"evidenced,omitempty"`
-	// Doubt is when a SUBSCRIBED was sent whose outcome is not known. It is written before the request.
-	Doubt int64 `json:"doubt,omitempty"`
-	// Again is when the opt-out is to be posted and read back once more, because a SUBSCRIBED may still be carried out after it.
+	// For is the address that was resubscribed, while the word is In.
+	For string `json:"for,omitempty"`
+	// Doubts tells by address until when a SUBSCRIBED may still be carried out whose outcome is not known. It is written before the
+	// request, and ends with a reading after that moment: no word ends it.
+	Doubts map[string]int64 `json:"doubts,omitempty"`
+	// Again is when the opt-out is to be posted and read back once more. Versions before this one wrote it, it is only read.
 	Again int64 `json:"again,omitempty"`
 	// Survivor is the contact into which the lead's own was merged, once its address was opted out too.
 	Survivor lead.ContactID `json:"survivor,omitempty"`
@@ -31,27 +36,77 @@ type OptOut struct {
 	NotBefore int64 `json:"not_before,omitempty"`
 }
 
-// HearOut takes an opt-out of the application, of the row id, spoken at. An older one than the word that stands is not heard. Every
-// word asks for evidence of its own, since a person may have opted in again in HubSpot meanwhile. again is when it is to be posted once
-// more should a SUBSCRIBED of ours be in doubt.
-func (l *Link) HearOut(id, at, again int64) bool {
-	if id <= l.ConsentID {
+// HearOut takes an opt-out of the application, of the row id, spoken at. It reports whether that changes anything. A newer one than the
+// word that stands asks for evidence of its own, since a person may have opted in again in HubSpot meanwhile. An older one that comes late
+// counts as if both had been read together: it is stronger than a resubscribe whose evidence is not newer.
+func (l *Link) HearOut(id, at int64) bool {
+	at = max(at, 1)
+	out := OptOut{At: at, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again}
+	switch late := id <= l.ConsentID; {
+	case late && l.Consent == Out:
+		if at <= l.OptOut.At {
+			return false
+		}
+		l.OptOut.At = at
+		return true
+	case late && l.Consent == In && at < l.OptOut.At:
 		return false
+	case late && l.Consent == In:
+		out.Evidenced = l.OptOut.Evidenced
+	case l.Consent == Out: // an earlier opt-out may be the later one in time: the evidence of a resubscribe must be newer than both
+		out.At = max(at, l.OptOut.At)
 	}
-	o := OptOut{At: max(at, 1)}
-	if l.OptOut.Doubt != 0 || l.OptOut.Again != 0 {
-		o.Again, o.Doubt = again, l.OptOut.Doubt
-	}
-	if l.Consent == Out { // an earlier opt-out may be the later one in time: the evidence of a resubscribe must be newer than both
-		o.At = max(o.At, l.OptOut.At)
-	}
-	l.Consent, l.ConsentID, l.OptOut = Out, id, o
+	l.Consent, l.ConsentID, l.OptOut = Out, max(id, l.ConsentID), out
 	return true
 }
 
-// HearIn takes a resubscribe that HubSpot has carried out.
-func (l *Link) HearIn(id, at int64) {
-	l.Consent, l.ConsentID, l.OptOut = In, max(id, l.ConsentID), OptOut{At: at}
+// Outlives reports whether a resubscribe that was carried out is newer than an opt-out of the row id, spoken at: of its own address the
+// opt-out is overtaken then.
+func (l *Link) Outlives(id, at int64) bool {
+	return l.Consent == In && id < l.ConsentID && max(at, 1) < l.OptOut.At
+}
+
+// HearIn takes a resubscribe of an address that HubSpot has carried out.
+func (l *Link) HearIn(id, at int64, address string) {
+	l.Consent, l.ConsentID = In, max(id, l.ConsentID)
+	l.OptOut = OptOut{At: at, For: address, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again}
+}
+
+// MayResubscribe notes, before a SUBSCRIBED is sent, that it may be carried out until then. What was evidenced of the address holds no more.
+func (l *Link) MayResubscribe(address string, until int64) {
+	l.Doubt(address, until)
+	l.Distrust(address)
+}
+
+// Distrust forgets the evidence of an address.
+func (l *Link) Distrust(address string) {
+	l.OptOut.Evidenced = slices.DeleteFunc(slices.Clone(l.OptOut.Evidenced), func(a string) bool { return a == address })
+}
+
+// Doubt notes until when a SUBSCRIBED of the address may still be carried out; 0 = it cannot be any more.
+func (l *Link) Doubt(address string, until int64) {
+	doubts := maps.Clone(l.OptOut.Doubts)
+	if until == 0 {
+		delete(doubts, address)
+	} else {
+		if doubts == nil {
+			doubts = map[string]int64{}
+		}
+		doubts[address] = max(until, doubts[address])
+	}
+	l.OptOut.Doubts = doubts
+}
+
+// Doubted lists the addresses whose doubt can be ended by a reading now.
+func (l *Link) Doubted(now int64) []string {
+	var out []string
+	for a, until := range l.OptOut.Doubts {
+		if until <= now {
+			out = append(out, a)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // OptedOutThere takes an opt-out that HubSpot shows of the address and that did not come from here. at is HubSpot's time of it, 0 when
@@ -59,8 +114,10 @@ func (l *Link) HearIn(id, at int64) {
 func (l *Link) OptedOutThere(address string, at int64) bool {
 	news := l.Consent != Out
 	if news {
-		l.Consent, l.OptOut = Out, OptOut{At: at, Doubt: l.OptOut.Doubt}
+		l.Consent = Out
+		l.OptOut = OptOut{At: max(at, l.OptOut.At), Evidenced: l.OptOut.Evidenced, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again}
 	}
+	l.OptOut.At = max(at, l.OptOut.At)
 	l.Evidence(address)
 	return news
 }
@@ -77,16 +134,25 @@ func (l *Link) Evidenced(address string) bool { return slices.Contains(l.OptOut.
 
 // OptOutDue is when the unsubscribe lane has work for the link without any row, unix ms; 0 = it has none. The lead is out and its
 // contact's present address is not evidenced, whoever changed it; its contact was merged into another, whose address the person is mailed at
-// since; or an opt-out is to be posted again.
+// since; or a SUBSCRIBED of ours is in doubt, whatever the word: another lead may have opted the address out meanwhile.
 func (l *Link) OptOutDue() int64 {
-	if l.Consent != Out {
-		return 0
-	}
-	due := l.OptOut.Again
-	if l.State == Linked && l.Address != "" && !l.Evidenced(l.Address) || l.State == Passive && l.ContactID != "" && l.OptOut.Survivor != l.ContactID {
-		if n := max(1, l.OptOut.NotBefore); due == 0 || n < due {
-			due = n
+	due := int64(0)
+	soonest := func(at int64) {
+		if due == 0 || at < due {
+			due = at
 		}
+	}
+	for _, until := range l.OptOut.Doubts {
+		soonest(max(until, l.OptOut.NotBefore, 1))
+	}
+	if l.Consent != Out {
+		return due
+	}
+	if l.OptOut.Again != 0 {
+		soonest(l.OptOut.Again)
+	}
+	if l.State == Linked && l.Address != "" && !l.Evidenced(l.Address) || l.State == Passive && l.ContactID != "" && l.OptOut.Survivor != l.ContactID {
+		soonest(max(1, l.OptOut.NotBefore))
 	}
 	return due
 }

@@ -1,6 +1,9 @@
 package ledger
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Winner decides a field that both sides changed.
 type Winner int
@@ -179,7 +182,7 @@ func (l *Link) Clone() *Link {
 	for k, v := range l.Fields {
 		c.Fields[k] = v
 	}
-	c.OptOut.Evidenced = slices.Clone(l.OptOut.Evidenced)
+	c.OptOut.Evidenced, c.OptOut.Doubts = slices.Clone(l.OptOut.Evidenced), maps.Clone(l.OptOut.Doubts)
 	return &c
 }
 

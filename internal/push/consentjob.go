@@ -70,48 +70,52 @@ func (w *Worker) readBackAgain(ctx context.Context, works []*work, said map[stri
 
 // heardOptOut takes the answers about one lead into its link, and ends its rows.
 func (w *Worker) heardOptOut(k *work, said map[string]*optOutAnswer) {
-	if k.in != nil || k.link.Consent != ledger.Out {
-		if k.in == nil {
-			k.endWords()
-		}
+	if k.in != nil {
 		return
 	}
-	var bad *optOutAnswer
+	bad := map[string]*optOutAnswer{}
 	open := false
 	for _, a := range k.outs {
 		switch s := said[a]; {
 		case s == nil:
 			open = true
 		case s.ok:
-			k.link.Evidence(a)
-			if k.link.State == ledger.None && k.link.Address == "" {
-				k.link.Address = a // the lead is known by it
-			}
-			k.dirty = true
+			k.optedOut(a, w.now())
 		default:
-			bad = s
+			bad[a] = s
 		}
 	}
-	switch {
-	case bad != nil:
+	if len(bad) > 0 {
 		w.optOutRefused(k, bad)
-	case open:
-		return // the request failed: the rows wait, and the lane with them
-	default:
-		if k.readBack {
-			k.link.OptOut.Again, k.link.OptOut.Doubt = 0, 0
-		}
-		if k.link.OptOut.NotBefore != 0 {
-			k.link.OptOut.NotBefore, k.dirty = 0, true
-		}
-		if k.link.State == ledger.Passive && k.link.OptOut.Survivor != k.link.ContactID {
-			k.link.OptOut.Survivor, k.dirty = k.link.ContactID, true
-		}
-		k.endWords()
-		if k.owesOptOut() && len(k.outs) == 0 {
-			w.parkWords(k)
-		}
 	}
+	if open || len(bad) > 0 { // what failed waits, and the lane with it; the rows whose addresses are done end with the settlement
+		return
+	}
+	if k.readBack {
+		k.link.OptOut.Again, k.dirty = 0, true
+	}
+	if k.link.OptOut.NotBefore != 0 {
+		k.link.OptOut.NotBefore, k.dirty = 0, true
+	}
+	if k.link.State == ledger.Passive && k.link.Consent == ledger.Out && k.link.OptOut.Survivor != k.link.ContactID {
+		k.link.OptOut.Survivor, k.dirty = k.link.ContactID, true
+	}
+	k.endWords()
+	if k.owesOptOut() && len(k.outs) == 0 {
+		w.parkWords(k)
+	}
+}
+
+// optedOut takes HubSpot's word that an address is opted out.
+func (k *work) optedOut(address string, now time.Time) {
+	k.link.Evidence(address)
+	if until := k.link.OptOut.Doubts[address]; until != 0 && until <= outbox.Millis(now) {
+		k.link.Doubt(address, 0)
+	}
+	if k.link.State == ledger.None && k.link.Address == "" {
+		k.link.Address = address // the lead is known by it
+	}
+	k.dirty = true
 }
 
 // refusedWait is how long the opt-out of a lead waits that HubSpot refused and that no row brings back.
@@ -120,16 +124,55 @@ const refusedWait = time.Hour
 // refusedAlike is how many addresses in a row are refused before it is taken for a fault of configuration, or of the account.
 const refusedAlike = 5
 
-// optOutRefused puts the rows of a lead off whose opt-out HubSpot did not take, each for its next attempt.
-func (w *Worker) optOutRefused(k *work, s *optOutAnswer) {
+// optOutRefused puts the rows off whose opt-outs HubSpot did not take, each for its next attempt. An address that only a row names costs
+// that row alone; the lead's own costs them all.
+func (w *Worker) optOutRefused(k *work, bad map[string]*optOutAnswer) {
 	now := w.now()
-	k.answer.refusal = s.refusal
-	if w.consent.suspect(k.outs, s) {
-		w.consent.gate.pause("opt-outs are refused: "+s.refusal.key().String()+"; check consent.unsubscribe, consent.legal_basis and consent.business_unit_id",
-			now, probeEvery)
-		k.waitAgain(now.Add(probeEvery))
-		return
+	own := "" // the first of the lead's own that was not taken
+	for _, a := range k.outs {
+		s := bad[a]
+		if s == nil {
+			continue
+		}
+		k.answer.refusal = s.refusal
+		if w.consent.suspect([]string{a}, s) {
+			w.consent.gate.pause("opt-outs are refused: "+s.refusal.key().String()+"; check consent.unsubscribe, consent.legal_basis and consent.business_unit_id",
+				now, probeEvery)
+			k.waitAgain(now.Add(probeEvery))
+			return
+		}
+		if own == "" && !k.onlyNamed(a) {
+			own = a
+		}
 	}
+	wait, again := refusedWait, true
+	k.words = slices.DeleteFunc(k.words, func(r *row) bool {
+		s := bad[own]
+		if bad[r.addr] != nil {
+			s = bad[r.addr]
+		}
+		if s == nil || r.word != ledger.Out || !k.decided(r) {
+			return false
+		}
+		o := w.refusedOptOut(r, k, s)
+		if again = o.State == outbox.Pending; again {
+			wait = time.UnixMilli(o.NotBefore).Sub(now)
+		}
+		k.ended = append(k.ended, o)
+		return true
+	})
+	if own != "" {
+		k.waitAgain(now.Add(wait))
+	}
+	if !again {
+		return // the row says it
+	}
+	w.cfg.Log.Warn(observe.OptOutRefused, w.cfg.Person(k.id), observe.Class, k.answer.refusal.key().String(), observe.RetryIn, wait.Round(time.Second),
+		observe.CorrelationID, k.answer.refusal.correlationID)
+}
+
+// refusedOptOut is what becomes of one row whose opt-out HubSpot did not take.
+func (w *Worker) refusedOptOut(r *row, k *work, s *optOutAnswer) outbox.Outcome {
 	reason, note := outbox.Refused, refusalNote(s.refusal)
 	if s.invalidAddress() {
 		reason = outbox.InvalidEmail
@@ -137,27 +180,17 @@ func (w *Worker) optOutRefused(k *work, s *optOutAnswer) {
 	if s.err != nil {
 		reason, note = outbox.GaveUp, "the request with this row alone ended without an answer while others succeeded"
 	}
-	wait, again := refusedWait, true
-	k.words = slices.DeleteFunc(k.words, func(r *row) bool {
-		if r.word != ledger.Out || r.id() > k.link.ConsentID {
-			return false
-		}
-		o := w.retryLater(r, k, reason, note)
-		if s.invalidAddress() {
-			o.State, o.Reason, o.NotBefore = outbox.Dead, reason, 0
-		}
-		if again = o.State == outbox.Pending; again {
-			wait = time.UnixMilli(o.NotBefore).Sub(now)
-		}
-		k.ended = append(k.ended, o)
-		return true
-	})
-	k.waitAgain(now.Add(wait))
-	if !again {
-		return // the row says it
+	k.answer.refusal = s.refusal
+	o := w.retryLater(r, k, reason, note)
+	if s.invalidAddress() {
+		o.State, o.Reason, o.NotBefore = outbox.Dead, reason, 0
 	}
-	w.cfg.Log.Warn(observe.OptOutRefused, w.cfg.Person(k.id), observe.Class, s.refusal.key().String(), observe.RetryIn, wait.Round(time.Second),
-		observe.CorrelationID, s.refusal.correlationID)
+	return o
+}
+
+// onlyNamed reports whether an address is to be opted out for nothing but a row that names it.
+func (k *work) onlyNamed(address string) bool {
+	return address != k.link.Address && slices.ContainsFunc(k.words, func(r *row) bool { return r.word == ledger.Out && r.addr == address })
 }
 
 // waitAgain says when the lead's opt-out is tried again should no row bring it back.

@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"slices"
+	"time"
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
@@ -197,7 +198,7 @@ func (w *Worker) consentWorks(ctx context.Context, ids []lead.ID) (works []*work
 			}
 			return r.folded
 		})
-		if len(k.words) > 0 || len(k.ended) > 0 || k.owesAgain(w.now()) || k.link.OptOutDue() != 0 {
+		if len(k.words) > 0 || len(k.ended) > 0 || k.link.OptOutDue() != 0 {
 			all = append(all, k)
 		}
 	}
@@ -246,23 +247,30 @@ func (w *Worker) findTargets(ctx context.Context, works []*work) error {
 	var borrowed []string // addresses that only a contact row names: they may be another lead's
 	byAddress := map[string][]*work{}
 	for _, k := range works {
-		if k.in != nil || k.link.Consent != ledger.Out {
+		if k.in != nil {
 			continue
 		}
 		k.outs = nil
+		named := false
+		for _, r := range k.words {
+			if r.word == ledger.Out && r.addr != "" {
+				named = true
+			}
+			if k.owesNamed(r) {
+				k.aim(r.addr)
+			}
+		}
+		if err := w.aimAtDoubted(ctx, k); err != nil {
+			return err
+		}
+		if k.link.Consent != ledger.Out {
+			continue
+		}
 		k.aim(k.link.Address)
 		if k.link.State == ledger.Linked && k.link.Address != "" {
 			continue
 		}
-		own := ""
-		for _, r := range k.words {
-			if r.word == ledger.Out && r.addr != "" {
-				own = r.addr
-			}
-		}
-		if own != "" {
-			k.aim(own)
-		} else if all := addresses(k.rows); len(all) > 0 && k.link.Address == "" {
+		if all := addresses(k.rows); !named && len(all) > 0 && k.link.Address == "" {
 			a := all[len(all)-1]
 			borrowed, byAddress[a] = append(borrowed, a), append(byAddress[a], k)
 		}
@@ -290,6 +298,29 @@ func (w *Worker) findTargets(ctx context.Context, works []*work) error {
 				k.aim(a)
 			}
 		}
+	}
+	return nil
+}
+
+// aimAtDoubted takes the addresses of which a SUBSCRIBED of ours was in doubt and can be carried out no more: whoever says that they are out,
+// the opt-out is posted again and read back, and the doubt ends.
+func (w *Worker) aimAtDoubted(ctx context.Context, k *work) error {
+	for _, a := range k.link.Doubted(outbox.Millis(w.now())) {
+		k.dirty = true
+		if k.link.Consent != ledger.Out {
+			why, err := w.optedOutByOthers(ctx, k, a)
+			if err != nil {
+				return err
+			}
+			if why == "" {
+				k.link.Doubt(a, 0)
+				continue
+			}
+			w.sawOptOut(k, a, time.Time{})
+		}
+		k.readBack = true
+		k.link.Distrust(a)
+		k.aim(a)
 	}
 	return nil
 }

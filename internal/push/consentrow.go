@@ -122,8 +122,14 @@ func (k *work) takeWords() {
 	})
 }
 
-// wordDone reports whether what a row says of consent is done: decided, and when the lead is out, HubSpot has said so of its address.
-func (k *work) wordDone(r *row) bool { return r.id() <= k.link.ConsentID && !k.owesOptOut() }
+// wordDone reports whether what a row says of consent is done: decided, HubSpot has said of the address that it names that it is opted out,
+// and when the lead is out, of its own too.
+func (k *work) wordDone(r *row) bool { return k.decided(r) && !k.owesNamed(r) && !k.owesOptOut() }
+
+// owesNamed reports whether the row opts out an address that it names, and HubSpot has not said so of that.
+func (k *work) owesNamed(r *row) bool {
+	return r.word == ledger.Out && r.addr != "" && r.speaks() && !k.link.Evidenced(r.addr) && !k.outlived(r)
+}
 
 // owesOptOut reports whether the lead is out and HubSpot has not said so of its address.
 func (k *work) owesOptOut() bool {
@@ -138,5 +144,5 @@ func (r *row) speaks() bool {
 
 // undecided reports whether a word of the lead waits for the unsubscribe lane.
 func (k *work) undecided() bool {
-	return slices.ContainsFunc(k.words, func(r *row) bool { return r.id() > k.link.ConsentID && r.speaks() })
+	return slices.ContainsFunc(k.words, func(r *row) bool { return !k.decided(r) && r.speaks() })
 }

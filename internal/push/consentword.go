@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -23,9 +24,9 @@ func (w *Worker) hearWords(k *work) {
 			k.endWord(r, outbox.Skipped, outbox.ConsentRefused, "consent.resubscribe is refuse")
 		case r.word == ledger.In && r.evidence.at == 0:
 			k.endWord(r, outbox.Skipped, outbox.ConsentRefused, `carries no evidence: {"consent": {"at", "source"}}`)
-		case r.word == ledger.Out && r.id() < k.heard && r.end != nil:
+		case k.outlived(r) && r.end != nil:
 			k.ended = append(k.ended, *r.end)
-		case r.word == ledger.Out && r.id() < k.heard && !r.carries(k.link):
+		case k.outlived(r) && !r.carries(k.link):
 			k.endWord(r, outbox.Skipped, outbox.Overtaken, "")
 		default:
 			return false
@@ -38,17 +39,30 @@ func (w *Worker) hearWords(k *work) {
 	}
 }
 
-// nextWord takes the last word that is not decided yet.
+// outlived reports whether a late opt-out is overtaken by a resubscribe that was carried out: its evidence is newer, and the row names no
+// address but the one that was resubscribed.
+func (k *work) outlived(r *row) bool {
+	return r.word == ledger.Out && k.link.Outlives(r.id(), r.spokenAt()) && (r.addr == "" || r.addr == cmp.Or(k.link.OptOut.For, k.link.Address))
+}
+
+// decided reports whether the link has heard the word of a row.
+func (k *work) decided(r *row) bool {
+	late := r.word == ledger.Out && k.link.Consent == ledger.In && !k.link.Outlives(r.id(), r.spokenAt())
+	return r.id() <= k.link.ConsentID && !late
+}
+
+// nextWord takes the words that are not decided yet: all opt-outs, so that the latest in time is known, or a resubscribe that is the last.
 func (w *Worker) nextWord(k *work) {
 	k.in = nil
 	if n := len(k.words); n > 0 { // they stand in id order
-		switch r := k.words[n-1]; {
-		case r.id() <= k.link.ConsentID: // decided
-		case r.word == ledger.In:
+		if r := k.words[n-1]; r.word == ledger.In && !k.decided(r) {
 			k.in = r
 			return
-		case k.link.HearOut(r.id(), r.spokenAt(), outbox.Millis(w.now().Add(w.cfg.SecondLook))):
-			k.dirty = true
+		}
+		for _, r := range k.words {
+			if r.word == ledger.Out && k.link.HearOut(r.id(), r.spokenAt()) {
+				k.dirty = true
+			}
 		}
 	}
 	if k.link.Consent != ledger.Out {
@@ -66,11 +80,6 @@ func (w *Worker) nextWord(k *work) {
 // endWord ends a row that speaks of consent.
 func (k *work) endWord(r *row, state outbox.State, reason outbox.Reason, note string) {
 	k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: state, Reason: reason, Note: note, Attempts: r.Attempts, ContactID: k.link.ContactID})
-}
-
-// owesAgain reports whether the opt-out is to be posted and read back once more.
-func (k *work) owesAgain(now time.Time) bool {
-	return k.link.Consent == ledger.Out && k.link.OptOut.Again != 0 && k.link.OptOut.Again <= outbox.Millis(now)
 }
 
 // endWords ends the rows whose word is done, with HubSpot's evidence behind it. Those that carry fields are left to the contact lane.

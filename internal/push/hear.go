@@ -127,15 +127,16 @@ func (w *Worker) finish(k *work, state outbox.State, reason outbox.Reason, notTa
 		for _, l := range r.left {
 			k.link.Refuse(l.Property, l.Code)
 		}
-		if k.waits(r) {
+		elsewhere := k.optedOutElsewhere(r)
+		if k.waits(r) && elsewhere == "" {
 			waiting = append(waiting, r)
 			continue
 		}
-		if r.addr != "" {
+		if r.addr != "" && elsewhere == "" {
 			k.link.Raise(ledger.AddressField, r.id())
 		}
 		k.link.AppliedID = max(k.link.AppliedID, r.id())
-		note := joinNotes(leftNote(r.left), notTakenNote(r, notTaken))
+		note := joinNotes(leftNote(r.left), notTakenNote(r, notTaken), elsewhere)
 		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: state, Reason: reason, Note: note, Attempts: r.Attempts, ContactID: k.link.ContactID})
 	}
 	w.putOff(k, waiting)
@@ -145,6 +146,16 @@ func (w *Worker) finish(k *work, state outbox.State, reason outbox.Reason, notTa
 		k.hint.take = 0
 		k.revisit = true
 	}
+}
+
+// optedOutElsewhere is the note of an unsubscribe that names an address which another contact has. It is opted out by then, whoever has it,
+// and that was what the row asked for: the address stays where it is.
+func (k *work) optedOutElsewhere(r *row) string {
+	why := k.blocked[r.addr]
+	if r.addr == "" || r.word != ledger.Out || why.reason != outbox.AddressTaken {
+		return ""
+	}
+	return "opted out; the address is not written: " + why.note
 }
 
 // notTakenNote names the properties of the row that HubSpot kept as they were although it accepted the write.

@@ -20,7 +20,7 @@ const consentWait = 10 * time.Minute
 func (w *Worker) contactOptedOut(ctx context.Context, k *work, v *contactView) error {
 	switch {
 	case k.link.Consent == ledger.Out:
-		if len(w.cfg.Consent.Subscriptions) == 0 && k.link.OptOut.Again == 0 && !k.link.Evidenced(v.email) {
+		if len(w.cfg.Consent.Subscriptions) == 0 && !k.link.Evidenced(v.email) {
 			k.link.Evidence(v.email)
 			k.dirty = true
 		}
@@ -76,11 +76,12 @@ func (k *work) waitsForConsent() bool {
 	return k.link.State != ledger.Linked || k.plan.diff.addr != nil || k.plan.del != nil
 }
 
-// presentOwed reports whether an unsubscribe is on its way for the address that the contact has: with another address it would be lost for
-// this one.
+// presentOwed reports whether an unsubscribe is on its way for the address that the contact has, or for one that it names: with another
+// address it would be lost for the first, and with the second the person could be mailed.
 func (k *work) presentOwed() bool {
-	return k.link.State == ledger.Linked && k.link.Address != "" && k.owesOptOut() &&
-		slices.ContainsFunc(k.words, func(r *row) bool { return r.word == ledger.Out && r.speaks() })
+	return k.link.State == ledger.Linked && k.link.Address != "" && slices.ContainsFunc(k.words, func(r *row) bool {
+		return r.word == ledger.Out && r.speaks() && (k.owesOptOut() || k.owesNamed(r))
+	})
 }
 
 // optOutFirst opts out the new addresses of leads that are out, before any contact gets them. An address that another contact has is not

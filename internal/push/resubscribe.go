@@ -58,7 +58,8 @@ func (w *Worker) resubscribe(ctx context.Context, k *work) error {
 		return nil
 	}
 	// From here on SUBSCRIBED may be carried out whatever becomes of us: an opt-out that comes after it must know.
-	k.link.OptOut.Doubt, k.link.OptOut.Evidenced = outbox.Millis(w.now()), nil
+	doubts := k.link.OptOut.Doubts
+	k.link.MayResubscribe(address, outbox.Millis(w.now().Add(w.cfg.SecondLook)))
 	k.link.OptOut.NotBefore = outbox.Millis(w.now().Add(w.cfg.SecondLook))
 	if _, err := w.store.Settle(ctx, Settlement{Links: []ledger.Link{*k.link}}); err != nil {
 		return w.named(err)
@@ -66,6 +67,11 @@ func (w *Worker) resubscribe(ctx context.Context, k *work) error {
 	e := hubspot.Evidence{At: time.UnixMilli(r.evidence.at), Source: r.evidence.source, Basis: w.cfg.Consent.Basis}
 	for _, id := range ids {
 		_, err := w.hub.OptIn(ctx, address, id, e)
+		if k.dirty = true; hubspot.OutcomeUnknown(err) {
+			k.link.Doubt(address, outbox.Millis(w.now().Add(w.cfg.SecondLook)))
+		} else {
+			k.link.OptOut.Doubts = doubts // one before this one may be in doubt still
+		}
 		switch class := hubspot.Classify(err); {
 		case err == nil:
 			continue
@@ -100,7 +106,7 @@ func (w *Worker) resubscribe(ctx context.Context, k *work) error {
 // subscribed ends a resubscribe: the lead is in, and the opt-outs before it are overtaken.
 func (w *Worker) subscribed(k *work, state outbox.State, reason outbox.Reason, note string) {
 	r := k.in
-	k.link.HearIn(r.id(), r.evidence.at)
+	k.link.HearIn(r.id(), r.evidence.at, k.resubscribes())
 	k.in, k.dirty = nil, true
 	k.words = slices.DeleteFunc(k.words, func(x *row) bool {
 		switch {
@@ -108,6 +114,8 @@ func (w *Worker) subscribed(k *work, state outbox.State, reason outbox.Reason, n
 			k.revisit = true // its fields follow, and it is delivered with them
 		case x == r:
 			k.endWord(x, state, reason, note)
+		case k.owesNamed(x): // an address that was not resubscribed
+			k.revisit = true
 		case x.end != nil:
 			k.ended = append(k.ended, *x.end)
 		case x.carries(k.link):
@@ -195,6 +203,11 @@ func (w *Worker) mayNotSubscribe(ctx context.Context, k *work, r *row, address s
 			return ours, nil
 		}
 	}
+	return w.optedOutByOthers(ctx, k, address)
+}
+
+// optedOutByOthers says through which other lead an address is opted out, or about to be; empty when through none.
+func (w *Worker) optedOutByOthers(ctx context.Context, k *work, address string) (string, error) {
 	links, err := w.store.LinksByAddress(ctx, w.hubID(), []string{address})
 	if err != nil {
 		return "", err

@@ -84,7 +84,7 @@ func oneContactOneLead(e *env) {
 func linksRoundTrip(e *env) {
 	lease := e.acquire("one")
 	full := ledger.Link{Portal: portal, HubID: hub, LeadID: "🦊 ☎", State: ledger.Linked, ContactID: "901", Address: "ada@example.com",
-		Consent: ledger.Out, ConsentID: 7, OptOut: ledger.OptOut{At: 5, Evidenced: []string{"old@example.com"}, Doubt: 6, Again: 9000, NotBefore: 5000}, AppliedID: 12, ClosedAtID: 3, SecondLookAt: 4000, Fields: map[string]ledger.Field{
+		Consent: ledger.Out, ConsentID: 7, OptOut: ledger.OptOut{At: 5, Evidenced: []string{"old@example.com"}, For: "old@example.com", Doubts: map[string]int64{"old@example.com": 9000}, NotBefore: 5000}, AppliedID: 12, ClosedAtID: 3, SecondLookAt: 4000, Fields: map[string]ledger.Field{
 			"email":     {Sent: "ada@example.com", Seen: "ada@example.com", Shown: true, Set: 12},
 			"firstname": {Sent: "Ada\x00 \"<é>\"\n", Seen: "Ada", Set: 11, Owed: true},
 			"plan":      {Refused: "INVALID_OPTION"}}}
@@ -124,7 +124,8 @@ func linksRoundTrip(e *env) {
 		}
 	}
 	full.SecondLookAt, full.ContactID, full.Fields = 0, "905", nil
-	full.HearIn(9, 3)
+	full.OptOut.Doubts = nil
+	full.HearIn(9, 3, "old@example.com")
 	e.settle(store.Settlement{Lease: lease, Links: []ledger.Link{full}})
 	m, err = e.db.Links(e.Context(), portal, hub, []lead.ID{full.LeadID})
 	e.must(err)
