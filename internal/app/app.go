@@ -172,7 +172,7 @@ func (a *App) Once(ctx context.Context) (OnceResult, error) {
 	if err := a.openOnce(ctx); err != nil {
 		return OnceResult{}, err
 	}
-	lease, err := a.db.Acquire(ctx, a.cfg.Portal, a.owner)
+	lease, err := a.db.AcquireFor(ctx, a.cfg.Portal, a.owner, a.cfg.HubSpot.Timeout)
 	var held *store.HeldError
 	if errors.As(err, &held) {
 		return OnceResult{}, fmt.Errorf("%w; it pushes by itself, `leadsync status` shows how it stands", held)
@@ -195,8 +195,14 @@ var (
 	rowWaits = backoff.Schedule{Base: 2 * time.Second, Cap: time.Hour, Factor: 4, Jitter: 0.2}
 )
 
-// standbyEvery is how often a standby asks whether the portal is free.
-const standbyEvery = 2 * time.Second
+const (
+	// standbyEvery is how often a standby asks whether the portal is free. With the length of the lease and what its owner may have locked
+	// it makes the promise of half a minute.
+	standbyEvery = 2 * time.Second
+	// standbyPatience is how long one question may take, and the most a standby waits while the database is away: it is asked often,
+	// since the owner may be gone for the same reason.
+	standbyPatience = 5 * time.Second
+)
 
 // acquire takes the portal, or waits as a standby until its owner is gone. It ends with store.ErrMoved when the database must be opened
 // again.
@@ -205,7 +211,9 @@ func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 	for attempt := 1; ; attempt++ {
 		a.adopt()
 		a.loops.turn(loopStart, 0)
-		lease, err := within(ctx, func(ctx context.Context) (*store.Lease, error) { return a.db.Acquire(ctx, a.cfg.Portal, a.owner) })
+		try, cancel := context.WithTimeoutCause(ctx, standbyPatience, errSilent)
+		lease, err := a.db.AcquireFor(try, a.cfg.Portal, a.owner, a.cfg.HubSpot.Timeout)
+		cancel()
 		var held *store.HeldError
 		var act *ConfigError
 		wait := standbyEvery
@@ -217,6 +225,8 @@ func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case errors.As(err, &held):
+			attempt = 0
+			a.noise.Recovered(ctx, troubleDatabase, observe.DatabaseRecovered, slog.String(observe.Database, a.db.String()))
 			a.becomeReady()
 			a.status.show("standby: portal " + a.cfg.Portal + " is served by " + held.Owner)
 			if waiting != held.Owner {
@@ -228,7 +238,7 @@ func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 		case errors.As(a.orConfig(err), &act):
 			return nil, act
 		default:
-			wait = a.databaseAway(err, attempt)
+			wait = min(a.databaseAway(err, attempt), standbyPatience)
 		}
 		a.loops.turn(loopStart, wait)
 		if !sleep(ctx, wait) {

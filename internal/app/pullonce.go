@@ -35,7 +35,7 @@ func (a *App) PullOnce(ctx context.Context, once PullOnce) ([]Pulled, error) {
 	if err := a.openOnce(ctx); err != nil {
 		return nil, err
 	}
-	lease, err := a.db.Acquire(ctx, a.cfg.Portal, a.owner)
+	lease, err := a.db.AcquireFor(ctx, a.cfg.Portal, a.owner, a.cfg.HubSpot.Timeout)
 	var held *store.HeldError
 	if errors.As(err, &held) {
 		return nil, fmt.Errorf("%w; it pulls by itself, `leadsync status` shows how its streams stand", held)

@@ -35,7 +35,14 @@ type dialect interface {
 	// cleanse takes what was overwritten out of the files, see Scrub.
 	cleanse(ctx context.Context, db *DB, needles []string) error
 
-	acquire(ctx context.Context, db *DB, portal, owner string) (*Lease, error)
+	// guard begins a write transaction: it bounds what a client that is gone may keep, where the session does not.
+	guard(ctx context.Context, db *DB, on querier) error
+	// unhurried lets the statements of this transaction take as long as a whole table needs.
+	unhurried(ctx context.Context, db *DB, on querier) error
+
+	// acquire fills l, or says errLockedRow without waiting; evict ends the session that is in the way.
+	acquire(ctx context.Context, db *DB, l *Lease) error
+	evict(ctx context.Context, db *DB, portal string) error
 	renew(ctx context.Context, l *Lease) error
 	release(ctx context.Context, l *Lease) error
 	owner(ctx context.Context, db *DB, portal string) (OwnerInfo, error)

@@ -30,6 +30,8 @@ var (
 	ErrSchemaOlder = errors.New("the schema is older than this leadsync")
 	// ErrServerTooOld says that the server lacks what the statements need.
 	ErrServerTooOld = errors.New("the database server is too old")
+	// ErrUnfit says that a server, or what stands in front of it, cannot be used as it is set up; the text names the cure.
+	ErrUnfit = errors.New("the database cannot be used as it is")
 	// ErrNothingSelected refuses an operator's change that names no rows at all.
 	ErrNothingSelected = errors.New("nothing selected: name ids, a state, a reason or a lead")
 )
@@ -41,6 +43,8 @@ type HeldError struct {
 	// Since is when it took the portal. Until is when its lease ends unless renewed, 0 on SQLite, where it ends with the process.
 	// Both unix ms.
 	Since, Until int64
+	// Locked says that its lease is over, and the server still keeps the row for a session of it.
+	Locked bool
 }
 
 func (e *HeldError) Error() string {
@@ -82,6 +86,9 @@ const (
 func classify(err error) trouble {
 	if err == nil {
 		return otherTrouble
+	}
+	if isSilent(err) {
+		return awayTrouble
 	}
 	if t := (&sqliteDialect{}).class(err); t != otherTrouble {
 		return t
@@ -144,7 +151,7 @@ func Cause(err error) string {
 		return "connection refused"
 	case errors.As(err, &dns):
 		return "no such host"
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), isSilent(err):
 		return "no answer in time"
 	case errors.Is(err, fs.ErrPermission):
 		return "permission denied"
@@ -156,6 +163,8 @@ func Cause(err error) string {
 		return "its schema has another version"
 	case errors.Is(err, ErrServerTooOld):
 		return "the server is too old"
+	case errors.Is(err, ErrUnfit):
+		return "it cannot be used as it is set up"
 	}
 	if c := sqliteCause(err); c != "" {
 		return c

@@ -4,17 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
+
+	"leadsync/internal/observe"
 )
 
 const (
-	// leaseLength is how long a lease lasts by the server's clock unless renewed.
-	leaseLength = 30 * time.Second
+	// leaseLength is how long a lease lasts by the server's clock unless renewed, so that a standby has the portal within half a minute
+	// of its owner's last sign of life: the rest is for asking (every two seconds) and for what the owner may have locked (rowGrace).
+	leaseLength = 25 * time.Second
+	// leaseMargin is how much longer a lease is than the longest request, or no request could ever start.
+	leaseMargin = 10 * time.Second
 	// renewEvery is how often Run renews it.
 	renewEvery = 5 * time.Second
+	// rowGrace is how long a settlement under way may still hold the portal's row when the lease is over; then its session is ended,
+	// where that is ours to do.
+	rowGrace = 1500 * time.Millisecond
+	// rowAgain is how often the row is asked for meanwhile.
+	rowAgain = 100 * time.Millisecond
 )
 
 // Lease is the right to push and pull a portal, fenced by its epoch: whatever is written under an older epoch is refused.
@@ -25,6 +37,7 @@ type Lease struct {
 	owner  string
 	epoch  int64
 	clean  bool
+	length time.Duration // servers alone
 
 	mu    sync.Mutex
 	taken time.Time // when the last successful acquire or renew was begun; both of its clocks are used
@@ -34,17 +47,81 @@ type Lease struct {
 
 // Acquire takes the portal for owner, a name that is unique to the process. *HeldError when another process has it. On SQLite
 // ownership is an OS lock on a file beside the database and ends with the process; on a server it is a row that lasts
-// 30 seconds of the server's clock, see Run. The caller releases it.
+// 25 seconds of the server's clock, see Run. It never waits for a lock that somebody keeps: the row is looked at without one, and
+// asked for only when the lease in it is over. The caller releases it.
 func (db *DB) Acquire(ctx context.Context, portal, owner string) (*Lease, error) {
-	l, err := db.dialect.acquire(ctx, db, portal, owner)
-	if err != nil {
-		var held *HeldError
-		if errors.As(err, &held) {
+	return db.AcquireFor(ctx, portal, owner, 0)
+}
+
+// AcquireFor is Acquire for requests that may take longer than 15 seconds: the lease outlives one by ten seconds.
+func (db *DB) AcquireFor(ctx context.Context, portal, owner string, request time.Duration) (*Lease, error) {
+	begun, evicted := time.Now(), false
+	for {
+		l := &Lease{db: db, portal: portal, owner: owner, length: leaseFor(request)}
+		err := db.dialect.acquire(ctx, db, l)
+		if err == nil {
+			return l, nil
+		}
+		if held, is := errors.AsType[*HeldError](err); is {
 			return nil, held
 		}
-		return nil, fmt.Errorf("acquire portal %s: %w", portal, err)
+		if !errors.Is(err, errLockedRow) {
+			return nil, fmt.Errorf("acquire portal %s: %w", portal, err)
+		}
+		switch waited := time.Since(begun); {
+		case waited > 2*rowGrace:
+			return nil, db.heldByLock(ctx, portal)
+		case waited > rowGrace && !evicted:
+			evicted = true
+			if err := db.dialect.evict(ctx, db, portal); err != nil {
+				db.log.LogAttrs(ctx, slog.LevelDebug, msgEvict, slog.String(observe.Cause, Cause(err)))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("acquire portal %s: %w", portal, context.Cause(ctx))
+		case <-time.After(rowAgain):
+		}
 	}
-	return l, nil
+}
+
+func leaseFor(request time.Duration) time.Duration { return max(leaseLength, request+leaseMargin) }
+
+const msgEvict = "the session that holds the portal could not be ended"
+
+// errLockedRow says that another session has the portal's row at this moment.
+var errLockedRow = errors.New("the row of the portal is locked by another session")
+
+// lockedRow makes errLockedRow of a server's refusal to wait.
+func lockedRow(err error) error {
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) && pe.Code == "55P03" {
+		return errLockedRow
+	}
+	if e, ok := isMySQL(err); ok && (e.Number == myLockWait || e.Number == myNoWait) {
+		return errLockedRow
+	}
+	return err
+}
+
+// leaseOver looks at the row without a lock: *HeldError while its lease lasts, sql.ErrNoRows when there is none.
+func leaseOver(ctx context.Context, db *DB, l *Lease, clock string) error {
+	held, over := &HeldError{Portal: l.portal}, false
+	err := db.one(ctx, db.write, []any{&held.Owner, &held.Since, &held.Until, &over},
+		`SELECT owner, started_at, lease_until, lease_until <= `+clock+` FROM leadsync_portals WHERE portal = ?1`, l.portal)
+	if err == nil && !over {
+		return held
+	}
+	return err
+}
+
+// heldByLock names the owner whose lease is over and whose session still has the row.
+func (db *DB) heldByLock(ctx context.Context, portal string) error {
+	row, err := db.Portal(ctx, portal)
+	if err != nil {
+		return err
+	}
+	return &HeldError{Portal: portal, Owner: row.Owner, Since: row.StartedAt, Until: row.LeaseUntil, Locked: true}
 }
 
 // Portal names the portal.
@@ -102,7 +179,7 @@ func (l *Lease) Outlives(d time.Duration) bool {
 	}
 	t := time.Now()
 	elapsed := max(t.Sub(l.taken), t.Round(0).Sub(l.taken.Round(0)))
-	return elapsed+d < leaseLength
+	return elapsed+d < l.length
 }
 
 // Run renews the lease every five seconds until ctx ends (nil) or the lease is lost (ErrLeaseLost). While the database is away it

@@ -15,14 +15,14 @@ func TestLeaseUnderClocksThatJump(t *testing.T) {
 		monotonic, wall time.Duration // since the lease was taken
 		outlives        bool
 	}{
-		{"both go on", 10 * time.Second, 10 * time.Second, true},
+		{"both go on", 9 * time.Second, 9 * time.Second, true},
 		{"both at the end", leaseLength - request, leaseLength - request, false},
 		{"suspended for an hour", time.Second, time.Hour, false},
 		{"the wall clock set on by twenty seconds", time.Second, 21 * time.Second, false},
-		{"the wall clock set back by an hour, lease fresh", 10 * time.Second, -time.Hour, true},
+		{"the wall clock set back by an hour, lease fresh", 9 * time.Second, -time.Hour, true},
 		{"the wall clock set back by an hour, lease old", 20 * time.Second, -time.Hour, false},
 	} {
-		l := &Lease{taken: before(t, time.Now(), c.monotonic, c.wall)}
+		l := &Lease{length: leaseLength, taken: before(t, time.Now(), c.monotonic, c.wall)}
 		if got := l.Outlives(request); got != c.outlives {
 			t.Errorf("%s: outlives a request: %t, want %t", c.name, got, c.outlives)
 		}
@@ -44,4 +44,17 @@ func before(t *testing.T, now time.Time, monotonic, wall time.Duration) time.Tim
 		t.Fatalf("time.Time is not made as this test thinks: %s and %s", now.Sub(then), now.Round(0).Sub(then.Round(0)))
 	}
 	return then
+}
+
+// TestLeaseOutlivesTheLongestRequest: whatever hubspot.timeout is, a request may start for a while after each renewal.
+func TestLeaseOutlivesTheLongestRequest(t *testing.T) {
+	for _, request := range []time.Duration{time.Second, 15 * time.Second, 30 * time.Second, 5 * time.Minute} {
+		l := &Lease{length: leaseFor(request), taken: time.Now().Add(-renewEvery - time.Second)}
+		if !l.Outlives(request) {
+			t.Errorf("no request of %s could start a second after the lease was due for renewal", request)
+		}
+	}
+	if took := leaseFor(15*time.Second) + 2*rowGrace; took > 28*time.Second {
+		t.Errorf("a standby has the portal after %s, without the two seconds between its questions", took)
+	}
 }

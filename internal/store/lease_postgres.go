@@ -12,50 +12,47 @@ import (
 // postgresNow is the database's own clock, unix ms, moving inside a transaction.
 const postgresNow = `floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
 
-func (d *postgresDialect) acquire(ctx context.Context, db *DB, portal, owner string) (*Lease, error) {
-	l := &Lease{db: db, portal: portal, owner: owner, taken: time.Now()}
-	err := db.inTx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO leadsync_portals (portal) VALUES ($1) ON CONFLICT (portal) DO NOTHING`, portal); err != nil {
-			return err
+func (d *postgresDialect) acquire(ctx context.Context, db *DB, l *Lease) error {
+	err := leaseOver(ctx, db, l, postgresNow)
+	if errors.Is(err, sql.ErrNoRows) {
+		_, err = db.exec(ctx, db.write, `INSERT INTO leadsync_portals (portal) VALUES (?1) ON CONFLICT (portal) DO NOTHING`, l.portal)
+	}
+	if err != nil {
+		return err
+	}
+	return db.inTx(ctx, func(tx *sql.Tx) error {
+		l.taken = time.Now()
+		err := db.one(ctx, tx, []any{&l.clean}, `SELECT clean FROM leadsync_portals WHERE portal = ?1 FOR UPDATE NOWAIT`, l.portal)
+		if err != nil {
+			return lockedRow(err)
 		}
-		held := HeldError{Portal: portal}
-		// Waits for a settlement of the owner that is being replaced; the clock is read after that.
-		if err := tx.QueryRowContext(ctx, `SELECT owner, started_at, clean, epoch FROM leadsync_portals WHERE portal = $1 FOR UPDATE`,
-			portal).Scan(&held.Owner, &held.Since, &l.clean, &l.epoch); err != nil {
-			return err
-		}
-		err := tx.QueryRowContext(ctx, `UPDATE leadsync_portals SET owner = $2, epoch = epoch + 1, clean = FALSE, started_at = `+postgresNow+`,
-  lease_until = `+postgresNow+` + $3 WHERE portal = $1 AND lease_until <= `+postgresNow+` RETURNING epoch`,
-			portal, owner, leaseLength.Milliseconds()).Scan(&l.epoch)
-		if errors.Is(err, sql.ErrNoRows) {
-			if err := tx.QueryRowContext(ctx, `SELECT lease_until FROM leadsync_portals WHERE portal = $1`, portal).Scan(&held.Until); err != nil {
-				return err
-			}
-			return &held
+		err = db.one(ctx, tx, []any{&l.epoch}, `UPDATE leadsync_portals SET owner = ?2, epoch = epoch + 1, clean = FALSE, started_at = `+postgresNow+`,
+  lease_until = `+postgresNow+` + ?3 WHERE portal = ?1 AND lease_until <= `+postgresNow+` RETURNING epoch`,
+			l.portal, l.owner, l.length.Milliseconds())
+		if errors.Is(err, sql.ErrNoRows) { // somebody was faster
+			return errLockedRow
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return l, nil
+}
+
+// evict ends the session that holds the portal's row although the lease of its owner is over, where our rights allow: ours may always
+// end those of the same user. The row says which transaction has it.
+func (d *postgresDialect) evict(ctx context.Context, db *DB, portal string) error {
+	var ended int
+	return db.one(ctx, db.write, []any{&ended}, `SELECT count(pg_terminate_backend(a.pid)) FROM leadsync_portals p
+  JOIN pg_locks k ON k.locktype = 'transactionid' AND k.mode = 'ExclusiveLock' AND k.granted AND k.transactionid = p.xmax
+  JOIN pg_stat_activity a ON a.pid = k.pid AND a.usename = current_user AND a.pid <> pg_backend_pid()
+  WHERE p.portal = ?1 AND p.lease_until <= `+postgresNow, portal)
 }
 
 func (d *postgresDialect) renew(ctx context.Context, l *Lease) error {
 	return lostIfNone(l.db.execAgain(ctx, `UPDATE leadsync_portals SET lease_until = `+postgresNow+` + ?3 WHERE portal = ?1 AND epoch = ?2 AND NOT clean`,
-		l.portal, l.epoch, leaseLength.Milliseconds()))
+		l.portal, l.epoch, l.length.Milliseconds()))
 }
 
 func (d *postgresDialect) release(ctx context.Context, l *Lease) error {
 	return lostIfNone(l.db.execAgain(ctx, `UPDATE leadsync_portals SET lease_until = 0, clean = TRUE WHERE portal = ?1 AND epoch = ?2`, l.portal, l.epoch))
-}
-
-// lostIfNone makes ErrLeaseLost of a fenced update that found no row.
-func lostIfNone(n int64, err error) error {
-	if err == nil && n == 0 {
-		return ErrLeaseLost
-	}
-	return err
 }
 
 func (d *postgresDialect) owner(ctx context.Context, db *DB, portal string) (OwnerInfo, error) {
@@ -65,6 +62,14 @@ func (d *postgresDialect) owner(ctx context.Context, db *DB, portal string) (Own
 		return OwnerInfo{}, err
 	}
 	return lastOwner(ctx, db, portal, alive)
+}
+
+// lostIfNone makes ErrLeaseLost of a fenced update that found no row.
+func lostIfNone(n int64, err error) error {
+	if err == nil && n == 0 {
+		return ErrLeaseLost
+	}
+	return err
 }
 
 // lastOwner adds the name that stands in the row.

@@ -101,9 +101,10 @@ func (d *sqliteDialect) lockPath(portal string) string {
 	return d.path + ".leadsync-" + url.QueryEscape(portal) + ".lock"
 }
 
-func (d *sqliteDialect) acquire(ctx context.Context, db *DB, portal, owner string) (*Lease, error) {
+func (d *sqliteDialect) acquire(ctx context.Context, db *DB, l *Lease) error {
+	portal := l.portal
 	if d.moved() {
-		return nil, ErrMoved
+		return ErrMoved
 	}
 	file, err := lockFile(ctx, d.lockPath(portal))
 	if errors.Is(err, errHeld) {
@@ -111,12 +112,12 @@ func (d *sqliteDialect) acquire(ctx context.Context, db *DB, portal, owner strin
 		if row, err := db.Portal(ctx, portal); err == nil {
 			held.Owner, held.Since = row.Owner, row.StartedAt
 		}
-		return nil, held
+		return held
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	l := &Lease{db: db, portal: portal, owner: owner, clean: true, taken: time.Now(), file: file}
+	l.clean, l.taken, l.file = true, time.Now(), file
 	err = db.inTx(ctx, func(tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `SELECT clean FROM leadsync_portals WHERE portal = ?`, portal).Scan(&l.clean)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -124,14 +125,16 @@ func (d *sqliteDialect) acquire(ctx context.Context, db *DB, portal, owner strin
 		}
 		return tx.QueryRowContext(ctx, `INSERT INTO leadsync_portals (portal, owner, epoch, clean, started_at) VALUES (?, ?, 1, FALSE, ?)
   ON CONFLICT (portal) DO UPDATE SET owner = excluded.owner, epoch = epoch + 1, clean = FALSE, started_at = excluded.started_at
-  RETURNING epoch`, portal, owner, now()).Scan(&l.epoch)
+  RETURNING epoch`, portal, l.owner, now()).Scan(&l.epoch)
 	})
 	if err != nil {
 		_ = file.unlock()
-		return nil, err
 	}
-	return l, nil
+	return err
 }
+
+// evict has nothing to do: the lock ends with the process.
+func (d *sqliteDialect) evict(context.Context, *DB, string) error { return nil }
 
 // renew has nothing to prolong; it finds out whether somebody removed the lock file or put another database into place.
 func (d *sqliteDialect) renew(ctx context.Context, l *Lease) error {

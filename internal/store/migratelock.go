@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -43,21 +44,29 @@ func lockMigration(path string) func(context.Context) (func() error, error) {
 	}
 }
 
-// lockSession takes a named lock of a server's session, which ends with the connection. take and arg are a statement that returns
-// whether it was taken. goose's own lock for PostgreSQL asks once a second, so that of four instances the last starts three
-// seconds late; its table lock for MySQL outlives a crash by 30 seconds.
-func lockSession(pool *sql.DB, take string, args ...any) func(context.Context) (func() error, error) {
+// lockSession takes a named lock of a server, held by one session that gives a sign of life while the migration runs: a session that
+// is silent is ended by the server like any other of ours, and the lock with it. begin, which may be empty, goes before; take and arg
+// are a statement that returns whether it was taken. On PostgreSQL the lock is one of a transaction, which a pooler keeps on one
+// session of the server, and cannot be left behind in it. goose's own lock for PostgreSQL asks once a second, so that of four instances
+// the last starts three seconds late; its table lock for MySQL outlives a crash by 30 seconds.
+func lockSession(pool *sql.DB, begin, take string, args ...any) func(context.Context) (func() error, error) {
 	return func(ctx context.Context) (func() error, error) {
 		conn, err := pool.Conn(ctx)
 		if err != nil {
 			return nil, err
 		}
+		if begin != "" {
+			if _, err := conn.ExecContext(ctx, begin); err != nil {
+				return nil, errors.Join(err, endSession(conn))
+			}
+		}
 		for {
 			var taken bool
 			err := conn.QueryRowContext(ctx, take, args...).Scan(&taken)
 			if err == nil && taken {
+				stop := keepAlive(ctx, conn)
 				// The connection ends here and not in the pool, and the lock with it.
-				return func() error { return endSession(conn) }, nil
+				return func() error { stop(); return endSession(conn) }, nil
 			}
 			if err == nil {
 				err = waitForLock(ctx)
@@ -67,6 +76,28 @@ func lockSession(pool *sql.DB, take string, args ...any) func(context.Context) (
 			}
 		}
 	}
+}
+
+// aliveEvery is how often a session that only holds a lock says that it is there.
+const aliveEvery = idleInTransaction / 4
+
+// keepAlive says so until stop is called, which waits.
+func keepAlive(ctx context.Context, conn *sql.Conn) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var done sync.WaitGroup
+	done.Go(func() {
+		t := time.NewTicker(aliveEvery)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+				_, _ = conn.ExecContext(ctx, `SELECT 1`) // without the lock the migration itself is still one statement, or one transaction, a step
+			}
+		}
+	})
+	return func() { cancel(); done.Wait() }
 }
 
 func endSession(conn *sql.Conn) error {

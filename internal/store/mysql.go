@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/pressly/goose/v3"
@@ -22,14 +24,15 @@ import (
 
 const (
 	mysqlConns = 8
-	// mysqlLockWait is how long a statement waits for a row that another transaction holds, in seconds.
-	mysqlLockWait = 5
+	// mysqlMaxIdle is when a connection that nobody used is given back: before the server does, see mysqlSettings.
+	mysqlMaxIdle = 10 * time.Second
 )
 
-// The oldest servers that know what the statements use: JSON_TABLE, hidden columns, defaults that are expressions.
+// The oldest servers that know what the statements use: JSON_TABLE, defaults that are expressions, and columns that are hidden
+// (MySQL: since 8.0.23, https://dev.mysql.com/doc/refman/8.0/en/invisible-columns.html).
 const (
 	oldestMariaDB = "10.6"
-	oldestMySQL   = "8.0"
+	oldestMySQL   = "8.0.23"
 )
 
 // mysqlDialect is MariaDB, and MySQL 8 as far as its documents go.
@@ -41,6 +44,9 @@ type mysqlDialect struct {
 }
 
 func (d *mysqlDialect) name() string { return "mysql" }
+
+func (*mysqlDialect) guard(context.Context, *DB, querier) error     { return nil }
+func (*mysqlDialect) unhurried(context.Context, *DB, querier) error { return nil }
 
 // mysqlConfig reads mysql://user:password@host:port/db, with socket=/path instead of a host, and tls=true, skip-verify or preferred.
 // Its errors never repeat the URL.
@@ -81,7 +87,7 @@ func mysqlConfig(raw string) (*mysql.Config, error) {
 		}
 		cfg.Net, cfg.Addr = "tcp", net.JoinHostPort(u.Hostname(), port)
 	}
-	cfg.Timeout = connectTimeout
+	cfg.Timeout = connectTimeout // of the dial; the rest is bounded by the pool
 	cfg.ClientFoundRows = true   // an UPDATE that changes nothing has met its row all the same
 	cfg.InterpolateParams = true // one round trip a statement
 	cfg.MaxAllowedPacket = 0     // as the server says
@@ -92,7 +98,7 @@ func mysqlConfig(raw string) (*mysql.Config, error) {
 func (d *mysqlDialect) open(ctx context.Context, db *DB, o Options) error {
 	d.readOnly = o.ReadOnly
 	d.cfg.ConnectionAttributes = "program_name:" + o.AppName
-	pool, err := d.pool(mysqlConns)
+	pool, err := d.pool(mysqlConns, statementPatience)
 	if err != nil {
 		return err
 	}
@@ -127,34 +133,44 @@ func binaryCollation(version string) (string, error) {
 	return collation, nil
 }
 
-// atLeast compares the first two numbers of versions; a version that cannot be read is new enough.
+// atLeast compares versions by their numbers; one that cannot be read is new enough.
 func atLeast(version, oldest string) bool {
-	var major, minor, oldMajor, oldMinor int
-	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n < 2 {
+	var have, want [3]int
+	if n, _ := fmt.Sscanf(version, "%d.%d.%d", &have[0], &have[1], &have[2]); n < 2 {
 		return true
 	}
-	_, _ = fmt.Sscanf(oldest, "%d.%d", &oldMajor, &oldMinor)
-	return major > oldMajor || major == oldMajor && minor >= oldMinor
+	_, _ = fmt.Sscanf(oldest, "%d.%d.%d", &want[0], &want[1], &want[2])
+	return slices.Compare(have[:], want[:]) >= 0
 }
 
 // pool opens connections that do not depend on how the server is set up.
-func (d *mysqlDialect) pool(size int) (*sql.DB, error) {
+func (d *mysqlDialect) pool(size int, statement time.Duration) (*sql.DB, error) {
 	c, err := mysql.NewConnector(d.cfg)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the mysql url cannot be used", ErrURL)
 	}
-	pool := sql.OpenDB(mysqlSession{c, d.readOnly})
+	pool := sql.OpenDB(punctual{mysqlSession{c, d.readOnly, statement == migrationPatience}, connectTimeout, statement})
 	pool.SetMaxOpenConns(size)
 	pool.SetMaxIdleConns(size / 2)
-	pool.SetConnMaxIdleTime(connMaxIdle)
+	pool.SetConnMaxIdleTime(mysqlMaxIdle)
 	return pool, nil
 }
 
-// mysqlSession sets up each new connection. Strict mode: text that does not fit is refused, never cut. READ COMMITTED: a reader
-// sees what is committed now, and a writer locks the rows it writes and no gaps between them.
+// mysqlSettings are what we need of a session. Strict mode: text that does not fit is refused, never cut. The time-outs are the server's
+// own, in seconds, and end what a client that is gone or frozen keeps: a transaction that waits for our next statement (MariaDB has a
+// limit for that, https://mariadb.com/docs/server/server-management/variables-and-modes/server-system-variables; on MySQL it is that of
+// any idle session), a statement of which half was sent, an answer that nobody reads, and the wait for a row or a table.
+var mysqlSettings = fmt.Sprintf(`SET NAMES utf8mb4, SESSION time_zone = '+00:00',
+  SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
+  SESSION innodb_lock_wait_timeout = %[1]d, SESSION lock_wait_timeout = %[1]d, SESSION net_read_timeout = %[2]d, SESSION net_write_timeout = %[2]d,
+  SESSION wait_timeout = %[3]d /*M!100300 , SESSION idle_transaction_timeout = %[2]d */`,
+	int(lockWait.Seconds()), int(idleInTransaction.Seconds()), int(peerSilent.Seconds()))
+
+// mysqlSession sets up each new connection. READ COMMITTED: a reader sees what is committed now, and a writer locks the rows it writes
+// and no gaps between them.
 type mysqlSession struct {
 	driver.Connector
-	readOnly bool
+	readOnly, migrates bool
 }
 
 // Connect is driver.Connector's.
@@ -167,8 +183,11 @@ func (s mysqlSession) Connect(ctx context.Context) (driver.Conn, error) {
 	if s.readOnly {
 		isolation += `, READ ONLY`
 	}
-	for _, text := range []string{isolation, fmt.Sprintf(`SET NAMES utf8mb4, SESSION innodb_lock_wait_timeout = %d,
-  SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'`, mysqlLockWait)} {
+	texts := []string{isolation, mysqlSettings}
+	if s.migrates { // waits for the tables as long as it takes
+		texts = append(texts, `SET SESSION lock_wait_timeout = 86400`)
+	}
+	for _, text := range texts {
 		if _, err := conn.(driver.ExecerContext).ExecContext(ctx, text, nil); err != nil {
 			_ = conn.Close()
 			return nil, err
@@ -192,9 +211,9 @@ func (g mysqlGorm) Translate(err error) error {
 }
 
 func (d *mysqlDialect) migration(context.Context) (migration, error) {
-	pool, err := d.pool(2)
+	pool, err := d.pool(2, migrationPatience)
 	// The name is one of the whole server, and has at most 64 characters.
-	return migration{pool, goose.DialectMySQL, lockSession(pool, `SELECT GET_LOCK(CONCAT('leadsync migrate ', SHA1(DATABASE())), 0) = 1`)}, err
+	return migration{pool, goose.DialectMySQL, lockSession(pool, ``, `SELECT GET_LOCK(CONCAT('leadsync migrate ', SHA1(DATABASE())), 0) = 1`)}, err
 }
 
 func (d *mysqlDialect) schema() (fs.FS, error) { return collated(d.collation) }

@@ -15,6 +15,8 @@ const (
 	myDuplicate, myHeld = 1062, 1242
 	// Collisions: lock wait timeout, deadlock, and a row that changed since the transaction's snapshot.
 	myLockWait, myDeadlock, myChanged = 1205, 1213, 1020
+	// myNoWait is MySQL's word for a row that is locked; that of MariaDB is myLockWait.
+	myNoWait = 3572
 	// A full disk, table or undo log; 1026 and 1030 pass an error of the storage engine on.
 	myDiskFull, myTableFull, myUndoFull, myWriteFile, myEngine = 1021, 1114, 1713, 1026, 1030
 	// Read-only by option (--read-only, a replica), by transaction, by mode, by table.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,15 +25,14 @@ const (
 	postgresConns = 8
 	// connMaxIdle is when a connection to a server that nobody used is given back.
 	connMaxIdle = 5 * time.Minute
-	// connectTimeout bounds one try to connect when the URL does not say.
-	connectTimeout = 5 * time.Second
 	// migrationLockID is the advisory lock of leadsync's migrations; any number that goose's other users do not take.
 	migrationLockID = 7_305_808_869_229_538_913
 )
 
 type postgresDialect struct {
-	url string
-	cfg *pgx.ConnConfig
+	url    string
+	cfg    *pgx.ConnConfig
+	pooled bool // a pooler stands in between: nothing may be left in a session
 }
 
 func (d *postgresDialect) name() string { return "postgres" }
@@ -46,19 +46,10 @@ func (d *postgresDialect) open(ctx context.Context, db *DB, o Options) error {
 		cfg.ConnectTimeout = connectTimeout
 	}
 	cfg.RuntimeParams["application_name"] = o.AppName
-	if o.ReadOnly {
-		cfg.RuntimeParams["default_transaction_read_only"] = "on"
-	}
-	d.cfg = cfg
-	// Compiling a statement of a millisecond takes up to a quarter of a second. Set after connecting, since a pooler in between
-	// refuses options that it does not know.
-	pool := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, `SET jit = off`)
+	if d.cfg, d.pooled, err = postgresSession(ctx, cfg, o.ReadOnly); err != nil {
 		return err
-	}))
-	pool.SetMaxOpenConns(postgresConns)
-	pool.SetMaxIdleConns(postgresConns / 2)
-	pool.SetConnMaxIdleTime(connMaxIdle)
+	}
+	pool := d.pool(postgresConns)
 	db.write, db.read = pool, pool
 	if err := pool.PingContext(ctx); err != nil {
 		return &awayError{err}
@@ -71,18 +62,31 @@ func (d *postgresDialect) open(ctx context.Context, db *DB, o Options) error {
 	return nil
 }
 
+// pool opens connections whose every answer has a time.
+func (d *postgresDialect) pool(size int) *sql.DB {
+	pool := sql.OpenDB(punctual{stdlib.GetConnector(*d.cfg), d.cfg.ConnectTimeout, statementPatience})
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(size / 2)
+	pool.SetConnMaxIdleTime(connMaxIdle)
+	return pool
+}
+
 // awayError keeps pgx's connection error, whose text names user and host, out of sight and inside the chain.
 type awayError struct{ err error }
 
 func (e *awayError) Error() string { return Cause(e.err) }
 func (e *awayError) Unwrap() error { return e.err }
 
+// migration runs statements that take as long as a table is large. Behind a pooler the server's own limits count.
 func (d *postgresDialect) migration(context.Context) (migration, error) {
 	cfg := d.cfg.Copy()
 	cfg.RuntimeParams["application_name"] = "leadsync migrate"
-	pool := stdlib.OpenDB(*cfg)
+	if !d.pooled {
+		cfg.RuntimeParams["statement_timeout"], cfg.RuntimeParams["lock_timeout"] = "0", "0"
+	}
+	pool := sql.OpenDB(punctual{stdlib.GetConnector(*cfg), cfg.ConnectTimeout, migrationPatience})
 	pool.SetMaxOpenConns(2)
-	return migration{pool, goose.DialectPostgres, lockSession(pool, `SELECT pg_try_advisory_lock($1)`, int64(migrationLockID))}, nil
+	return migration{pool, goose.DialectPostgres, lockSession(pool, `BEGIN`, `SELECT pg_try_advisory_xact_lock($1)`, int64(migrationLockID))}, nil
 }
 
 func (d *postgresDialect) schema() (fs.FS, error) { return fs.Sub(migrations.FS, "postgres") }

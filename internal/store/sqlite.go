@@ -44,6 +44,9 @@ type sqliteDialect struct {
 
 func (d *sqliteDialect) name() string { return "sqlite" }
 
+func (*sqliteDialect) guard(context.Context, *DB, querier) error     { return nil }
+func (*sqliteDialect) unhurried(context.Context, *DB, querier) error { return nil }
+
 // pureSQLite gives gorm the error codes of modernc's engine, whose error type gorm does not know.
 type pureSQLite struct{ *sqlite.Dialector }
 

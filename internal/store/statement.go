@@ -53,9 +53,13 @@ func (db *DB) inTx(ctx context.Context, f func(*sql.Tx) error) error {
 	return db.again(ctx, func() error {
 		tx, err := db.write.BeginTx(ctx, nil)
 		if err != nil {
-			return err
+			return db.dialect.scrub(err)
 		}
-		if err := f(tx); err != nil {
+		err = db.dialect.guard(ctx, db, tx)
+		if err == nil {
+			err = f(tx)
+		}
+		if err != nil {
 			_ = tx.Rollback() // f's error is the one that matters
 			return err
 		}

@@ -166,6 +166,9 @@ func (db *DB) durably(ctx context.Context, f func(*gorm.DB) error) error {
 			if err := tx.Exec(`SET LOCAL synchronous_commit = on`).Error; err != nil {
 				return err
 			}
+			if err := db.dialect.guard(ctx, db, tx.Statement.ConnPool); err != nil {
+				return err
+			}
 			return f(tx)
 		})
 	}

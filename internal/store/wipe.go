@@ -40,6 +40,9 @@ func (db *DB) Wipe(ctx context.Context, w Wiping) error {
 	portal, id := w.Lease.portal, cleanText(string(w.LeadID))
 	return db.fenced(ctx, "wipe a person", w.Lease, w.Now, func(tx *sql.Tx) error {
 		var n Wiped
+		if err := db.dialect.unhurried(ctx, db, tx); err != nil {
+			return err
+		}
 		if err := db.skipErased(ctx, tx, portal, w.LeadID, w.Row, w.Now); err != nil {
 			return err
 		}

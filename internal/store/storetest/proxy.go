@@ -15,12 +15,14 @@ type Proxy struct {
 	listener net.Listener
 	target   string
 
-	mu     sync.Mutex
-	away   bool
-	lose   []byte // what a statement holds whose answer is lost
-	pairs  map[net.Conn]net.Conn
-	closed bool
-	done   sync.WaitGroup
+	mu      sync.Mutex
+	away    bool
+	lose    []byte // what a statement holds whose answer is lost
+	silence *silence
+	pieces  int
+	pairs   map[net.Conn]net.Conn
+	closed  bool
+	done    sync.WaitGroup
 }
 
 // NewProxy puts a proxy in front of the server of a postgres or mysql URL and returns it with the URL that leads through it. It ends
@@ -48,6 +50,7 @@ func NewProxy(t testing.TB, raw string) (*Proxy, string) {
 		p.mu.Lock()
 		p.closed = true
 		p.mu.Unlock()
+		p.Speak()
 		_ = l.Close()
 		p.cut()
 		p.done.Wait()
@@ -111,7 +114,7 @@ func (p *Proxy) accept() {
 		var lost sync.Once
 		losing := make(chan struct{})
 		p.done.Go(func() { p.toServer(server, client, func() { lost.Do(func() { close(losing) }) }) })
-		p.done.Go(func() { toClient(client, server, losing) })
+		p.done.Go(func() { p.toClient(client, server, losing) })
 	}
 }
 
@@ -127,8 +130,17 @@ func (p *Proxy) toServer(server, client net.Conn, lose func()) {
 				lose()
 			}
 			p.mu.Unlock()
-			if _, err := server.Write(buf[:n]); err != nil {
-				break
+			now, wait := p.sent(n)
+			if now > 0 {
+				if _, err := server.Write(buf[:now]); err != nil {
+					break
+				}
+			}
+			if wait != nil {
+				<-wait
+				if _, err := server.Write(buf[now:n]); err != nil {
+					break
+				}
 			}
 		}
 		if err != nil {
@@ -139,7 +151,7 @@ func (p *Proxy) toServer(server, client net.Conn, lose func()) {
 }
 
 // toClient copies what the server answers, but for the answer that is lost: it is read, so the server has done its work.
-func toClient(client, server net.Conn, losing <-chan struct{}) {
+func (p *Proxy) toClient(client, server net.Conn, losing <-chan struct{}) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(buf)
@@ -148,6 +160,9 @@ func toClient(client, server net.Conn, losing <-chan struct{}) {
 			err = io.EOF
 		default:
 			if n > 0 {
+				if wait := p.received(); wait != nil {
+					<-wait
+				}
 				if _, err := client.Write(buf[:n]); err != nil {
 					break
 				}
