@@ -15,6 +15,7 @@ import (
 	"leadsync/internal/auth"
 	"leadsync/internal/backoff"
 	"leadsync/internal/config"
+	"leadsync/internal/files"
 	"leadsync/internal/lead"
 	"leadsync/internal/people"
 	"leadsync/internal/secret"
@@ -175,25 +176,12 @@ const maxLine = 64 << 10
 
 // readLine reads one line of a secret from standard input, and does not keep a signal waiting.
 func (e *environment) readLine(ctx context.Context) (secret.String, error) {
-	type result struct {
-		text string
-		err  error
-	}
-	got := make(chan result, 1)
-	go func() { // ends with the process at the latest: a terminal cannot be read with a time-out
-		text, err := bufio.NewReader(io.LimitReader(e.stdin, maxLine)).ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-		got <- result{strings.TrimSpace(text), err}
-	}()
-	select {
-	case r := <-got:
-		if r.err != nil {
-			return secret.String{}, fmt.Errorf("read standard input: %w", r.err)
-		}
-		return secret.New(r.text), nil
-	case <-ctx.Done():
+	text, err := bufio.NewReader(io.LimitReader(files.Patient(ctx, e.stdin), maxLine)).ReadString('\n')
+	switch {
+	case ctx.Err() != nil:
 		return secret.String{}, errInterrupted
+	case err != nil && !errors.Is(err, io.EOF):
+		return secret.String{}, fmt.Errorf("read standard input: %w", err)
 	}
+	return secret.New(strings.TrimSpace(text)), nil
 }

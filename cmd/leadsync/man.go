@@ -1,15 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	example "leadsync/config"
+	"leadsync/internal/files"
 )
 
 // newManCommand writes the man pages for the package. It is not shown in the help: an operator reads them with man.
@@ -20,8 +21,17 @@ func newManCommand(env *environment) *cobra.Command {
 		Args:   wantArgs("DIR"),
 		Hidden: true,
 		RunE: func(c *cobra.Command, args []string) error {
+			dir, err := files.OpenDir(args[0])
+			if err != nil {
+				return fmt.Errorf("write man pages: %w", err)
+			}
+			defer dir.Close() //nolint:errcheck // what it opened is closed
 			for name, text := range map[string]string{"leadsync.1": commandPage(c.Root()), "leadsync.yaml.5": configPage()} {
-				if err := os.WriteFile(filepath.Join(args[0], name), []byte(text), 0o644); err != nil {
+				err := dir.Remove(name)
+				if err == nil || errors.Is(err, fs.ErrNotExist) {
+					err = dir.Write(name, text, 0o644)
+				}
+				if err != nil {
 					return fmt.Errorf("write man page: %w", err)
 				}
 			}

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"leadsync/internal/config"
+	"leadsync/internal/files"
 	"leadsync/internal/importer"
 	"leadsync/internal/outbox"
 	"leadsync/internal/store"
@@ -76,20 +75,19 @@ func newOutboxAddCommand(env *environment) *cobra.Command {
 // it breaks off, since what is counted as imported is in the outbox for good.
 func (e *environment) importFile(ctx context.Context, db *store.DB, file string, opt importer.Options, asJSON bool) error {
 	name := "stdin"
-	var in io.Reader = e.stdin
+	in := files.Patient(ctx, e.stdin)
 	size := int64(0)
 	if file != "-" {
 		name = visible(file)
-		opened, err := os.Open(file)
+		opened, err := files.OpenInput(ctx, file)
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
 		if err != nil {
 			return &fileError{name, err}
 		}
 		defer opened.Close()
-		if info, err := opened.Stat(); err == nil && info.IsDir() {
-			return fmt.Errorf("%s: is a directory", name)
-		} else if err == nil && info.Mode().IsRegular() {
-			size = info.Size()
-		}
+		size = opened.Size
 		in = opened
 	}
 	bar := newProgress(e.stderr, name, size)

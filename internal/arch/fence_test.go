@@ -25,10 +25,11 @@ var fence = map[string]string{
 	"auth":            "backoff",                                                      // token source, RoundTripper
 	"push":            "outbox inbox lead ledger mapping hubspot backoff",             // outbox -> HubSpot
 	"pull":            "inbox lead ledger mapping hubspot",                            // HubSpot -> inbox
+	"files":           "",                                                             // files where others can change the names
 	"schedule":        "",                                                             // cron
-	"store":           "lead outbox ledger auth backoff /migrations",                  // the only one that knows SQL
+	"store":           "lead outbox ledger auth files backoff /migrations",            // the only one that knows SQL
 	"store/storetest": "lead outbox ledger auth store",                                // contract suite of the dialects
-	"config":          "",                                                             // file and environment -> Config
+	"config":          "files",                                                        // file and environment -> Config
 	"sdnotify":        "",                                                             // systemd's datagrams
 	"importer":        "lead outbox mapping",                                          // CSV, JSONL -> outbox
 	"leadgen":         "lead",                                                         // invented leads
@@ -40,7 +41,7 @@ var fence = map[string]string{
 	"app":             "*",                                                            // builds all of it
 	"hubspotsim":      "",                                                             // stand-in for HubSpot; shares no code with hubspot
 	"replay":          "lead leadgen outbox",                                          // what the contacts must be, told without push
-	"demo":            "hubspotsim replay leadgen lead outbox importer config people", // the main job against the simulator
+	"demo":            "hubspotsim replay leadgen lead outbox importer  people files", // the main job against the simulator
 	"bench":           "stage leadgen lead outbox",                                    // figures
 	"stage":           "",                                                             // leadsync and its simulator as processes
 	"e2e":             "",                                                             // the binary, from outside

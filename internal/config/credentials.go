@@ -3,12 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"leadsync/internal/files"
 	"leadsync/internal/secret"
 )
 
@@ -104,20 +104,14 @@ func (c Credentials) searched(value string) string {
 }
 
 func readCredential(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrPermission) {
+	text, err := files.ReadRegular(path, maxCredential)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%s may not be read by this user", path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxCredential+1))
-	if err != nil {
-		return nil, fmt.Errorf("read credential: %w", err)
-	}
-	if len(text) > maxCredential {
+	case errors.Is(err, files.ErrTooLarge):
 		return nil, fmt.Errorf("%s is larger than %d bytes, which no credential is", path, maxCredential)
+	case err != nil:
+		return nil, err
 	}
 	if trimmed := strings.TrimSpace(string(text)); strings.ContainsRune(trimmed, 0) {
 		return nil, fmt.Errorf("%s is not a text", path)

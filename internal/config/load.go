@@ -15,6 +15,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"leadsync/internal/files"
 )
 
 // DefaultFile is read when neither --config nor LEADSYNC_CONFIG names a file.
@@ -91,13 +93,12 @@ func (src Source) read() (name string, text []byte, err error) {
 	if err == nil && info.IsDir() {
 		return "", nil, refused(name, "", "is a directory, want a file")
 	}
-	if err == nil && info.Size() > maxBytes {
-		return "", nil, refused(name, "", fmt.Sprintf("is larger than %d bytes, which no configuration of leadsync is", maxBytes))
-	}
 	if err == nil {
-		text, err = os.ReadFile(name)
+		text, err = files.ReadRegular(name, maxBytes)
 	}
 	switch {
+	case errors.Is(err, files.ErrTooLarge):
+		return "", nil, refused(name, "", fmt.Sprintf("is larger than %d bytes, which no configuration of leadsync is", maxBytes))
 	case err == nil:
 		return name, text, nil
 	case errors.Is(err, fs.ErrNotExist) && chosen == "" && src.setsKey():

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"leadsync/internal/files"
 	"leadsync/internal/people"
 )
 
@@ -33,7 +34,7 @@ func makeFolder(keep string) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the folder to keep: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := files.MakeOwn(dir); err != nil {
 		return nil, fmt.Errorf("make the folder to keep: %w", err)
 	}
 	f := &folder{dir: dir, kept: dir}
@@ -51,11 +52,21 @@ func (f *folder) config() string          { return f.path("leadsync.yaml") }
 func (f *folder) write(hubURL, clientID, clientSecret string) error {
 	for name, text := range map[string]string{"leadsync.yaml": f.yaml(hubURL, clientID), "token-key": people.NewKey() + "\n",
 		"hubspot-client-secret": clientSecret + "\n"} {
-		if err := os.WriteFile(f.path(name), []byte(text), 0o600); err != nil {
+		if err := writeNew(f.path(name), text); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// writeNew makes a file that is not there, and follows no link.
+func writeNew(path, text string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	return errors.Join(err, file.Close())
 }
 
 // yaml is the configuration: defaults but for what a demo beside a real daemon must not share with it.

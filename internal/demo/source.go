@@ -3,8 +3,8 @@ package demo
 import (
 	"context"
 	"fmt"
-	"os"
 
+	"leadsync/internal/files"
 	"leadsync/internal/importer"
 	"leadsync/internal/leadgen"
 	"leadsync/internal/outbox"
@@ -53,7 +53,7 @@ func readSource(ctx context.Context, o Options) (*source, error) {
 // readFile reads the records as `outbox add --live` would. Bad ones are reported and left out; of two that are one event the
 // second is left out, as an import leaves out what is there already.
 func (s *source) readFile(ctx context.Context, o Options) error {
-	file, err := os.Open(o.File)
+	file, err := files.OpenInput(ctx, o.File)
 	if err != nil {
 		return fmt.Errorf("open the leads: %w", err)
 	}

@@ -2,11 +2,16 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"leadsync/internal/files"
 )
 
 // ErrNotAFile says that the database is a server's, which has a backup of its own.
@@ -22,26 +27,94 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 	if !isFile {
 		return ErrNotAFile
 	}
-	if st, err := os.Stat(path); err == nil && os.SameFile(st, d.info) {
-		return fmt.Errorf("back up %s: %s is the database itself", db.redacted, path)
-	}
-	// A folder of its own, closed to others before the first byte is in it.
-	folder, err := os.MkdirTemp(filepath.Dir(path), "."+filepath.Base(path)+".")
-	if err != nil {
-		return fmt.Errorf("back up %s: %w", db.redacted, err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	part := filepath.Join(folder, "copy")
-	if err := d.copyInto(ctx, part); err != nil {
-		return fmt.Errorf("back up %s: %w", db.redacted, err)
-	}
-	if err := checkCopy(ctx, part); err != nil {
-		return fmt.Errorf("back up %s: %w", db.redacted, err)
-	}
-	if err := errors.Join(os.Chmod(part, 0o600), syncFile(part), os.Rename(part, path), syncFile(filepath.Dir(path))); err != nil {
+	if err := db.backup(ctx, d, path); err != nil {
 		return fmt.Errorf("back up %s: %w", db.redacted, err)
 	}
 	return nil
+}
+
+func (db *DB) backup(ctx context.Context, d *sqliteDialect, path string) (err error) {
+	dir, name, err := files.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	if err := d.mayReplace(dir, name); err != nil {
+		return err
+	}
+	// A folder of its own, closed to others before the first byte is in it. The engine opens the copy by its path: where others can
+	// change what a path means it is made elsewhere first.
+	above := filepath.Dir(dir.Path(name))
+	if dir.Foreign() {
+		above = os.TempDir()
+	}
+	work, err := os.MkdirTemp(above, ".leadsync-backup.")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	part := filepath.Join(work, "copy")
+	if err := d.copyInto(ctx, part); err != nil {
+		return err
+	}
+	if err := checkCopy(ctx, part); err != nil {
+		return err
+	}
+	if err := os.Chmod(part, 0o600); err != nil {
+		return err
+	}
+	if !dir.Foreign() {
+		return errors.Join(syncFile(part), os.Rename(part, dir.Path(name)), syncFile(above))
+	}
+	return moveInto(ctx, dir, name, part)
+}
+
+// mayReplace refuses a name that the database needs, and what is no file.
+func (d *sqliteDialect) mayReplace(dir *files.Folder, name string) error {
+	own, base, err := files.Open(d.path)
+	if err != nil {
+		return err
+	}
+	defer own.Close() //nolint:errcheck // only looked
+	if rest, ok := strings.CutPrefix(name, base); ok && dir.Same(own) && (rest == "" || rest == "-wal" || rest == "-shm" || rest == "-journal" ||
+		strings.HasPrefix(rest, ".leadsync")) {
+		return fmt.Errorf("%s is the database itself or belongs to it; name another file", name)
+	}
+	st, err := dir.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !st.Mode().IsRegular() && st.Mode()&fs.ModeSymlink == 0:
+		return fmt.Errorf("%s is there and is no file; name another one", name)
+	}
+	if there, err := os.Stat(dir.Path(name)); err == nil && os.SameFile(there, d.info) {
+		return fmt.Errorf("%s is the database itself; name another file", name)
+	}
+	return nil
+}
+
+// moveInto copies a file below the handle of a folder whose names others can change, and gives it its name when it is whole.
+func moveInto(ctx context.Context, dir *files.Folder, name, part string) (err error) {
+	from, err := os.Open(part)
+	if err != nil {
+		return err
+	}
+	defer from.Close() //nolint:errcheck // only read
+	whole := "." + name + "." + rand.Text()
+	to, err := dir.Create(whole, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, files.Patient(ctx, from))
+	if err = errors.Join(err, to.Sync(), to.Close()); err == nil {
+		err = dir.Rename(whole, name)
+	}
+	if err != nil {
+		return errors.Join(err, dir.Remove(whole))
+	}
+	return syncFile(filepath.Dir(dir.Path(name)))
 }
 
 // copyInto reads the database through a connection that cannot write it: those of the pools may write, or are told not to write anywhere.

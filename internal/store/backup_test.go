@@ -88,3 +88,65 @@ func TestBackupWhileRowsAreWritten(t *testing.T) {
 		t.Error("into a folder that is not there")
 	}
 }
+
+// TestBackupReplacesNothingOfTheDatabase, nor what is no file; whatever way leads to the name.
+func TestBackupReplacesNothingOfTheDatabase(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	db, err := Open(t.Context(), "sqlite:leads.db", Options{CreateSQLite: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, _, err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Symlink(dir, filepath.Join(dir, "way")), os.Symlink("leads.db", filepath.Join(dir, "other")), os.Mkdir("folder", 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"leads.db", "leads.db-wal", "leads.db-shm", "leads.db-journal", "leads.db.leadsync-default.lock", "leads.db.leadsync.migrate.lock",
+		"way/leads.db-wal", "./leads.db-wal", dir + "/leads.db-wal", "other", "folder", os.DevNull, "none/copy"} {
+		if err := db.Backup(t.Context(), name); err == nil {
+			t.Errorf("%s was replaced", name)
+		}
+	}
+	for _, name := range []string{"copy", "./sub.db", "way/other.db", dir + "/abs.db"} {
+		if err := db.Backup(t.Context(), name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	left, _ := filepath.Glob(".*")
+	if len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestRootsBackupIntoAFolderOfOthers writes nothing through the links there, and lets nobody read it.
+func TestRootsBackupIntoAFolderOfOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: a folder of another user (needs root)")
+	}
+	dir := t.TempDir()
+	app, target := filepath.Join(dir, "app"), filepath.Join(dir, "target")
+	db, err := Open(t.Context(), "sqlite://"+filepath.Join(dir, "leads.db"), Options{CreateSQLite: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := errors.Join(os.Mkdir(app, 0o755), os.Chown(app, 1234, 1234), os.WriteFile(target, []byte("x"), 0o600), os.Symlink(target, app+"/copy.db")); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Backup(t.Context(), app+"/copy.db"); err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Lstat(app + "/copy.db")
+	if err != nil || st.Mode() != 0o600 {
+		t.Errorf("%v, %v", st, err)
+	}
+	if text, _ := os.ReadFile(target); string(text) != "x" {
+		t.Error("the target was written")
+	}
+	if left, err := os.ReadDir(app); err != nil || len(left) != 1 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}

@@ -8,9 +8,10 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
+
+	"leadsync/internal/files"
 )
 
 // fileLock is an exclusive OS lock on a file beside the database, gone with the process. The file itself stays: removing it
@@ -23,12 +24,9 @@ var errHeld = errors.New("held by another process")
 // lockFile takes the lock or returns errHeld. A probe (locked) holds a shared lock for a moment, so a refusal is tried again for a
 // quarter of a second.
 func lockFile(ctx context.Context, path string) (*fileLock, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o660)
+	f, err := openLock(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock file: %w", err)
-	}
-	if st, err := f.Stat(); err == nil && st.Size() == 0 {
-		_ = giveAway(f, filepath.Dir(path)) // who is shut out says so itself
 	}
 	for try := 0; ; try++ {
 		err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB)
@@ -56,13 +54,36 @@ func lockFile(ctx context.Context, path string) (*fileLock, error) {
 	}
 }
 
+// openLock opens the lock file, or makes it. One that is there belongs to whoever made it; a link is never followed.
+func openLock(path string) (*os.File, error) {
+	dir, name, err := files.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close() //nolint:errcheck // what it opened stays open
+	for range 3 {
+		f, err := dir.OpenRegular(name, os.O_RDWR)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
+		f, err = dir.Create(name, 0o660)
+		if err == nil {
+			_ = dir.GiveAway(f) // who is shut out says so itself
+		}
+		if !errors.Is(err, fs.ErrExist) { // another process was first
+			return f, err
+		}
+	}
+	return nil, errors.New("it comes and goes")
+}
+
 // same reports that the path still names the locked file.
 func (l *fileLock) same(path string) bool {
 	mine, err := l.f.Stat()
 	if err != nil {
 		return false
 	}
-	there, err := os.Stat(path)
+	there, err := os.Lstat(path)
 	return err == nil && os.SameFile(mine, there)
 }
 
@@ -70,7 +91,12 @@ func (l *fileLock) unlock() error { return l.f.Close() }
 
 // locked asks whether somebody holds the lock, without taking it from anybody.
 func locked(path string) (bool, error) {
-	f, err := os.Open(path)
+	dir, name, err := files.Open(path)
+	if err != nil {
+		return false, fmt.Errorf("open the lock file: %w", err)
+	}
+	defer dir.Close() //nolint:errcheck // only looked
+	f, err := dir.OpenRegular(name, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -166,15 +166,3 @@ func groupName(gid int) string {
 	}
 	return strconv.Itoa(gid)
 }
-
-// giveAway hands a file that the superuser made beside a database to the folder's owner: the daemon that works there is another user.
-func giveAway(f *os.File, like string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	owner, err := statFile(like)
-	if err != nil {
-		return err
-	}
-	return f.Chown(owner.uid, owner.gid)
-}

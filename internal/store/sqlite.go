@@ -21,6 +21,7 @@ import (
 	msqlite "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"leadsync/internal/files"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
 	"leadsync/migrations"
@@ -88,6 +89,9 @@ func (d *sqliteDialect) open(ctx context.Context, db *DB, o Options) error {
 			return err
 		}
 	}
+	if d.moved() { // between looking at it and opening it
+		return ErrMoved
+	}
 	var encoding string
 	if err := db.one(ctx, db.read, []any{&encoding}, `PRAGMA encoding`); err != nil {
 		return err
@@ -101,7 +105,27 @@ func (d *sqliteDialect) open(ctx context.Context, db *DB, o Options) error {
 // file sees to the file itself and resolves links, so that two names of one file have one lock. It reports whether the file is
 // empty.
 func (d *sqliteDialect) file(o Options) (fresh bool, err error) {
-	st, err := os.Stat(d.path)
+	path, err := ownName(d.path)
+	if err != nil {
+		return false, withoutPath(err)
+	}
+	dir, name, err := files.Open(path)
+	if err != nil && errors.Is(err, fs.ErrNotExist) && (!o.CreateSQLite || o.ReadOnly) {
+		return false, ErrNoDatabase
+	}
+	if err != nil {
+		return false, withoutPath(err)
+	}
+	defer dir.Close() //nolint:errcheck // what it opened stays open
+	if os.Geteuid() == 0 && dir.Foreign() {
+		// The engine opens them by name, and gives -wal and -shm to the owner of the database.
+		for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+			if err := dir.CheckRegular(name + suffix); err != nil {
+				return false, fmt.Errorf("open %s%s: %w", name, suffix, withoutPath(err))
+			}
+		}
+	}
+	st, err := dir.Lstat(name)
 	switch {
 	case err == nil:
 		fresh = st.Size() == 0
@@ -111,23 +135,17 @@ func (d *sqliteDialect) file(o Options) (fresh bool, err error) {
 		return false, ErrNoDatabase
 	default:
 		// The application is often another user of the same group; the journal files take the mode of this one.
-		f, err := os.OpenFile(d.path, os.O_CREATE|os.O_RDWR, 0o660)
+		f, err := dir.Create(name, 0o660)
 		if err != nil {
 			return false, fmt.Errorf("create the file: %w", withoutPath(err))
 		}
-		if err := errors.Join(giveAway(f, filepath.Dir(d.path)), f.Close()); err != nil {
+		if err := errors.Join(dir.GiveAway(f), f.Close()); err != nil {
 			return false, fmt.Errorf("create the file: %w", withoutPath(err))
 		}
 		fresh = true
 	}
-	abs, err := filepath.Abs(d.path)
-	if err != nil {
-		return false, err
-	}
-	if d.path, err = filepath.EvalSymlinks(abs); err != nil {
-		return false, withoutPath(err)
-	}
-	if d.info, err = os.Stat(d.path); err != nil {
+	d.path = dir.Path(name)
+	if d.info, err = os.Lstat(d.path); err != nil {
 		return false, withoutPath(err)
 	}
 	// The engine says only that it cannot open the file. Opening it here to see would end the process's locks when it is closed.
@@ -137,9 +155,24 @@ func (d *sqliteDialect) file(o Options) (fresh bool, err error) {
 	return fresh, nil
 }
 
+// ownName follows the links at the name of the file itself, those that whoever calls could have made.
+func ownName(path string) (string, error) {
+	if os.Geteuid() == 0 {
+		return files.Follow(path)
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if resolved, err := filepath.EvalSymlinks(abs); !errors.Is(err, fs.ErrNotExist) {
+		return resolved, err
+	}
+	return abs, nil
+}
+
 // moved reports that another file, or none, has the name of the one that is open. The application then writes where we do not read.
 func (d *sqliteDialect) moved() bool {
-	st, err := os.Stat(d.path)
+	st, err := os.Lstat(d.path)
 	return err != nil || !os.SameFile(st, d.info)
 }
 
