@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -101,7 +102,7 @@ func (o *ownership) lookAtHealth(ctx context.Context) {
 		found = append(found, *p)
 	}
 	if !o.pauses.pull() {
-		for _, p := range snap.Overdue(now, a.cfg.Status.AlertAfter) {
+		for _, p := range slices.Concat(snap.Overdue(now, a.cfg.Status.AlertAfter), snap.OnlyFailing(now, a.cfg.Status.AlertAfter)) {
 			found = append(found, *p)
 		}
 	}

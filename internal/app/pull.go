@@ -45,12 +45,22 @@ type pulls struct {
 	mu      sync.Mutex
 	times   *schedule.Scheduler // nil before the account is known
 	streams map[pull.Stream]*streamState
+	apart   bool // the clocks were said to differ
 }
 
 // streamState is what is known of a stream without asking the database.
 type streamState struct {
 	position pull.Position
 	failing  string // the class of the last run's error; empty = it ended well
+	since    int64  // when the first run failed of those that failed one after the other; unix ms
+}
+
+// fail notes that a run failed.
+func (s *streamState) fail(class string) {
+	if s.failing == "" {
+		s.since = millis(time.Now())
+	}
+	s.failing = class
 }
 
 func (o *ownership) newPulls() *pulls {
@@ -64,7 +74,8 @@ func (o *ownership) newPulls() *pulls {
 	for _, s := range pull.Streams() {
 		p.streams[s] = &streamState{}
 	}
-	p.puller = pull.New(pull.Config{Portal: cfg.Portal, Start: pullStart(cfg.Pull.Start), Unknown: pull.Unknown(cfg.Pull.Unknown)},
+	p.puller = pull.New(pull.Config{Portal: cfg.Portal, Start: pullStart(cfg.Pull.Start), Unknown: pull.Unknown(cfg.Pull.Unknown),
+		SetBack: p.setBack},
 		o.hub, o.worker, p.store)
 	return p
 }
@@ -116,7 +127,7 @@ func (p *pulls) run(ctx context.Context, leave context.CancelCauseFunc) {
 		}
 		jobs = append(jobs, job)
 	}
-	times, err := schedule.New(schedule.Config{Log: p.o.app.log, Retry: pullWaits.Delay, Skipped: p.skipped, Panicked: p.panicked, NoJitter: p.o.app.exact}, jobs...)
+	times, err := schedule.New(schedule.Config{Retry: pullWaits.Delay, Skipped: p.skipped, Panicked: p.panicked, NoJitter: p.o.app.exact}, jobs...)
 	if err != nil { // config check refuses such a schedule
 		p.o.app.log.Error(observe.PullRunFailed, observe.Err, err)
 		return
@@ -141,6 +152,22 @@ func (p *pulls) recall(ctx context.Context) {
 		}
 		p.note(s, position, "")
 	}
+	p.recallFailing(row)
+}
+
+// recallFailing goes on with the count of how long a stream has failed: a restart is no success.
+func (p *pulls) recallFailing(row store.PortalRow) {
+	snap, err := status.Parse(row.Status)
+	if err != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range snap.Streams {
+		if st := p.streams[pull.Stream(one.Stream)]; st != nil && one.Failing != nil && one.FailingSince != nil {
+			st.failing, st.since = *one.Failing, *one.FailingSince
+		}
+	}
 }
 
 // attached waits until push has learnt the account.
@@ -160,7 +187,7 @@ func (p *pulls) startAt(ctx context.Context, hubID int64, s pull.Stream) (pull.P
 	for attempt := 1; ; attempt++ {
 		position, err := p.store.Position(ctx, hubID, s)
 		if err == nil {
-			p.note(s, position, "")
+			p.begins(s, position)
 			return position, true
 		}
 		if !sleep(ctx, databaseWaits.Delay(attempt)) {
@@ -172,7 +199,14 @@ func (p *pulls) startAt(ctx context.Context, hubID int64, s pull.Stream) (pull.P
 func (p *pulls) note(s pull.Stream, position pull.Position, failing string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	*p.streams[s] = streamState{position, failing}
+	*p.streams[s] = streamState{position: position, failing: failing}
+}
+
+// begins notes where a stream stands before its first run of this ownership.
+func (p *pulls) begins(s pull.Stream, position pull.Position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.streams[s].position = position
 }
 
 func (p *pulls) noteProgress(s pull.Stream, position pull.Position) {
@@ -215,6 +249,7 @@ func (p *pulls) runStream(ctx context.Context, s pull.Stream, options pull.RunOp
 		return pull.Result{}, p.failed(ctx, log, s, began, err)
 	}
 	result, err := p.patiently(ctx, s, options)
+	p.sayClocks(ctx)
 	if err != nil {
 		return result, p.failed(ctx, log, s, began, err)
 	}
@@ -282,7 +317,7 @@ func (p *pulls) failed(ctx context.Context, log *slog.Logger, s pull.Stream, beg
 	p.o.worker.Heard(err)
 	class := pullClass(err)
 	p.mu.Lock()
-	p.streams[s].failing = class
+	p.streams[s].fail(class)
 	times := p.times
 	p.mu.Unlock()
 	attrs := []any{observe.Class, class, observe.Err, err, observe.Elapsed, time.Since(began).Round(time.Millisecond)}
@@ -308,6 +343,28 @@ func pullClass(err error) string {
 	return string(hubspot.Classify(err))
 }
 
+const clockHint = "set this machine's clock: timedatectl set-ntp true; if it is right, look at the proxy on the way to HubSpot"
+
+// setBack tells of a position that lay beyond now.
+func (p *pulls) setBack(s pull.Stream, from, to time.Time) {
+	p.o.app.log.Warn(observe.PullSetBack, observe.Stream, string(s), observe.WatermarkFrom, from.UTC(), observe.WatermarkTo, to.UTC(), observe.Hint, clockHint)
+}
+
+// sayClocks says when HubSpot's Date and our clock come apart, and when they agree again.
+func (p *pulls) sayClocks(ctx context.Context) {
+	off := p.puller.ClockOff()
+	p.mu.Lock()
+	changed := p.apart != (off != 0)
+	p.apart = off != 0
+	p.mu.Unlock()
+	switch {
+	case changed && off != 0:
+		p.o.app.log.WarnContext(ctx, observe.ClocksDiffer, observe.Ahead, off.Round(time.Second), observe.Hint, clockHint)
+	case changed:
+		p.o.app.log.InfoContext(ctx, observe.ClocksAgree)
+	}
+}
+
 // skipped tells of a firing that met its stream at work.
 func (p *pulls) skipped(name string, runningFor time.Duration) {
 	p.skips.Log(context.Background(), slog.LevelWarn, "skipped/"+name, observe.PullRunSkipped, slog.String(observe.Stream, name),
@@ -317,7 +374,7 @@ func (p *pulls) skipped(name string, runningFor time.Duration) {
 // panicked tells of a defect of ours; the stream is tried again.
 func (p *pulls) panicked(name string, value any, stack []byte) {
 	p.mu.Lock()
-	p.streams[pull.Stream(name)].failing = "panic"
+	p.streams[pull.Stream(name)].fail("panic")
 	p.mu.Unlock()
 	text := "panic" // a value that is not an error of the runtime may hold anything
 	if err, ok := value.(interface {
@@ -336,7 +393,11 @@ func (p *pulls) status() []status.Stream {
 	all := make([]status.Stream, 0, len(p.streams))
 	for _, s := range pull.Streams() {
 		st := p.streams[s]
-		out := status.Stream{Stream: string(s), LastRunAt: known(st.position.RanAt), Watermark: known(st.position.Watermark), Failing: text(st.failing)}
+		out := status.Stream{Stream: string(s), LastRunAt: known(st.position.RanAt), Watermark: known(st.position.Watermark), Failing: text(st.failing),
+			SetBackAt: known(st.position.SetBackAt)}
+		if st.failing != "" {
+			out.FailingSince = known(st.since)
+		}
 		if last := st.position.Last; last != nil {
 			out.Seen, out.Applied, out.Conflicts = int64(last.Seen), int64(last.Applied), int64(last.Conflicts)
 		}

@@ -156,7 +156,7 @@ func (o *ownership) snapshot() status.Snapshot {
 		DailyUsed: number(b.DailyUsed, 1), DailyLimit: number(b.DailyLimit, b.DailyLimit)}
 	o.app.meters.progress(&snap)
 	snap.WaitingSince = o.app.health.waitingSince()
-	snap.Streams = o.pulls.status()
+	snap.Streams, snap.ClockOff = o.pulls.status(), o.pulls.puller.ClockOff().Milliseconds()
 	return snap
 }
 

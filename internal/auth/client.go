@@ -67,6 +67,10 @@ func (c *Client) ClientID() string { return c.cfg.ClientID }
 // Timeout is the longest time that one request takes.
 func (c *Client) Timeout() time.Duration { return c.cfg.HTTP.Timeout }
 
+// maxLife bounds what expires_in may say, in seconds: HubSpot's tokens live for half an hour, and a figure that is wrong must not keep a
+// token from being renewed (https://developers.hubspot.com/docs/api-reference/latest/authentication/manage-oauth-tokens, read 2026-11-22).
+const maxLife = 86_400
+
 // Pair is what the token endpoint gives.
 type Pair struct {
 	Access, Refresh secret.String
@@ -127,7 +131,7 @@ func (c *Client) fetch(ctx context.Context, ask func(context.Context, *oauth2.Co
 		return Pair{}, garbledToken()
 	}
 	return Pair{Access: secret.New(token.AccessToken), Refresh: secret.New(token.RefreshToken),
-		Life: max(time.Duration(token.ExpiresIn)*time.Second, 0), At: at, HubID: number(token.Extra("hub_id")), Scopes: words(token.Extra("scopes"))}, nil
+		Life: time.Duration(min(max(token.ExpiresIn, 0), maxLife)) * time.Second, At: at, HubID: number(token.Extra("hub_id")), Scopes: words(token.Extra("scopes"))}, nil
 }
 
 // tokenTrouble sorts an error of the library. Its texts are not repeated: that of a RetrieveError is the whole answer.

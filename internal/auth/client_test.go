@@ -151,7 +151,7 @@ func TestOddAnswers(t *testing.T) {
 		{`{"access_token":"a","refresh_token":"r","expires_in":"77"}`, "application/json", 77 * time.Second},
 		{`{"access_token":"a","refresh_token":"r"}`, "application/json", 0},
 		{`{"access_token":"a","refresh_token":"r","expires_in":-5}`, "application/json", 0},
-		{`{"access_token":"a","refresh_token":"r","expires_in":99999999999}`, "application/json", (1<<31 - 1) * time.Second},
+		{`{"access_token":"a","refresh_token":"r","expires_in":99999999999}`, "application/json", 24 * time.Hour},
 		{`{"access_token":"a","refresh_token":"r","expires_in":77,"hub_id":"x","scopes":{}}`, "application/json", 77 * time.Second},
 		{`{"access_token":"a","expires_in":77}`, "application/json", 77 * time.Second}, // the refresh token stays
 		{`{"refresh_token":"r","expires_in":77}`, "application/json", -1},

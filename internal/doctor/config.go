@@ -87,7 +87,7 @@ var whyToken = map[string]string{
 }
 
 // noteworthy are the problems of status that do not stop the work.
-var noteworthy = []string{status.CodeOldRows, status.CodePausedByHand, status.CodeDeadRows, status.CodeUnsupported, status.CodeProperty,
+var noteworthy = []string{status.CodeOldRows, status.CodePausedByHand, status.CodeDeadRows, status.CodeUnsupported, status.CodeProperty, status.CodeClock,
 	status.CodeOtherVersion, status.CodeStatusUnreadable}
 
 // work passes on what status finds. It returns why HubSpot must not be asked now, or "".

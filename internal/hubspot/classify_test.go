@@ -160,6 +160,10 @@ func TestParseRetryAfter(t *testing.T) {
 		{"Sun, 22 Nov 2026 07:00:30 GMT", "", 0},
 		{"Sun, 22 Nov 2026 09:00:30 GMT", "Sun, 22 Nov 2026 09:00:00 GMT", 30 * time.Second},
 		{"Sun, 22 Nov 2027 08:00:30 GMT", "", 24 * time.Hour},
+		{"Sun, 22 Nov 2026 08:00:30 GMT", "Sat, 21 Nov 2026 08:00:00 GMT", 30 * time.Second}, // Date a day behind
+		{"Sun, 22 Nov 2026 08:00:30 GMT", "Mon, 23 Nov 2026 08:00:00 GMT", 30 * time.Second}, // a day ahead
+		{"Sun, 22 Nov 2026 08:00:30 GMT", "Thu, 22 Nov 2016 08:00:00 GMT", 30 * time.Second},
+		{"Fri, 20 Nov 2026 08:00:30 GMT", "Fri, 20 Nov 2026 08:00:00 GMT", 30 * time.Second}, // our clock ahead
 	} {
 		h := http.Header{}
 		h.Set("Retry-After", tc.text)

@@ -143,12 +143,13 @@ func (l *Limiter) dailyLimit() int {
 	return part(limit, l.share)
 }
 
-// afterMidnight is when a DAILY 429 ends. One that comes right after midnight is about the day that is over.
+// afterMidnight is when a DAILY 429 ends, as a wait: a clock that is set back does not prolong it. One that comes right after midnight is about
+// the day that is over.
 func (l *Limiter) afterMidnight(now time.Time) time.Time {
 	if l.day.justBegun(now) {
 		return now.Add(shortAfterMidnight)
 	}
-	return l.day.midnight(now).Add(l.jitter)
+	return now.Add(l.day.midnight(now).Sub(now) + l.jitter)
 }
 
 // learnDay reads the daily pair. The pool is shared by all private apps of the account, so the stated count may be far above

@@ -38,10 +38,15 @@ func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	if err != nil {
 		return 0
 	}
+	wait := at.Sub(now)
 	if sent, err := http.ParseTime(h.Get("Date")); err == nil {
-		now = sent // their clock, for both ends
+		// Their clock for both ends, and ours: one that is wrong makes the wait too long or none at all. Asking too early costs a second
+		// refusal.
+		if theirs := at.Sub(sent); wait <= 0 || theirs > 0 && theirs < wait {
+			wait = theirs
+		}
 	}
-	return min(max(at.Sub(now), 0), maxRetryAfter)
+	return min(max(wait, 0), maxRetryAfter)
 }
 
 // interval is the length of the limit's window as the answer states it, 0 when it does not.

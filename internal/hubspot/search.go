@@ -36,11 +36,13 @@ type Filter struct {
 	Values    []string
 }
 
-// SearchRequest asks for the contacts that all filters hold for, in one group, sorted by id ascending.
+// SearchRequest asks for the contacts that all filters hold for, in one group, sorted by id ascending unless Newest is set.
 type SearchRequest struct {
 	Filters    []Filter
 	Properties []string // empty = HubSpot's default set
 	Limit      int      // 0 = MaxSearchPage
+	// Newest is a property whose largest value comes first; empty = in the order of ids.
+	Newest string
 }
 
 // ListRequest asks for a page of all contacts.
@@ -152,7 +154,12 @@ func encodeSearch(r SearchRequest, limit int) []byte {
 		}
 		b = append(b, '}')
 	}
-	b = append(b, `]}],"sorts":[{"propertyName":"hs_object_id","direction":"ASCENDING"}],"properties":`...)
+	by, direction := "hs_object_id", "ASCENDING"
+	if r.Newest != "" {
+		by, direction = r.Newest, "DESCENDING"
+	}
+	b = appendString(append(b, `]}],"sorts":[{"propertyName":`...), by)
+	b = append(b, `,"direction":"`+direction+`"}],"properties":`...)
 	b = appendStrings(b, r.Properties)
 	return append(strconv.AppendInt(append(b, `,"limit":`...), int64(limit), 10), '}')
 }

@@ -67,6 +67,7 @@ const (
 	WatermarkTo   = "watermark_to"
 	NextRunAt     = "next_run_at"
 	RunningFor    = "running_for"
+	Ahead         = "ahead" // by how much HubSpot's Date is ahead of our clock; negative = behind
 
 	Op             = "op"
 	Status         = "status"

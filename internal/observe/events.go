@@ -52,6 +52,11 @@ const (
 	PullRunFailed  = "pull run failed"
 	PullRunSkipped = "pull run skipped"
 	PullProgress   = "pull progress"
+	// PullSetBack: a position lay beyond now, so that changes were passed over.
+	PullSetBack = "pull position set back"
+	// ClocksDiffer is said once when HubSpot's Date and our clock come apart, and once when they agree again.
+	ClocksDiffer = "clocks differ"
+	ClocksAgree  = "clocks agree"
 	// ConflictDecided names a property that both sides changed and whose value stays.
 	ConflictDecided = "conflict decided"
 )

@@ -49,6 +49,10 @@ var Events = []Event{
 	{PullRunFailed, slog.LevelWarn, []string{RunID, Class, Err, NextRunAt}, "A look at HubSpot failed; the next one starts where the last good one ended.", ""},
 	{PullRunSkipped, slog.LevelWarn, []string{Stream, RunningFor}, "A look was due while the one before still ran.", ""},
 	{PullProgress, slog.LevelInfo, []string{RunID, Stream, Pages, Seen, Applied, Echoes, Conflicts, Elapsed}, "A long look is under way; said once a minute.", ""},
+	{PullSetBack, slog.LevelWarn, []string{Stream, WatermarkFrom, WatermarkTo, Hint}, "A stream stood at a time beyond now, where a wrong clock had put it. It reads again from an earlier time; what was passed over is told, and nothing twice.",
+		"See that the clocks of this machine and of the way to HubSpot are right."},
+	{ClocksDiffer, slog.LevelWarn, []string{Ahead, Hint}, "The Date of HubSpot's answers and the clock of this machine differ by more than a minute. Pull goes on by what both and the newest change time agree on.", "Set the clock of this machine: timedatectl set-ntp true."},
+	{ClocksAgree, slog.LevelInfo, nil, "The two clocks agree again.", ""},
 	{ConflictDecided, slog.LevelInfo, []string{LeadHash, ContactID, Property, Winner}, "Both sides changed a field: which, and whose value stays.", ""},
 
 	{TokenRefreshed, slog.LevelInfo, []string{Portal, ExpiresIn}, "A new access token is stored.", ""},

@@ -8,8 +8,9 @@
 // a lead to a contact is left to push.
 //
 // Design: search says which contacts to look at, not what they hold, since its index lags behind. What differs is read by id while
-// push is kept away from its leads, and only that reading is merged, by the same code with which push reads before it writes. No clock
-// of ours is compared with HubSpot's: the end of a window comes from the Date of its answers. A watermark that follows the newest
+// push is kept away from its leads, and only that reading is merged, by the same code with which push reads before it writes. The
+// end of a window comes from the Date of HubSpot's answers, as far as another clock confirms it (clock.go): what is kept as a maximum is never
+// one outside value's word. A watermark that follows the newest
 // contact seen was rejected: results near now are not monotonic in time, so it loses rows.
 package pull
 
@@ -17,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"leadsync/internal/hubspot"
@@ -56,6 +58,8 @@ type Config struct {
 	// before HubSpot was founded does.
 	Start   time.Time
 	Unknown Unknown
+	// SetBack is told of a position that lay beyond now and was set back. May be nil.
+	SetBack func(s Stream, from, to time.Time)
 	// Now is the clock; nil = time.Now.
 	Now func() time.Time
 }
@@ -72,6 +76,8 @@ type Position struct {
 	// Last is what the last run that came to its end did; RanAt is when, by our clock.
 	Last  *Result `json:"last,omitempty"`
 	RanAt int64   `json:"ran_at,omitempty"`
+	// SetBackAt is when a position beyond now was set back last, by our clock; 0 = never.
+	SetBackAt int64 `json:"set_back_at,omitempty"`
 }
 
 // Scan is one pass over the contacts of a window, in the order of their ids.
@@ -183,6 +189,8 @@ type Puller struct {
 	// meeting has one place, which is held from the look for contacts without a lead to the commit: two streams that meet one at the same
 	// time tell it once.
 	meeting chan struct{}
+
+	clockOff atomic.Int64 // see ClockOff
 
 	mu      sync.Mutex
 	learned map[string]bool // properties of the ledgers that search is asked for besides the mapped ones; guarded by mu

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
@@ -19,7 +20,8 @@ type run struct {
 	list   []string // properties that are asked for
 	asked  asked
 	pos    Position
-	counts Result // of this run
+	counts Result    // of this run
+	newest time.Time // the newest change that HubSpot showed when it was asked; only where clocks differ
 	o      RunOptions
 }
 

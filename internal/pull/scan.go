@@ -46,7 +46,7 @@ func (r *run) fetch(ctx context.Context, sc Scan, out chan<- fetched) {
 		page, err := r.p.hub.Search(ctx, hubspot.SearchRequest{Filters: r.filters(sc), Properties: r.list, Limit: pageSize})
 		f := fetched{scan: sc, err: err}
 		if err == nil {
-			f.err = r.turn(&f, page)
+			f.err = r.turn(ctx, &f, page)
 		}
 		sc = f.scan
 		select {
@@ -61,9 +61,13 @@ func (r *run) fetch(ctx context.Context, sc Scan, out chan<- fetched) {
 }
 
 // turn takes an answer: the end of the window from the first one, then the last id.
-func (r *run) turn(f *fetched, page *hubspot.Page) error {
+func (r *run) turn(ctx context.Context, f *fetched, page *hubspot.Page) error {
 	if f.scan.Hi == 0 && r.stream != OptOut {
-		f.scan.Hi = max(r.end(page.Date), r.pos.Watermark, f.scan.Lo)
+		now, err := r.hubTime(ctx, page.Date)
+		if err != nil {
+			return err
+		}
+		f.scan.Hi = max(r.end(now), r.pos.Watermark, f.scan.Lo)
 	}
 	last, _ := strconv.ParseUint(f.scan.After, 10, 64)
 	for i := range page.Contacts {
@@ -81,15 +85,12 @@ func (r *run) turn(f *fetched, page *hubspot.Page) error {
 	return nil
 }
 
-// end is where a window that begins to be read ends, by HubSpot's clock as its answer shows it. Only where no answer shows it ours is taken.
-func (r *run) end(date time.Time) int64 {
-	if date.IsZero() {
-		date = r.p.cfg.Now()
-	}
+// end is where a window that begins to be read ends, by HubSpot's time.
+func (r *run) end(now time.Time) int64 {
 	if r.stream == Lagged {
-		return date.Add(-Lag).UnixMilli()
+		return now.Add(-Lag).UnixMilli()
 	}
-	return date.Add(-margin).UnixMilli()
+	return now.Add(-margin).UnixMilli()
 }
 
 // filters are those of the next page. The first page of a window has no end, since nobody has said yet what time it is there: it may show
@@ -113,6 +114,9 @@ func (r *run) filters(sc Scan) []hubspot.Filter {
 
 // window is the scan to do: the one under way, or a new one from the position on.
 func (r *run) window(ctx context.Context, since time.Time) (Scan, error) {
+	if err := r.mend(ctx); err != nil {
+		return Scan{}, err
+	}
 	if !since.IsZero() {
 		lo := max(since.UnixMilli(), firstTime)
 		if r.pos.Began == 0 {
@@ -151,14 +155,14 @@ func (r *run) begin(ctx context.Context) error {
 		r.pos.Began = max(at.UnixMilli(), firstTime)
 	}
 	if r.pos.Began == 0 {
-		now := r.p.cfg.Now() // only to ask for little: what counts is the Date of the answer
-		page, err := r.p.hub.Search(ctx, hubspot.SearchRequest{Limit: 1, Properties: []string{modified},
-			Filters: []hubspot.Filter{{Property: modified, Operator: "GTE", Value: strconv.FormatInt(now.UnixMilli(), 10)}}})
+		page, err := r.askNewest(ctx)
 		if err != nil {
 			return err
 		}
-		if !page.Date.IsZero() {
-			now = page.Date
+		r.newest = newestOf(page)
+		now, err := r.hubTime(ctx, page.Date)
+		if err != nil {
+			return err
 		}
 		r.pos.Began = now.UnixMilli()
 	}

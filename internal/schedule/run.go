@@ -4,18 +4,47 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 )
 
-// fire makes one run, unless one is under way. missed says that the first firing makes up for one that nobody was there for; such a
-// run is not put off.
+// slice is the longest sleep between two looks at the clock: one that was set forward, or a machine that was suspended, makes firings due
+// that the time that passed does not show.
+const slice = time.Minute
+
+// loop fires the job until ctx ends and waits for its runs.
+func (j *job) loop(ctx context.Context, missed bool) {
+	var runs sync.WaitGroup
+	defer runs.Wait()
+	for first := true; j.sleepUntilDue(ctx); first = false {
+		now := j.scheduler.cfg.Now()
+		next := j.times.Next(now.UTC())
+		j.expect(next.Sub(now), next)
+		runs.Go(func() { j.fire(ctx, first && missed) })
+	}
+}
+
+// sleepUntilDue waits until the time to the next firing has passed, or the clock has reached it; false when ctx ended first.
+func (j *job) sleepUntilDue(ctx context.Context) bool {
+	for {
+		j.mu.Lock()
+		regular, wall := j.regular, j.wall
+		j.mu.Unlock()
+		left := min(time.Until(regular), wall.Sub(j.scheduler.cfg.Now()))
+		if !sleep(ctx, min(left, slice)) {
+			return false
+		}
+		if left <= slice {
+			return true
+		}
+	}
+}
+
+// fire makes one run, unless one is under way. missed says that this firing makes up for one that nobody was there for; such a run is
+// not put off.
 func (j *job) fire(ctx context.Context, missed bool) {
 	now := time.Now()
 	j.mu.Lock()
-	atOnce := missed && !j.caught
-	j.caught = true
-	j.regular = j.times.Next(now.UTC())
-	j.next = j.regular
 	if !j.began.IsZero() {
 		j.skipped++
 		running := now.Sub(j.began)
@@ -32,7 +61,7 @@ func (j *job) fire(ctx context.Context, missed bool) {
 		defer j.mu.Unlock()
 		j.began = time.Time{}
 	}()
-	if !atOnce && !sleep(ctx, j.jitter(now.UTC())) {
+	if !missed && !sleep(ctx, j.jitter(j.scheduler.cfg.Now().UTC())) {
 		return
 	}
 	j.runAndRetry(ctx)
@@ -50,7 +79,7 @@ func (j *job) runAndRetry(ctx context.Context) {
 		if !j.repeat(at) || !sleep(ctx, time.Until(at)) {
 			return
 		}
-		j.expect(time.Time{})
+		j.again()
 	}
 }
 
@@ -65,13 +94,19 @@ func (j *job) repeat(at time.Time) bool {
 	return true
 }
 
-// expect shows when the job comes next; zero = when it is fired.
-func (j *job) expect(at time.Time) {
+// expect notes the next firing: how long it is until then, and what the clock shows then.
+func (j *job) expect(in time.Duration, wall time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.next = at; at.IsZero() {
-		j.next = j.regular
-	}
+	j.regular, j.wall = time.Now().Add(in), wall
+	j.next = j.regular
+}
+
+// again shows the next firing in place of a repeat that has begun.
+func (j *job) again() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.next = j.regular
 }
 
 // guarded makes a panic an error.

@@ -3,12 +3,14 @@
 // Guarantees. A job that still runs is not started a second time: the firing is skipped, counted and reported. A run that panics is
 // reported with its stack and counts as failed; the next one comes as if nothing had been. A firing that fell into a time when nobody
 // ran is made up for once at the start, however many were missed. A failed run is tried again with growing waits as long as that is
-// sooner than the next firing. Run returns when every run under way has ended.
+// sooner than the next firing. A clock that is set, forward or back, holds no firing up: it comes when either the time that passed or the
+// clock says so. Run returns when every run under way has ended.
 //
 // It keeps no time over a restart (the caller says when a job last ran), and starts nothing by itself before Run.
 //
-// Design: robfig/cron decides the times and nothing else. Its own chain was rejected: a recovery outside of its skip leaves the job
-// locked for ever after one panic (https://github.com/robfig/cron/issues/366, read 2026-11-22), its skip cannot be counted, it forgets
+// Design: robfig/cron decides the times and nothing else. Its runner was rejected: it compares the clock's time alone, so that a clock
+// set back two hours holds every job up for two hours (cron.go, run, v3.0.1). So was its chain: a recovery outside of its skip leaves the
+// job locked for ever after one panic (https://github.com/robfig/cron/issues/366, read 2026-11-22), its skip cannot be counted, it forgets
 // what was missed, and its jobs get no context. All times are UTC unless the expression names a zone, so that no firing falls into an
 // hour that a clock change leaves out.
 package schedule
@@ -16,7 +18,6 @@ package schedule
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -37,7 +38,8 @@ type Job struct {
 
 // Config is what a Scheduler needs.
 type Config struct {
-	Log *slog.Logger
+	// Now is the clock that schedules are read by, which may be set at any time; nil = time.Now.
+	Now func() time.Time
 	// Retry is the wait before the n-th repeat (from 1) of a failed run; nil = wait for the next firing.
 	Retry func(attempt int) time.Duration
 	// Skipped is told of a firing that met its job at work. May be nil.
@@ -64,8 +66,11 @@ const (
 
 // New reads the schedules; the error names the first job whose Spec is none.
 func New(cfg Config, jobs ...Job) (*Scheduler, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &Scheduler{cfg: cfg, named: map[string]*job{}}
-	now := time.Now()
+	now := cfg.Now()
 	for _, j := range jobs {
 		times, err := Parse(j.Spec, now)
 		if err != nil {
@@ -80,16 +85,14 @@ func New(cfg Config, jobs ...Job) (*Scheduler, error) {
 
 // Run fires until ctx ends, then waits for the runs under way; their context is ctx.
 func (s *Scheduler) Run(ctx context.Context) {
-	c := cron.New(cron.WithLocation(time.UTC), cron.WithLogger(cronLog{s.cfg.Log}))
-	now := time.Now()
+	now := s.cfg.Now()
+	var loops sync.WaitGroup
 	for _, j := range s.jobs {
 		first, missed := j.first(now)
-		j.expect(first)
-		c.Schedule(&anchored{Schedule: j.times, first: first}, cron.FuncJob(func() { j.fire(ctx, missed) }))
+		j.expect(first.Sub(now), first)
+		loops.Go(func() { j.loop(ctx, missed) })
 	}
-	c.Start()
-	<-ctx.Done()
-	<-c.Stop().Done() // it waits for the jobs it started
+	loops.Wait()
 }
 
 // Status is how a job stands.
@@ -108,7 +111,10 @@ func (s *Scheduler) Status(name string) Status {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	st := Status{Next: j.next, Skipped: j.skipped, Panics: j.panics}
+	st := Status{Skipped: j.skipped, Panics: j.panics}
+	if !j.next.IsZero() { // as the clock shows it now, which may have been set
+		st.Next = s.cfg.Now().Add(time.Until(j.next))
+	}
 	if !j.began.IsZero() {
 		st.Running = time.Since(j.began)
 	}
@@ -122,10 +128,11 @@ type job struct {
 	times     cron.Schedule
 
 	mu      sync.Mutex
-	regular time.Time // the next firing
-	next    time.Time // that, or a repeat before it
+	regular time.Time // the next firing, with the monotonic clock's reading
+	wall    time.Time // the same as the schedule names it
+	next    time.Time // the next firing, or a repeat before it, with the monotonic clock's reading
 	began   time.Time // of the run under way; zero = none
-	caught  bool      // the firing of the start has come
+
 	skipped int
 	panics  int
 }
@@ -141,23 +148,6 @@ func (j *job) first(now time.Time) (at time.Time, missed bool) {
 	return at.UTC(), false
 }
 
-// anchored is a schedule whose first firing is given: cron would count @every from the start of the process, so that a daemon which
-// is restarted every half hour would never see the end of an hour.
-type anchored struct {
-	cron.Schedule
-	first time.Time
-	used  bool
-}
-
-// Next is called by cron's one goroutine.
-func (a *anchored) Next(now time.Time) time.Time {
-	if !a.used {
-		a.used = true
-		return a.first
-	}
-	return a.Schedule.Next(now)
-}
-
 // jitter is how long a firing is put off.
 func (j *job) jitter(now time.Time) time.Duration {
 	if j.scheduler.cfg.NoJitter {
@@ -168,13 +158,4 @@ func (j *job) jitter(now time.Time) time.Duration {
 		return 0
 	}
 	return rand.N(most)
-}
-
-// cronLog passes cron's own words on as details.
-type cronLog struct{ log *slog.Logger }
-
-func (c cronLog) Info(message string, pairs ...any) { c.log.Debug("cron: "+message, pairs...) }
-
-func (c cronLog) Error(err error, message string, pairs ...any) {
-	c.log.Error("cron: "+message, append(pairs, "err", err)...)
 }

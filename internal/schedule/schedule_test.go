@@ -3,10 +3,10 @@ package schedule
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +15,6 @@ import (
 // scene runs a scheduler for d and then stops it.
 func scene(t *testing.T, cfg Config, d time.Duration, jobs ...Job) *Scheduler {
 	t.Helper()
-	cfg.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	cfg.NoJitter = true
 	s, err := New(cfg, jobs...)
 	if err != nil {
@@ -140,7 +139,7 @@ func TestStopWaitsForTheRunUnderWay(t *testing.T) {
 
 func TestNextIsShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := New(Config{Log: slog.New(slog.DiscardHandler), NoJitter: true}, Job{Name: "j", Spec: "@every 1h", Last: time.Now().Add(-10 * time.Minute),
+		s, err := New(Config{NoJitter: true}, Job{Name: "j", Spec: "@every 1h", Last: time.Now().Add(-10 * time.Minute),
 			Run: func(context.Context) error { time.Sleep(time.Minute); return nil }})
 		if err != nil {
 			t.Fatal(err)
@@ -165,7 +164,7 @@ func TestNextIsShown(t *testing.T) {
 func TestJitterPutsOffALittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var at []time.Duration
-		s, err := New(Config{Log: slog.New(slog.DiscardHandler)}, Job{Name: "j", Spec: "@every 1m", Run: marks(&at, 0)})
+		s, err := New(Config{}, Job{Name: "j", Spec: "@every 1m", Run: marks(&at, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,6 +217,50 @@ func TestParseRefuses(t *testing.T) {
 	for _, spec := range []string{"@every 1m", "@daily", "@hourly", "*/5 * * * *", "CRON_TZ=Europe/Paris 30 2 * * *"} {
 		if _, err := Parse(spec, time.Now()); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// A clock that is set, in either direction and at any moment, neither holds a job up for longer than its period nor makes it run wild.
+func TestSchedulesSurviveAClockThatIsSet(t *testing.T) {
+	for _, jump := range []time.Duration{2 * time.Hour, -2 * time.Hour, 24 * time.Hour, -24 * time.Hour, 87_600 * time.Hour, -87_600 * time.Hour} {
+		for _, back := range []bool{false, true} { // whether it is set right again
+			synctest.Test(t, func(t *testing.T) {
+				var off atomic.Int64
+				var minute, quarter, hourly []time.Duration
+				now := func() time.Time { return time.Now().Add(time.Duration(off.Load())).Round(0) }
+				go func() {
+					time.Sleep(90*time.Minute + 20*time.Second)
+					off.Store(int64(jump))
+					if back {
+						time.Sleep(10 * time.Minute)
+						off.Store(0)
+					}
+				}()
+				s := scene(t, Config{Now: now}, 4*time.Hour+30*time.Second,
+					Job{Name: "minute", Spec: "@every 1m", Run: marks(&minute, 0)},
+					Job{Name: "quarter", Spec: "*/15 * * * *", Run: marks(&quarter, 0)},
+					Job{Name: "hourly", Spec: "@hourly", Run: marks(&hourly, 0)})
+				next := s.Status("minute").Next.Sub(now())
+				if next < 0 || next > time.Minute {
+					t.Errorf("jump %s, back %t: the next run is told in %s", jump, back, next)
+				}
+				for name, job := range map[string]struct {
+					at     []time.Duration
+					period time.Duration
+				}{"minute": {minute, time.Minute}, "quarter": {quarter, 15 * time.Minute}, "hourly": {hourly, time.Hour}} {
+					last := time.Duration(0)
+					for _, at := range append(job.at, 4*time.Hour) {
+						if at-last > job.period+slice {
+							t.Errorf("jump %s, back %t: %s stood from %s to %s", jump, back, name, last, at)
+						}
+						last = at
+					}
+					if most := int(4*time.Hour/job.period) + 4; len(job.at) > most {
+						t.Errorf("jump %s, back %t: %s ran %d times, want at most %d", jump, back, name, len(job.at), most)
+					}
+				}
+			})
 		}
 	}
 }

@@ -21,6 +21,7 @@ const (
 	CodeDeadRows         = "dead_rows"          // rows that need a person
 	CodeUnsupported      = "unsupported_events" // rows of event types that this version does not act on
 	CodePullFailing      = "pull_failing"       // a stream of pull whose last run failed, while the lane is well
+	CodeClock            = "clock"              // HubSpot's Date and the daemon's clock differ, or a position of pull lay beyond now
 	CodeProperty         = "property"           // a mapped property that cannot be written
 	CodeUnsubscribesWait = "unsubscribes_wait"  // opt-outs cannot be carried out, while other rows go on
 	CodeDeletesPaused    = "deletes_paused"     // more deletes and erases in an hour than push.max_deletes_per_hour
@@ -83,25 +84,19 @@ func (p *Portal) problems(in Input) (all []Problem, well bool) {
 		return all, well
 	}
 	if p.fresh && !slices.Contains(byHand, LanePull) {
-		for _, late := range p.snapshot.Overdue(in.Now, in.AlertAfter) {
+		for _, late := range slices.Concat(p.snapshot.Overdue(in.Now, in.AlertAfter), p.snapshot.OnlyFailing(in.Now, in.AlertAfter)) {
 			well = false
 			say(late.Code, late.Text, late.Cure)
 		}
 	}
 	for _, s := range p.Streams {
-		if s.Failing == nil || p.State == nil || !p.State.Well() {
-			continue // the lane's own problem says it
+		if s.Failing == nil || p.State == nil || !p.State.Well() || s.onlyFailing(in.Now, in.AlertAfter) && p.fresh {
+			continue // said already, or the lane's own problem says it
 		}
-		text := "stream " + s.Stream + " of pull fails: " + *s.Failing
-		if s.LastRunAt != nil {
-			text += "; its last good run was at " + Clock(*s.LastRunAt)
-		}
-		cure := "see why: journalctl -u leadsync | grep 'pull run failed'; it is tried again by itself, and nothing is lost meanwhile"
-		if *s.Failing == "scope_missing" {
-			cure = "grant the missing scopes to the app in HubSpot and connect again: leadsync auth login"
-		}
-		say(CodePullFailing, text, cure)
+		one := s.failing(in.Now)
+		say(one.Code, one.Text, one.Cure)
 	}
+	p.clocks(in.Now, say)
 	for _, text := range p.snapshot.PropertyProblems {
 		say(CodeProperty, text, "create or correct the property in HubSpot, or take it out of mapping.fields")
 	}
@@ -118,6 +113,33 @@ func (p *Portal) problems(in Input) (all []Problem, well bool) {
 	}
 	return all, well
 }
+
+// clocks says what is wrong with the time. The work goes on beside it.
+func (p *Portal) clocks(now time.Time, say func(code, text, cure string)) {
+	const cure = "set this machine's clock: timedatectl set-ntp true; if it is right, look at the proxy on the way to HubSpot"
+	if off := time.Duration(p.snapshot.ClockOff) * time.Millisecond; off != 0 && p.fresh {
+		way := "ahead of"
+		if off < 0 {
+			way = "behind"
+		}
+		say(CodeClock, "HubSpot's answers are dated "+Elapsed(off.Abs())+" "+way+" this machine's clock", cure)
+	}
+	for _, s := range p.Streams {
+		switch {
+		case s.Watermark != nil && *s.Watermark > now.Add(clockGrace).UnixMilli():
+			say(CodeClock, "stream "+s.Stream+" of pull stands at "+Clock(*s.Watermark)+", beyond now", cure+"; its next run sets it back and tells what was missed")
+		case s.SetBackAt != nil && now.Sub(time.UnixMilli(*s.SetBackAt)) < setBackShown:
+			say(CodeClock, "stream "+s.Stream+" of pull stood beyond now, and was set back at "+Clock(*s.SetBackAt)+"; what was missed is told", cure)
+		}
+	}
+}
+
+const (
+	// clockGrace is how far a position may be beyond the clock of whoever asks.
+	clockGrace = time.Minute
+	// setBackShown is for how long status tells of a position that was set back.
+	setBackShown = 24 * time.Hour
+)
 
 // stall is the problem of work that stands still; nil when it moves, or when nobody serves the portal, which is a problem of its own.
 func (p *Portal) stall(in Input) *Problem {

@@ -75,6 +75,9 @@ type Snapshot struct {
 	// ConsentCause is why unsubscribes wait while other rows go on, empty = they do not; ConsentCure is a sentence.
 	ConsentCause string `json:"consent_cause,omitempty"`
 	ConsentCure  string `json:"consent_cure,omitempty"`
+	// ClockOff is by how many ms the Date of HubSpot's answers is ahead of the daemon's clock, negative = behind; 0 while they agree within
+	// a minute.
+	ClockOff int64 `json:"clock_off,omitempty"`
 	// DeletesPausedAt is since when the brake keeps deletes and erases back; 0 = it does not.
 	DeletesPausedAt int64 `json:"deletes_paused_at,omitempty"`
 	// Version of the daemon.
@@ -95,6 +98,10 @@ type Stream struct {
 	RunningSince *int64 `json:"running_since"`
 	// Failing is the class of the last run's error, nil after one that ended well.
 	Failing *string `json:"failing"`
+	// FailingSince is when the first of the runs failed that failed one after the other since then.
+	FailingSince *int64 `json:"failing_since,omitempty"`
+	// SetBackAt is when a position that lay beyond now was set back last.
+	SetBackAt *int64 `json:"set_back_at,omitempty"`
 	// Seen, Applied and Conflicts are those of the last run; Skipped counts firings that met the stream at work.
 	Seen      int64 `json:"seen"`
 	Applied   int64 `json:"applied"`

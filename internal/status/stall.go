@@ -138,3 +138,33 @@ func (s Snapshot) Overdue(now time.Time, grace time.Duration) []*Problem {
 	}
 	return out
 }
+
+// OnlyFailing finds the streams all of whose runs have failed for longer than grace. Those of a lane that waits for something wait with it.
+func (s Snapshot) OnlyFailing(now time.Time, grace time.Duration) (out []*Problem) {
+	for _, one := range s.Streams {
+		if s.State == Running && one.onlyFailing(now, grace) {
+			out = append(out, one.failing(now))
+		}
+	}
+	return out
+}
+
+func (s *Stream) onlyFailing(now time.Time, grace time.Duration) bool {
+	return grace > 0 && s.Failing != nil && s.FailingSince != nil && now.Sub(time.UnixMilli(*s.FailingSince)) > grace
+}
+
+// failing is the problem of a stream whose last run failed.
+func (s *Stream) failing(now time.Time) *Problem {
+	p := &Problem{Code: CodePullFailing, Text: "stream " + s.Stream + " of pull fails: " + *s.Failing,
+		Cure: "see why: journalctl -u leadsync | grep 'pull run failed'; it is tried again by itself, and nothing is lost meanwhile"}
+	if s.FailingSince != nil {
+		p.Text += ", for " + Elapsed(now.Sub(time.UnixMilli(*s.FailingSince)))
+	}
+	if s.LastRunAt != nil {
+		p.Text += "; its last good run was at " + Clock(*s.LastRunAt)
+	}
+	if *s.Failing == "scope_missing" {
+		p.Cure = "grant the missing scopes to the app in HubSpot and connect again: leadsync auth login"
+	}
+	return p
+}
