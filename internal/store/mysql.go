@@ -98,7 +98,7 @@ func mysqlConfig(raw string) (*mysql.Config, error) {
 func (d *mysqlDialect) open(ctx context.Context, db *DB, o Options) error {
 	d.readOnly = o.ReadOnly
 	d.cfg.ConnectionAttributes = "program_name:" + o.AppName
-	pool, err := d.pool(mysqlConns, statementPatience)
+	pool, err := d.pool(mysqlConns, o.Patience)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (d *postgresDialect) open(ctx context.Context, db *DB, o Options) error {
 	if d.cfg, d.pooled, err = postgresSession(ctx, cfg, o.ReadOnly); err != nil {
 		return err
 	}
-	pool := d.pool(postgresConns)
+	pool := d.pool(postgresConns, o.Patience)
 	db.write, db.read = pool, pool
 	if err := pool.PingContext(ctx); err != nil {
 		return &awayError{err}
@@ -63,8 +63,8 @@ func (d *postgresDialect) open(ctx context.Context, db *DB, o Options) error {
 }
 
 // pool opens connections whose every answer has a time.
-func (d *postgresDialect) pool(size int) *sql.DB {
-	pool := sql.OpenDB(punctual{stdlib.GetConnector(*d.cfg), d.cfg.ConnectTimeout, statementPatience})
+func (d *postgresDialect) pool(size int, statement time.Duration) *sql.DB {
+	pool := sql.OpenDB(punctual{stdlib.GetConnector(*d.cfg), d.cfg.ConnectTimeout, statement})
 	pool.SetMaxOpenConns(size)
 	pool.SetMaxIdleConns(size / 2)
 	pool.SetConnMaxIdleTime(connMaxIdle)

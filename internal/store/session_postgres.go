@@ -51,8 +51,6 @@ func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(),
 // other clients after each transaction: behind one nothing is set, no statement is prepared under a name, and each transaction
 // begins with what it needs (guard). Whether one stands in between shows in the number of the session, which a pooler makes up.
 func postgresSession(ctx context.Context, cfg *pgx.ConnConfig, readOnly bool) (_ *pgx.ConnConfig, pooled bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, max(cfg.ConnectTimeout, connectTimeout)+connectTimeout)
-	defer cancel()
 	direct := cfg.Copy()
 	maps.Copy(direct.RuntimeParams, postgresSettings)
 	if readOnly {
@@ -70,10 +68,12 @@ func postgresSession(ctx context.Context, cfg *pgx.ConnConfig, readOnly bool) (_
 }
 
 // lookAtSession makes one session and tells whether a pooler made it; errPooler when a pooler refused the settings.
-func lookAtSession(ctx context.Context, cfg *pgx.ConnConfig) (pooled bool, err error) {
+func lookAtSession(caller context.Context, cfg *pgx.ConnConfig) (pooled bool, err error) {
+	ctx, cancel := context.WithTimeout(caller, max(cfg.ConnectTimeout, connectTimeout))
+	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return false, refusedSession(err)
+		return false, refusedSession(silent(caller, ctx, err))
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	if encoding := conn.PgConn().ParameterStatus("server_encoding"); encoding != "UTF8" {
@@ -85,7 +85,7 @@ func lookAtSession(ctx context.Context, cfg *pgx.ConnConfig) (pooled bool, err e
 	}
 	var pid uint32
 	if err := conn.QueryRow(ctx, `SELECT pg_backend_pid()`, pgx.QueryExecModeSimpleProtocol).Scan(&pid); err != nil {
-		return false, &awayError{err}
+		return false, &awayError{silent(caller, ctx, err)}
 	}
 	return pid != conn.PgConn().PID(), nil
 }

@@ -44,6 +44,8 @@ type Options struct {
 	// BusyTimeout is how long a statement waits for another program that writes to the SQLite file; longer is IsUnavailable.
 	// 0 = 10 seconds.
 	BusyTimeout time.Duration
+	// Patience is how long a statement on a server may take when its context names no time. 0 = 30 seconds.
+	Patience time.Duration
 	// Announce notifies the PostgreSQL channel leadsync_inbox when rows were added to lead_inbox.
 	Announce bool
 	// WakeEvery is how often a SQLite file is asked whether another program committed, see Wakes. 0 = 100 ms.
@@ -80,6 +82,9 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	}
 	if o.BusyTimeout == 0 {
 		o.BusyTimeout = busyTimeout
+	}
+	if o.Patience == 0 {
+		o.Patience = statementPatience
 	}
 	d, err := dialectOf(url)
 	if err != nil {

@@ -101,6 +101,7 @@ func RunServer(t *testing.T, newURL func(t testing.TB) string) {
 		{"ServerGoesAway", serverGoesAway},
 		{"AnswerOfTheCommitIsLost", answerOfTheCommitIsLost},
 		{"DeadlockIsRepeated", deadlock},
+		{"EveryStatementEndsInTime", everyStatementEnds},
 		{"NextOwnerWhateverTheOwnerWasDoing", nextOwner},
 	})
 }
