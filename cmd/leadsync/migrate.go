@@ -88,7 +88,7 @@ func newMigrateStatusCommand(env *environment) *cobra.Command {
 			case current > latest:
 				return &exitError{exitConfig, fmt.Errorf("database %s: %w; install a newer leadsync", db, store.ErrSchemaNewer)}
 			case current < latest:
-				return &exitError{exitWrong, fmt.Errorf("%d migrations are missing; run `leadsync migrate up`", latest-current)}
+				return &exitError{exitWrong, fmt.Errorf("%d migrations are missing; run `leadsync migrate up`", db.Missing(current))}
 			}
 			return nil
 		},

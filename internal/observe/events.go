@@ -15,6 +15,7 @@ const (
 	DaemonStopping    = "daemon stopping"
 	DaemonStopped     = "daemon stopped"
 	MigrationsApplied = "migrations applied"
+	MigrationWaits    = "migration waits"
 	HealthChanged     = "health changed"
 	ConfigWarning     = "configuration warning"
 	WaitingDatabase   = "waiting for database"

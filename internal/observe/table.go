@@ -10,6 +10,7 @@ var Events = []Event{
 	{DaemonStopping, slog.LevelInfo, []string{Cause}, "Nothing new is read; requests under way may end for up to stop_timeout.", "A second signal cuts them short."},
 	{DaemonStopped, slog.LevelInfo, []string{Elapsed}, "The portal was released and the database closed.", ""},
 	{MigrationsApplied, slog.LevelInfo, []string{From, To}, "The schema was brought to this version.", ""},
+	{MigrationWaits, slog.LevelWarn, []string{Cause, Elapsed}, "A transaction that is open in the database keeps the schema from being changed; it is tried again every second, and no insert waits for it.", "End that transaction."},
 	{ConfigWarning, slog.LevelWarn, []string{Warning}, "The configuration works, but probably not as it was meant.", "Correct what the warning names and reload."},
 	{ConfigReloaded, slog.LevelInfo, []string{Changed}, "A changed configuration is in force; the attribute names its keys.", ""},
 	{ConfigRefused, slog.LevelError, []string{Where, Key, Reason, Hint}, "A reload was refused, and the configuration in force stays.",

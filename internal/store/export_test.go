@@ -69,3 +69,9 @@ func SetSmallFile(n int64) func() {
 	smallFile = n
 	return func() { smallFile = was }
 }
+
+// MigrateTo brings the schema to a version.
+func (db *DB) MigrateTo(ctx context.Context, version int64) error {
+	_, _, err := db.migrateTo(ctx, version)
+	return err
+}

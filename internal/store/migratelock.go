@@ -23,6 +23,10 @@ type migration struct {
 	// lock waits for other instances until ctx ends. It is taken before goose looks at anything, not by goose: on MariaDB its table
 	// of versions appears before the first row of it, and an instance that looks in between gives up.
 	lock func(ctx context.Context) (unlock func() error, err error)
+	// brief sets how long the DDL of this try waits for a table; nil = the engine has no such wait. blocker reads a session and the
+	// age of its open transaction in seconds; empty = nobody to name.
+	brief   func(ctx context.Context, try int) error
+	blocker string
 }
 
 // lockMigration locks an OS lock on a file beside the SQLite database, which a killed migration cannot leave behind. A lease row

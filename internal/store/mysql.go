@@ -213,10 +213,26 @@ func (g mysqlGorm) Translate(err error) error {
 func (d *mysqlDialect) migration(context.Context) (migration, error) {
 	pool, err := d.pool(2, migrationPatience)
 	// The name is one of the whole server, and has at most 64 characters.
-	return migration{pool, goose.DialectMySQL, lockSession(pool, ``, `SELECT GET_LOCK(CONCAT('leadsync migrate ', SHA1(DATABASE())), 0) = 1`)}, err
+	lock := lockSession(pool, ``, `SELECT GET_LOCK(CONCAT('leadsync migrate ', SHA1(DATABASE())), 0) = 1`)
+	brief := func(ctx context.Context, try int) error {
+		seconds := 0
+		if try%mysqlPatientTry == 0 {
+			seconds = 1
+		}
+		_, err := pool.ExecContext(ctx, fmt.Sprintf(`SET SESSION lock_wait_timeout = %d`, seconds)) // MySQL makes a second of 0
+		return err
+	}
+	return migration{pool: pool, dialect: goose.DialectMySQL, lock: lock, brief: brief, blocker: mysqlBlocker}, err
 }
 
-func (d *mysqlDialect) schema() (fs.FS, error) { return collated(d.collation) }
+// mysqlBlocker is the session with the oldest transaction; it needs the right PROCESS.
+const mysqlBlocker = `SELECT trx_mysql_thread_id, TIMESTAMPDIFF(SECOND, trx_started, NOW()) FROM information_schema.innodb_trx
+  WHERE trx_mysql_thread_id <> CONNECTION_ID() ORDER BY trx_started LIMIT 1`
+
+// schema has the collation of the server filled in.
+func (d *mysqlDialect) schema() (fs.FS, error) {
+	return migrationFiles("mysql", func(text string) string { return withCollation(text, d.collation) })
+}
 
 // bind writes each argument out where it is used, since the server knows no numbered ones.
 func (d *mysqlDialect) bind(text string, args []any) (string, []any) {

@@ -251,7 +251,7 @@ func (d *sqliteDialect) pool(ctx context.Context, kind string, size int, readOnl
 
 func (d *sqliteDialect) migration(ctx context.Context) (migration, error) {
 	pool, err := d.pool(ctx, "w", 2, false, false)
-	return migration{pool, goose.DialectSQLite3, lockMigration(d.path + ".leadsync.migrate.lock")}, err
+	return migration{pool: pool, dialect: goose.DialectSQLite3, lock: lockMigration(d.path + ".leadsync.migrate.lock")}, err
 }
 
 func (d *sqliteDialect) schema() (fs.FS, error) { return fs.Sub(migrations.FS, "sqlite") }

@@ -19,6 +19,9 @@ type Proxy struct {
 	away    bool
 	lose    []byte // what a statement holds whose answer is lost
 	silence *silence
+	cutAt   int  // messages of clients until all is cut; 0 = never
+	answer  bool // the message of the cut reaches the server
+	wasCut  bool
 	pieces  int
 	pairs   map[net.Conn]net.Conn
 	closed  bool
@@ -81,6 +84,35 @@ func (p *Proxy) LoseAnswer(text string) {
 	p.lose = bytes.ToLower([]byte(text))
 }
 
+// CutAt breaks every connection at the nth message that a client sends from now on, and refuses new ones until Heal. The server gets
+// that message when after is set, and its answer is lost.
+func (p *Proxy) CutAt(n int, after bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cutAt, p.answer, p.wasCut = n, after, false
+}
+
+// WasCut reports whether the message of CutAt came.
+func (p *Proxy) WasCut() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wasCut
+}
+
+// cutsNow counts a message.
+func (p *Proxy) cutsNow() (cut, pass bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cutAt == 0 {
+		return p.wasCut && p.away, false
+	}
+	if p.cutAt--; p.cutAt > 0 {
+		return false, true
+	}
+	p.wasCut, p.away = true, true
+	return true, p.answer
+}
+
 func (p *Proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,6 +162,16 @@ func (p *Proxy) toServer(server, client net.Conn, lose func()) {
 				lose()
 			}
 			p.mu.Unlock()
+			cut, pass := p.cutsNow()
+			if cut && pass {
+				lose()
+				_, _ = server.Write(buf[:n])
+				_, _ = server.Read(make([]byte, 1)) // toClient takes the answer, or this: it has come
+			}
+			if cut {
+				p.cut()
+				break
+			}
 			now, wait := p.sent(n)
 			if now > 0 {
 				if _, err := server.Write(buf[:now]); err != nil {
