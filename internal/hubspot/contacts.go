@@ -92,7 +92,8 @@ type ReadRequest struct {
 	History    []string // properties whose earlier values are asked for too; then at most MaxBatchHistory ids
 }
 
-// BatchRead reads contacts. One that does not exist is named by an OBJECT_NOT_FOUND entry of Errors, or by nothing.
+// BatchRead reads contacts. One that does not exist is named by an OBJECT_NOT_FOUND entry of Errors, or by nothing. An answer
+// that would be over 16 MiB is asked for in parts, each a request of its own.
 func (c *Client) BatchRead(ctx context.Context, r ReadRequest) (*BatchResult, error) {
 	if err := checkIDs(OpBatchRead, r.IDs); err != nil {
 		return nil, err
@@ -100,6 +101,10 @@ func (c *Client) BatchRead(ctx context.Context, r ReadRequest) (*BatchResult, er
 	if len(r.History) > 0 && len(r.IDs) > MaxBatchHistory {
 		return nil, misuse(OpBatchRead, fmt.Sprintf("%d ids with history, over %d", len(r.IDs), MaxBatchHistory))
 	}
+	return c.readLighter(ctx, r)
+}
+
+func (c *Client) readAtOnce(ctx context.Context, r ReadRequest) (*BatchResult, error) {
 	path := fmt.Sprintf(pathContacts, c.version) + "/batch/read?archived=" + boolText(r.Archived)
 	got, err := c.do(ctx, OpBatchRead, http.MethodPost, path, encodeRead(r))
 	if err != nil {
@@ -109,11 +114,16 @@ func (c *Client) BatchRead(ctx context.Context, r ReadRequest) (*BatchResult, er
 }
 
 // Contact reads one contact by its record id and follows merges: the answer's ID may be another one. A contact that is not
-// there is an error that matches ErrNotFound. Many properties make a long address (ClassTooLong); BatchRead has no such limit.
+// there is an error that matches ErrNotFound. Properties whose names do not fit into one address, or whose values not into one answer, are
+// asked for in several requests.
 func (c *Client) Contact(ctx context.Context, id ContactID, properties []string, archived bool) (*Contact, error) {
 	if digits(string(id)) == "" {
 		return nil, misuse(OpContact, "an id that is no number") // an address has no business in a URL
 	}
+	return c.contactInParts(ctx, id, properties, archived)
+}
+
+func (c *Client) contact(ctx context.Context, id ContactID, properties []string, archived bool) (*Contact, error) {
 	query := url.Values{"archived": {boolText(archived)}}
 	if len(properties) > 0 {
 		query.Set("properties", strings.Join(properties, ","))

@@ -2,6 +2,7 @@ package hubspot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -59,7 +60,9 @@ type Page struct {
 	// Total is how many contacts a search found, those of this page included. A scan by id is at its end when Total is not over
 	// len(Contacts). List answers none: 0.
 	Total int
-	After string    // List: cursor of the next page, empty on the last; not set by Search
+	After string // List: cursor of the next page, empty on the last; not set by Search
+	// Limit is how many contacts the search asked for in the end: fewer than wanted where the answer would have been over 16 MiB.
+	Limit int
 	Date  time.Time // the Date header, HubSpot's clock in whole seconds; zero when absent
 }
 
@@ -82,6 +85,10 @@ func (c *Client) Search(ctx context.Context, r SearchRequest) (*Page, error) {
 			return nil, misuse(OpSearch, "a filter without property or operator")
 		}
 	}
+	return c.searchLighter(ctx, r, limit)
+}
+
+func (c *Client) search(ctx context.Context, r SearchRequest, limit int) (*Page, error) {
 	body := encodeSearch(r, limit)
 	if n := utf8.RuneCount(body); n > maxSearchBody {
 		return nil, misuse(OpSearch, fmt.Sprintf("%d characters, over %d", n, maxSearchBody))
@@ -99,12 +106,26 @@ func (c *Client) Search(ctx context.Context, r SearchRequest) (*Page, error) {
 }
 
 // List reads all contacts page by page, or all archived ones: those are there for 90 days, with ArchivedAt; contacts that were
-// purged or merged away are in neither list. Many properties make a long address (ClassTooLong).
+// purged or merged away are in neither list. Properties whose names do not fit into an address are ErrMisuse; BatchRead takes any number. A page
+// that is too heavy is asked for again with half as many contacts.
 func (c *Client) List(ctx context.Context, r ListRequest) (*Page, error) {
 	limit, err := pageSize(OpList, r.Limit, MaxListPage)
 	if err != nil {
 		return nil, err
 	}
+	if len(inAddresses(r.Properties)) > 1 {
+		return nil, misuse(OpList, "more names of properties than an address holds")
+	}
+	for {
+		page, err := c.list(ctx, r, limit)
+		if !errors.Is(err, ErrAnswerTooLarge) || limit == 1 {
+			return page, err
+		}
+		limit /= 2
+	}
+}
+
+func (c *Client) list(ctx context.Context, r ListRequest, limit int) (*Page, error) {
 	query := url.Values{"archived": {boolText(r.Archived)}, "limit": {strconv.Itoa(limit)}}
 	if r.After != "" {
 		query.Set("after", r.After)

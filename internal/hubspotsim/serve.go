@@ -13,6 +13,11 @@ import (
 // maxBody is more than any batch of a hundred contacts needs.
 const maxBody = 64 << 20
 
+// maxAddress is how long an address may be. HubSpot answers long lists of properties with 414
+// (https://developers.hubspot.com/docs/api-reference/error-handling, read 2026-11-22) and gives no figure; 8 KiB is what servers of its
+// kind take.
+const maxAddress = 8 << 10
+
 // msgRequest is the one log line of this package.
 const msgRequest = "simulated request"
 
@@ -42,6 +47,9 @@ func (s *Sim) respond(r *http.Request) (reply, error) {
 	}
 	if account, ok := authorizeOf(r.URL.Path); ok {
 		return s.authorize(r, account), nil
+	}
+	if len(r.URL.RequestURI()) > maxAddress {
+		return page(http.StatusRequestURITooLong, "414 Request-URI Too Large"), nil
 	}
 	if len(body) > maxBody {
 		return page(http.StatusRequestEntityTooLarge, "413 Request Entity Too Large"), nil

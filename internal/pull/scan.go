@@ -42,10 +42,14 @@ type fetched struct {
 // is edited meanwhile leaves the window and is found by the next one.
 func (r *run) fetch(ctx context.Context, sc Scan, out chan<- fetched) {
 	defer close(out)
+	limit := pageSize
 	for {
-		page, err := r.p.hub.Search(ctx, hubspot.SearchRequest{Filters: r.filters(sc), Properties: r.list, Limit: pageSize})
+		page, err := r.p.hub.Search(ctx, hubspot.SearchRequest{Filters: r.filters(sc), Properties: r.list, Limit: limit})
 		f := fetched{scan: sc, err: err}
 		if err == nil {
+			if page.Limit > 0 { // what was too heavy is not tried again by this run
+				limit = page.Limit
+			}
 			f.err = r.turn(ctx, &f, page)
 		}
 		sc = f.scan

@@ -96,15 +96,6 @@ func (w *Worker) readBatch(ctx context.Context, idProperty string, ids, props []
 	for part := range slices.Chunk(slices.Compact(ids), BatchSize) {
 		for try := 1; try <= 2 && len(part) > 0; try++ {
 			views, silent, nameless, err := w.readPart(ctx, idProperty, part, props)
-			if errors.Is(err, hubspot.ErrAnswerTooLarge) && len(part) > 1 {
-				for half := range slices.Chunk(part, (len(part)+1)/2) {
-					if views, err = w.readBatch(ctx, idProperty, half, props); err != nil {
-						return nil, err
-					}
-					out = append(out, views...)
-				}
-				break
-			}
 			if err != nil {
 				return nil, err
 			}
