@@ -91,6 +91,9 @@ func (e *environment) openUnchecked(ctx context.Context, cfg *config.Loaded, o s
 	if errors.Is(err, store.ErrNoDatabase) {
 		return nil, &exitError{exitConfig, fmt.Errorf("%w; create it with `leadsync migrate up`", err)}
 	}
+	if errors.Is(err, store.ErrUnfit) || errors.Is(err, store.ErrServerTooOld) {
+		return nil, &exitError{exitConfig, err}
+	}
 	return db, err
 }
 

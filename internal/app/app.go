@@ -89,6 +89,7 @@ type App struct {
 	next     atomic.Pointer[config.Loaded]
 	serving  atomic.Pointer[ownership] // while it serves
 
+	ran            bool // the database was open and in order once
 	readied        atomic.Bool
 	stopping       atomic.Bool
 	requestTimeout atomic.Int64 // hubspot.timeout, ns
@@ -119,7 +120,8 @@ func New(o Options) (*App, error) {
 }
 
 // Run serves the portal until ctx ends, and returns nil then. It waits for a database that is away and for a portal that another
-// process serves. The error is a *ConfigError when a person must act first.
+// process serves. The error is a *ConfigError when a person must act before anything ran; what ran once waits for whatever the database
+// does later.
 func (a *App) Run(ctx context.Context) error {
 	a.loops.turn(loopStart, 0)
 	for _, w := range a.cfg.Warnings {
@@ -141,7 +143,7 @@ func (a *App) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		a.adopt()
 		lease, err := a.acquire(ctx)
-		if errors.Is(err, store.ErrMoved) {
+		if errors.Is(err, errOpenAgain) {
 			if err = a.reopen(ctx); err == nil {
 				continue
 			}
@@ -204,7 +206,7 @@ const (
 	standbyPatience = 5 * time.Second
 )
 
-// acquire takes the portal, or waits as a standby until its owner is gone. It ends with store.ErrMoved when the database must be opened
+// acquire takes the portal, or waits as a standby until its owner is gone. It ends with errOpenAgain when the database must be opened
 // again.
 func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 	var waiting string
@@ -234,9 +236,14 @@ func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 				a.log.Info(msgStandby, observe.Portal, a.cfg.Portal, observe.Owner, held.Owner)
 			}
 		case errors.Is(err, store.ErrMoved):
-			return nil, err
-		case errors.As(a.orConfig(err), &act):
-			return nil, act
+			return nil, errOpenAgain
+		case errors.As(a.refused(err), &act): // a password that is being changed, a server that refuses for a while
+			wait = min(a.databaseAway(err, attempt), standbyPatience)
+			a.loops.turn(loopStart, wait)
+			if !sleep(ctx, wait) {
+				return nil, ctx.Err()
+			}
+			return nil, errOpenAgain
 		default:
 			wait = min(a.databaseAway(err, attempt), standbyPatience)
 		}
@@ -246,6 +253,8 @@ func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 		}
 	}
 }
+
+var errOpenAgain = errors.New("the database must be opened again")
 
 // msgStandby is the line of a daemon that waits for its turn.
 const msgStandby = "standing by for another owner of the portal"

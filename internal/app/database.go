@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/config"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 	"leadsync/internal/people"
@@ -23,6 +24,7 @@ func (a *App) open(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		err := a.openOnce(ctx)
 		if err == nil {
+			a.ran = true
 			a.noise.Recovered(ctx, troubleDatabase, observe.DatabaseRecovered, slog.String(observe.Database, a.db.String()))
 			return nil
 		}
@@ -30,6 +32,9 @@ func (a *App) open(ctx context.Context) error {
 			return err
 		}
 		wait := a.databaseAway(err, attempt)
+		if a.ran {
+			wait = min(wait, standbyPatience)
+		}
 		a.loops.turn(loopStart, wait)
 		_ = a.notify.ExtendTimeout(startPatience + wait) // systemd's clock of the start; a failure is told by Status
 		if !sleep(ctx, wait) {
@@ -38,21 +43,11 @@ func (a *App) open(ctx context.Context) error {
 	}
 }
 
-// reopen goes over to the file that was put in place of the SQLite file that is open: a backup that was restored, where the application
-// writes from now on. One that is not there yet is waited for.
+// reopen goes over to the file that was put in place of the SQLite file that is open (a backup that was restored, where the application
+// writes from now on), or to a server that refused us.
 func (a *App) reopen(ctx context.Context) error {
 	a.close()
-	for attempt := 1; ; attempt++ {
-		err := a.open(ctx)
-		if !errors.Is(err, store.ErrNoDatabase) {
-			return err
-		}
-		wait := a.databaseAway(err, attempt)
-		a.loops.turn(loopStart, wait)
-		if !sleep(ctx, wait) {
-			return ctx.Err()
-		}
-	}
+	return a.open(ctx)
 }
 
 // troubleDatabase is the database's name in the limiter of repeated lines.
@@ -86,7 +81,7 @@ func (a *App) openOnce(ctx context.Context) error {
 	if err := store.CheckSharing(url.Reveal()); err != nil {
 		return a.orConfig(err)
 	}
-	db, err := store.Open(ctx, url.Reveal(), store.Options{Log: a.log, WakeEvery: a.wakeEvery, Announce: a.cfg.Push.Notify})
+	db, err := store.Open(ctx, url.Reveal(), store.Options{Log: a.log, WakeEvery: a.wakeEvery, Announce: a.cfg.Push.Notify, Fresh: fresh(a.cfg)})
 	if err != nil {
 		return a.orConfig(err)
 	}
@@ -119,6 +114,14 @@ func (a *App) openOnce(ctx context.Context) error {
 	return nil
 }
 
+// fresh reads the URL again for each new session, so that a password may be changed in its file.
+func fresh(cfg *config.Loaded) func() (string, error) {
+	return func() (string, error) {
+		url, err := cfg.DatabaseURL()
+		return url.Reveal(), err
+	}
+}
+
 func (a *App) close() {
 	if a.db == nil {
 		return
@@ -131,16 +134,25 @@ func (a *App) close() {
 
 const msgClose = "closing the database"
 
-// canWait reports whether time may heal the error. A server that takes no writes may be a standby that becomes the primary.
+// canWait reports whether time may heal the error. A server that takes no writes may be a standby that becomes the primary. What ran once
+// has a configuration that can work: exit code 78 would keep systemd from ever starting it again, so whatever it is now is waited for.
 func (a *App) canWait(err error) bool {
-	return store.IsUnavailable(err) || store.IsFull(err) || store.IsReadOnly(err) && !a.onFile() || errors.Is(err, context.DeadlineExceeded)
+	return a.ran || store.IsUnavailable(err) || store.IsFull(err) || store.IsReadOnly(err) && !a.onFile() || errors.Is(err, context.DeadlineExceeded)
 }
 
 func (a *App) onFile() bool { return strings.HasPrefix(a.databaseName(), "sqlite:") }
 
-// orConfig makes a *ConfigError with its cure of what a person must correct: no time heals a refused password or a file that may not
-// be written. Any other error is returned as it is.
+// orConfig makes a *ConfigError with its cure of what a person must correct before anything ran: no time heals a wrong password or a
+// file that may not be written. Any other error is returned as it is.
 func (a *App) orConfig(err error) error {
+	if a.ran {
+		return err
+	}
+	return a.refused(err)
+}
+
+// refused is orConfig at any time.
+func (a *App) refused(err error) error {
 	sharing, isSharing := errors.AsType[*store.SharingError](err)
 	switch {
 	case isSharing:
@@ -153,6 +165,8 @@ func (a *App) orConfig(err error) error {
 		return &ConfigError{fmt.Errorf("%w; install a newer leadsync", err)}
 	case errors.Is(err, store.ErrSchemaOlder):
 		return &ConfigError{fmt.Errorf("%w; bring it up to date with `leadsync migrate up`", err)}
+	case errors.Is(err, store.ErrUnfit):
+		return &ConfigError{err}
 	case errors.Is(err, store.ErrServerTooOld):
 		return &ConfigError{fmt.Errorf("%w; install a newer one, or name another in database.url", err)}
 	case (store.IsReadOnly(err) || store.IsDenied(err)) && a.onFile():

@@ -97,6 +97,18 @@ func mysqlConfig(raw string) (*mysql.Config, error) {
 
 func (d *mysqlDialect) open(ctx context.Context, db *DB, o Options) error {
 	d.readOnly = o.ReadOnly
+	if o.Fresh != nil {
+		if err := d.cfg.Apply(mysql.BeforeConnect(func(_ context.Context, cfg *mysql.Config) error {
+			if url, err := o.Fresh(); err == nil { // a file that is being written: the one before may still do
+				if now, err := mysqlConfig(url); err == nil {
+					cfg.User, cfg.Passwd = now.User, now.Passwd
+				}
+			}
+			return nil
+		})); err != nil {
+			return err
+		}
+	}
 	d.cfg.ConnectionAttributes = "program_name:" + o.AppName
 	pool, err := d.pool(mysqlConns, o.Patience)
 	if err != nil {

@@ -31,6 +31,7 @@ const (
 type postgresDialect struct {
 	url    string
 	cfg    *pgx.ConnConfig
+	fresh  func() (string, error)
 	pooled bool // a pooler stands in between: nothing may be left in a session
 }
 
@@ -45,6 +46,7 @@ func (d *postgresDialect) open(ctx context.Context, db *DB, o Options) error {
 		cfg.ConnectTimeout = connectTimeout
 	}
 	cfg.RuntimeParams["application_name"] = o.AppName
+	d.fresh = o.Fresh
 	if d.cfg, d.pooled, err = postgresSession(ctx, cfg, o.ReadOnly); err != nil {
 		return err
 	}
@@ -63,11 +65,24 @@ func (d *postgresDialect) open(ctx context.Context, db *DB, o Options) error {
 
 // pool opens connections whose every answer has a time.
 func (d *postgresDialect) pool(size int, statement time.Duration) *sql.DB {
-	pool := sql.OpenDB(punctual{stdlib.GetConnector(*d.cfg), d.cfg.ConnectTimeout, statement})
+	pool := sql.OpenDB(punctual{stdlib.GetConnector(*d.cfg, stdlib.OptionBeforeConnect(d.login)), d.cfg.ConnectTimeout, statement})
 	pool.SetMaxOpenConns(size)
 	pool.SetMaxIdleConns(size / 2)
 	pool.SetConnMaxIdleTime(connMaxIdle)
 	return pool
+}
+
+// login gives a new session the user and the password of now.
+func (d *postgresDialect) login(_ context.Context, cfg *pgx.ConnConfig) error {
+	if d.fresh == nil {
+		return nil
+	}
+	if url, err := d.fresh(); err == nil { // a file that is being written: the one before may still do
+		if now, err := pgx.ParseConfig(url); err == nil {
+			cfg.User, cfg.Password = now.User, now.Password
+		}
+	}
+	return nil
 }
 
 // awayError keeps pgx's connection error, whose text names user and host, out of sight and inside the chain.

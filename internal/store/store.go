@@ -44,6 +44,9 @@ type Options struct {
 	// BusyTimeout is how long a statement waits for another program that writes to the SQLite file; longer is IsUnavailable.
 	// 0 = 10 seconds.
 	BusyTimeout time.Duration
+	// Fresh gives the URL as it stands now, for each new session on a server: a password that was changed meanwhile counts from there on.
+	// Only user and password are taken of it. nil = those of Open's url.
+	Fresh func() (string, error)
 	// Patience is how long a statement on a server may take when its context names no time. 0 = 30 seconds.
 	Patience time.Duration
 	// Announce notifies the PostgreSQL channel leadsync_inbox when rows were added to lead_inbox.
