@@ -182,13 +182,19 @@ func (w *Worker) consentWorks(ctx context.Context, ids []lead.ID) (works []*work
 				return nil, err
 			}
 		}
-		if r := k.erasing(); r == nil || r.parked() { // else nothing else is done for the lead any more
-			read = append(read, k)
-		}
+		read = append(read, k)
 	}
 	if err := w.endErased(ctx, read); err != nil {
 		return nil, err
 	}
+	read = slices.DeleteFunc(read, func(k *work) bool {
+		r := k.erasing()
+		if r == nil || r.parked() {
+			return false
+		}
+		k.words = slices.DeleteFunc(k.words, func(r *row) bool { return r.word == ledger.In }) // nobody is subscribed any more
+		return k.tomb != nil || len(k.words) == 0
+	})
 	for _, k := range read {
 		k.unread, k.hint = true, &hint{} // what the contact lane remembers of the lead is not touched
 		w.safely(k, func() { w.hearWords(k) })

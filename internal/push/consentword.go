@@ -92,7 +92,7 @@ func (k *work) endWords() {
 			return true // the fold has it
 		case r.end != nil: // its fields are bad, its word was carried out all the same
 			k.ended = append(k.ended, *r.end)
-		case r.carries(k.link):
+		case r.carries(k.link) && k.erasing() == nil:
 			k.revisit = true
 		default:
 			if r.addr != "" && r.addr == k.link.Address && k.link.State == ledger.Linked {

@@ -105,7 +105,11 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error
 			}
 			old := l.ContactID
 			l.State, l.ContactID, l.SecondLookAt = ledger.Passive, v.id, 0
-			_, err := w.store.Settle(ctx, Settlement{Links: []ledger.Link{l}, Inbox: []InboxRow{mergedInto(l.LeadID, old, v, now)}})
+			rows := []InboxRow{mergedInto(l.LeadID, old, v, now)}
+			if v.optedOut && l.OptedOutThere(v.email, 0) {
+				rows = append(rows, leftThere(l.LeadID, v.id, v.email, now))
+			}
+			_, err := w.store.Settle(ctx, Settlement{Links: []ledger.Link{l}, Inbox: rows})
 			w.unclaimLead(l.LeadID)
 			if err != nil {
 				return err
@@ -117,8 +121,8 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error
 	k.inbox = append(k.inbox, mergedInto(k.id, k.link.ContactID, v, now))
 	k.link.ContactID, k.dirty, k.read, k.unseen = v.id, true, true, false
 	k.answer = answer{kind: located}
-	if k.link.State == ledger.Passive {
-		return nil
+	if k.link.State == ledger.Passive { // the person is mailed there now
+		return w.takeConsent(ctx, k, v)
 	}
 	return w.take(ctx, k, v)
 }
@@ -130,6 +134,9 @@ func (k *work) passive(v *contactView, now int64) {
 	}
 	k.inbox = []InboxRow{mergedInto(k.id, k.link.ContactID, v, now)}
 	k.link.State, k.link.ContactID, k.link.SecondLookAt = ledger.Passive, v.id, 0
+	if v.optedOut && k.link.OptedOutThere(v.email, 0) {
+		k.inbox = append(k.inbox, leftThere(k.id, v.id, v.email, now))
+	}
 	k.answer, k.dirty, k.read, k.view = answer{kind: located}, true, true, nil
 }
 

@@ -40,6 +40,7 @@ func (w *Worker) heard(ctx context.Context, k *work) (err error) {
 		k.done, k.revisit = true, true
 	case accepted:
 		w.accept(k, a.contact)
+		err = w.takeConsent(ctx, k, a.contact)
 	case refused:
 		err = w.refused(ctx, k, a.refusal)
 	case conflict:

@@ -14,6 +14,15 @@ import (
 // consentWait is how long an address waits that cannot be opted out now.
 const consentWait = 10 * time.Minute
 
+// takeConsent takes what a reading, or the answer of a write, says of consent. Each of them counts, whatever it was made for: before a delete,
+// after a merge, or because a write was answered with it.
+func (w *Worker) takeConsent(ctx context.Context, k *work, v *contactView) error {
+	if !v.optedOut {
+		return nil
+	}
+	return w.contactOptedOut(ctx, k, v)
+}
+
 // contactOptedOut takes what a reading of the lead's contact says of its address: opted out of all e-mail. The opt-out belongs to the
 // address, so it must be known before the address changes. https://legacydocs.hubspot.com/docs/methods/email/update_status (read
 // 2026-11-22)
@@ -70,10 +79,20 @@ func (k *work) newAddress() string {
 // waitsForConsent reports whether the lead would get an address, or lose its contact, before the unsubscribe lane has decided what its
 // rows say of consent.
 func (k *work) waitsForConsent() bool {
-	if k.plan.op == opErase || k.plan.op == opSettle && k.plan.del == nil || !k.undecided() && !k.presentOwed() {
+	if k.plan.op == opErase { // opt out before the tombstone: HubSpot may refuse to erase, and people may bring the contact back
+		return k.tomb == nil && k.owesWord()
+	}
+	if k.plan.op == opSettle && k.plan.del == nil || !k.undecided() && !k.presentOwed() {
 		return false
 	}
 	return k.link.State != ledger.Linked || k.plan.diff.addr != nil || k.plan.del != nil
+}
+
+// owesWord reports whether an unsubscribe of the lead is still to be carried out: not one that waits for an address.
+func (k *work) owesWord() bool {
+	return slices.ContainsFunc(k.words, func(r *row) bool {
+		return r.word == ledger.Out && r.speaks() && !r.parked() && !k.outlived(r) && !k.wordDone(r)
+	})
 }
 
 // presentOwed reports whether an unsubscribe is on its way for the address that the contact has, or for one that it names: with another

@@ -34,20 +34,23 @@ func (w *Worker) resubscribe(ctx context.Context, k *work) error {
 		w.refuseConsent(k, why)
 		return nil
 	}
-	wide, err := w.hub.OptedOutOfAll(ctx, address, w.cfg.Consent.BusinessUnit)
+	wide, single, out, err := w.standing(ctx, address, r.evidence.at)
 	if err != nil {
 		return err
 	}
-	single, err := w.hub.Statuses(ctx, address, w.cfg.Consent.BusinessUnit)
-	if err != nil {
-		return err
-	}
-	for _, s := range append(slices.Clone(wide), single...) {
-		if s.Status != hubspot.StatusSubscribed && s.Status != hubspot.StatusNotSpecified && w.concerns(s) && !time.UnixMilli(r.evidence.at).After(s.At) {
-			w.sawOptOut(k, address, s.At)
-			w.refuseConsent(k, "HubSpot holds an opt-out that is newer than the evidence, or as old")
-			return nil
+	where := address
+	if out.IsZero() { // since a merge the person is mailed at the survivor's address
+		if where, err = w.survivorsAddress(ctx, k); err == nil && where != "" && where != address {
+			_, _, out, err = w.standing(ctx, where, r.evidence.at)
 		}
+		if err != nil {
+			return err
+		}
+	}
+	if !out.IsZero() {
+		w.sawOptOut(k, where, out)
+		w.refuseConsent(k, "HubSpot holds an opt-out that is newer than the evidence, or as old")
+		return nil
 	}
 	ids, err := w.toSubscribe(ctx, wide, single)
 	if err != nil {
@@ -103,6 +106,23 @@ func (w *Worker) resubscribe(ctx context.Context, k *work) error {
 	return nil
 }
 
+// standing reads where an address stands. out is when it was opted out of what would be subscribed, if the evidence is not newer than that.
+func (w *Worker) standing(ctx context.Context, address string, evidence int64) (wide, single []hubspot.SubscriptionStatus, out time.Time, err error) {
+	if wide, err = w.hub.OptedOutOfAll(ctx, address, w.cfg.Consent.BusinessUnit); err != nil {
+		return nil, nil, out, err
+	}
+	if single, err = w.hub.Statuses(ctx, address, w.cfg.Consent.BusinessUnit); err != nil {
+		return nil, nil, out, err
+	}
+	for _, s := range append(slices.Clone(wide), single...) {
+		if s.Status != hubspot.StatusSubscribed && s.Status != hubspot.StatusNotSpecified && w.concerns(s) &&
+			!time.UnixMilli(evidence).After(s.At) && !s.At.Before(out) {
+			out = s.At
+		}
+	}
+	return wide, single, out, nil
+}
+
 // subscribed ends a resubscribe: the lead is in, and the opt-outs before it are overtaken.
 func (w *Worker) subscribed(k *work, state outbox.State, reason outbox.Reason, note string) {
 	r := k.in
@@ -142,6 +162,18 @@ func (w *Worker) dropIn(k *work, o outbox.Outcome) {
 		k.words = slices.DeleteFunc(k.words, func(x *row) bool { return x == k.in })
 		w.nextWord(k)
 	}
+}
+
+// survivorsAddress is the address of the contact into which the lead's own was merged; empty when it was not.
+func (w *Worker) survivorsAddress(ctx context.Context, k *work) (string, error) {
+	if k.link.State != ledger.Passive || k.link.ContactID == "" {
+		return "", nil
+	}
+	views, err := w.readBatch(ctx, "", []string{string(k.link.ContactID)}, []string{ledger.AddressField, moreAddresses, optedOut, mergedIDs})
+	if err != nil || len(views) == 0 {
+		return "", err
+	}
+	return views[0].email, nil
 }
 
 // concerns reports whether a status is about what would be subscribed: any, or one of the configured types.
@@ -212,6 +244,13 @@ func (w *Worker) optedOutByOthers(ctx context.Context, k *work, address string) 
 	if err != nil {
 		return "", err
 	}
+	if k.link.ContactID != "" { // since a merge leads share a contact: they are one person
+		same, err := w.store.LinksByContact(ctx, w.hubID(), []lead.ContactID{k.link.ContactID})
+		if err != nil {
+			return "", err
+		}
+		links = append(links, same...)
+	}
 	var others []lead.ID
 	for _, l := range links {
 		if l.LeadID == k.id && l.Portal == w.cfg.Portal {
@@ -251,7 +290,12 @@ func (w *Worker) sawOptOut(k *work, address string, at time.Time) {
 		if ms == 0 {
 			ms = outbox.Millis(w.now())
 		}
-		k.inbox = append(k.inbox, InboxRow{LeadID: k.id, ContactID: k.link.ContactID, Email: address, ChangeType: inbox.Unsubscribed, Properties: "{}", ChangedAt: ms})
+		k.inbox = append(k.inbox, leftThere(k.id, k.link.ContactID, address, ms))
 	}
 	k.dirty = true
+}
+
+// leftThere tells the application that a person has opted out in HubSpot.
+func leftThere(id lead.ID, contact lead.ContactID, address string, at int64) InboxRow {
+	return InboxRow{LeadID: id, ContactID: contact, Email: address, ChangeType: inbox.Unsubscribed, Properties: "{}", ChangedAt: at}
 }

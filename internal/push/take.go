@@ -29,9 +29,9 @@ func (k *work) begin() {
 // take merges a fresh reading of the lead's contact into its ledger, field by field, and puts into the inbox what the application
 // does not know. No request for the lead is under way while a job has it.
 func (w *Worker) take(ctx context.Context, k *work, v *contactView) error {
-	if k.plan.del != nil { // it is archived next: what it holds does not matter any more
+	if k.plan.del != nil { // it is archived next: what it holds does not matter any more, but the person's consent outlives it
 		k.read, k.dirty = true, true
-		return nil
+		return w.takeConsent(ctx, k, v)
 	}
 	t := w.table()
 	told := map[string]told{}
@@ -56,10 +56,8 @@ func (w *Worker) take(ctx context.Context, k *work, v *contactView) error {
 	if mark, shown := v.values[t.IDProperty()]; t.IDProperty() != "" && shown {
 		k.unmarked = mark == "" && !k.markTaken
 	}
-	if v.optedOut {
-		if err := w.contactOptedOut(ctx, k, v); err != nil {
-			return err
-		}
+	if err := w.takeConsent(ctx, k, v); err != nil {
+		return err
 	}
 	for p := range told {
 		k.told = append(k.told, p)
