@@ -12,9 +12,11 @@ import (
 func TestG7ReadingForADelete(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]func(r *rig){
-		"linked":  func(r *rig) {},
-		"merged":  func(r *rig) { r.mergeInto("ada@example.com", "other@example.com") },
-		"renamed": func(r *rig) { must(r.t, r.sim.Edit(hubspotsim.Target{Email: "ada@example.com"}, map[string]string{"email": "third@example.com"})) },
+		"linked": func(r *rig) {},
+		"merged": func(r *rig) { r.mergeInto("ada@example.com", "other@example.com") },
+		"renamed": func(r *rig) {
+			must(r.t, r.sim.Edit(hubspotsim.Target{Email: "ada@example.com"}, map[string]string{"email": "third@example.com"}))
+		},
 	} {
 		for _, yaml := range []string{"", "consent: {unsubscribe: [1, 2]}"} {
 			consentTest(t, yaml, hubspotsim.Config{Seed: 765, Subscriptions: twoTypes}, func(r *rig) {

@@ -30,6 +30,9 @@ type OptOut struct {
 	Doubts map[string]int64 `json:"doubts,omitempty"`
 	// Again is when the opt-out is to be posted and read back once more. Versions before this one wrote it, it is only read.
 	Again int64 `json:"again,omitempty"`
+	// Left are the forms that HubSpot showed the person had left, besides the word: AllMail, or a subscription type, each with the addresses
+	// of which HubSpot has said so.
+	Left map[int64][]string `json:"left,omitempty"`
 	// Survivor is the contact into which the lead's own was merged, once its address was opted out too.
 	Survivor lead.ContactID `json:"survivor,omitempty"`
 	// NotBefore is the earliest next try without a row, after one that did not succeed.
@@ -41,7 +44,7 @@ type OptOut struct {
 // counts as if both had been read together: it is stronger than a resubscribe whose evidence is not newer.
 func (l *Link) HearOut(id, at int64) bool {
 	at = max(at, 1)
-	out := OptOut{At: at, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again}
+	out := OptOut{At: at, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again, Left: l.OptOut.Left}
 	switch late := id <= l.ConsentID; {
 	case late && l.Consent == Out:
 		if at <= l.OptOut.At {
@@ -69,7 +72,47 @@ func (l *Link) Outlives(id, at int64) bool {
 // HearIn takes a resubscribe of an address that HubSpot has carried out.
 func (l *Link) HearIn(id, at int64, address string) {
 	l.Consent, l.ConsentID = In, max(id, l.ConsentID)
-	l.OptOut = OptOut{At: at, For: address, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again}
+	l.OptOut = OptOut{At: at, For: address, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again, Left: l.OptOut.Left}
+}
+
+// AllMail is the form of an opt-out that covers every subscription type. HubSpot gives those ids of their own, above 0.
+const AllMail int64 = 0
+
+// Leaves notes that HubSpot shows an address as opted out of a form. It reports whether that is new.
+func (l *Link) Leaves(form int64, address string) bool {
+	if address == "" || slices.Contains(l.OptOut.Left[form], address) {
+		return false
+	}
+	left := maps.Clone(l.OptOut.Left)
+	if left == nil {
+		left = map[int64][]string{}
+	}
+	left[form] = append(slices.Clone(left[form]), address)
+	l.OptOut.Left = left
+	return true
+}
+
+// Rejoins forgets that the person had left forms; none named = all of them.
+func (l *Link) Rejoins(forms ...int64) {
+	left := maps.Clone(l.OptOut.Left)
+	for f := range left {
+		if len(forms) == 0 || slices.Contains(forms, f) {
+			delete(left, f)
+		}
+	}
+	l.OptOut.Left = left
+}
+
+// FormsOwed are the forms that the person has left and that HubSpot has not yet been seen to hold of the address.
+func (l *Link) FormsOwed(address string) []int64 {
+	var owed []int64
+	for f, known := range l.OptOut.Left {
+		if !slices.Contains(known, address) {
+			owed = append(owed, f)
+		}
+	}
+	slices.Sort(owed)
+	return owed
 }
 
 // MayResubscribe notes, before a SUBSCRIBED is sent, that it may be carried out until then. What was evidenced of the address holds no more.
@@ -115,7 +158,8 @@ func (l *Link) OptedOutThere(address string, at int64) bool {
 	news := l.Consent != Out
 	if news {
 		l.Consent = Out
-		l.OptOut = OptOut{At: max(at, l.OptOut.At), Evidenced: l.OptOut.Evidenced, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again}
+		l.OptOut = OptOut{At: max(at, l.OptOut.At), Evidenced: l.OptOut.Evidenced, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again,
+			Left: l.OptOut.Left}
 	}
 	l.OptOut.At = max(at, l.OptOut.At)
 	l.Evidence(address)
@@ -144,6 +188,9 @@ func (l *Link) OptOutDue() int64 {
 	}
 	for _, until := range l.OptOut.Doubts {
 		soonest(max(until, l.OptOut.NotBefore, 1))
+	}
+	if l.State == Linked && l.Address != "" && len(l.FormsOwed(l.Address)) > 0 {
+		soonest(max(1, l.OptOut.NotBefore))
 	}
 	if l.Consent != Out {
 		return due

@@ -51,6 +51,8 @@ type consentLane struct {
 	batchFails   int        // batches in a row that ended without a clear answer
 	refused      map[string]bool
 	checkedAt    time.Time // when the subscription types of the configuration were last found in the account
+	types        []int64   // those of the account, nil = not known yet
+	typesUntil   time.Time // when they are asked for again
 }
 
 func newConsentLane(cfg *Config) *consentLane {

@@ -44,6 +44,9 @@ func (w *Worker) consentJob(ctx context.Context, works []*work) (err error) {
 	}
 	for _, k := range works {
 		w.heardOptOut(k, said)
+		if failed == nil {
+			failed = w.leaveFormsHere(ctx, k)
+		}
 	}
 	return errors.Join(failed, w.settle(ctx, works))
 }

@@ -232,6 +232,7 @@ func (w *Worker) checkSubscriptions(ctx context.Context) error {
 			return &UnknownSubscriptionError{id}
 		}
 	}
+	w.knowTypes(defs, definitionsLife)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.checkedAt = w.now()

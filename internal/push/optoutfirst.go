@@ -17,10 +17,10 @@ const consentWait = 10 * time.Minute
 // takeConsent takes what a reading, or the answer of a write, says of consent. Each of them counts, whatever it was made for: before a delete,
 // after a merge, or because a write was answered with it.
 func (w *Worker) takeConsent(ctx context.Context, k *work, v *contactView) error {
-	if !v.optedOut {
-		return nil
+	if v.optedOut {
+		return w.contactOptedOut(ctx, k, v)
 	}
-	return w.contactOptedOut(ctx, k, v)
+	return w.takeForms(ctx, k, v)
 }
 
 // contactOptedOut takes what a reading of the lead's contact says of its address: opted out of all e-mail. The opt-out belongs to the
@@ -29,7 +29,7 @@ func (w *Worker) takeConsent(ctx context.Context, k *work, v *contactView) error
 func (w *Worker) contactOptedOut(ctx context.Context, k *work, v *contactView) error {
 	switch {
 	case k.link.Consent == ledger.Out:
-		if len(w.cfg.Consent.Subscriptions) == 0 && !k.link.Evidenced(v.email) {
+		if w.leftAll(k, v.email); !k.link.Evidenced(v.email) { // all e-mail is more than any list of types
 			k.link.Evidence(v.email)
 			k.dirty = true
 		}
@@ -39,6 +39,7 @@ func (w *Worker) contactOptedOut(ctx context.Context, k *work, v *contactView) e
 		switch hubspot.Classify(err) {
 		case hubspot.ClassNone:
 		case hubspot.ClassScope, hubspot.ClassForbidden: // it cannot be asked, so the stricter side counts
+			w.leftAll(k, v.email)
 			w.sawOptOut(k, v.email, time.Time{})
 			return nil
 		default:
@@ -46,21 +47,20 @@ func (w *Worker) contactOptedOut(ctx context.Context, k *work, v *contactView) e
 		}
 		for _, s := range wide {
 			if outbox := s.At.UnixMilli(); outbox > k.link.OptOut.At {
+				w.leftAll(k, v.email)
 				w.sawOptOut(k, v.email, s.At)
 			}
 		}
 	default:
+		w.leftAll(k, v.email)
 		w.sawOptOut(k, v.email, time.Time{})
 	}
 	return nil
 }
 
-// newAddress is the address that the planned request would give the lead's contact, when the lead is out and HubSpot has not yet said so of
-// that address; empty otherwise.
+// newAddress is the address that the planned request would give the lead's contact, when the lead is out, or has left a form, and HubSpot has
+// not yet said so of that address; empty otherwise.
 func (k *work) newAddress() string {
-	if k.link.Consent != ledger.Out {
-		return ""
-	}
 	a := ""
 	switch k.plan.op {
 	case opCreate, opUpsert:
@@ -70,10 +70,15 @@ func (k *work) newAddress() string {
 			a = k.plan.diff.addr.canon
 		}
 	}
-	if a == "" || k.link.Evidenced(a) {
+	if a == "" || !k.owesWordAt(a) && len(k.link.FormsOwed(a)) == 0 {
 		return ""
 	}
 	return a
+}
+
+// owesWordAt reports whether the lead is out and HubSpot has not said so of an address.
+func (k *work) owesWordAt(address string) bool {
+	return k.link.Consent == ledger.Out && !k.link.Evidenced(address)
 }
 
 // waitsForConsent reports whether the lead would get an address, or lose its contact, before the unsubscribe lane has decided what its
@@ -130,11 +135,14 @@ func (w *Worker) optOutFirst(ctx context.Context, works []*work) error {
 		}
 		var out []string
 		for _, a := range all {
-			if _, no := asked[a].blocked[a]; !no {
+			if _, no := asked[a].blocked[a]; !no && asked[a].owesWordAt(a) {
 				out = append(out, a)
 			}
 		}
 		said, err := w.optOut(ctx, out)
+		if err == nil {
+			err = w.leaveForms(ctx, asked, said)
+		}
 		if err != nil {
 			switch hubspot.Classify(err) {
 			case hubspot.ClassScope, hubspot.ClassForbidden: // of the preferences alone: the contact lane goes on
@@ -146,9 +154,11 @@ func (w *Worker) optOutFirst(ctx context.Context, works []*work) error {
 		for _, a := range all {
 			k := asked[a]
 			s := said[a]
-			if s != nil && s.ok {
+			if s != nil && s.ok && k.owesWordAt(a) {
 				k.link.Evidence(a)
 				k.dirty = true
+			}
+			if !k.owesWordAt(a) && len(k.link.FormsOwed(a)) == 0 {
 				continue
 			}
 			if _, no := k.blocked[a]; !no {

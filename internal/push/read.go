@@ -71,6 +71,9 @@ func (w *Worker) view(c *hubspot.Contact) *contactView {
 // readProperties is the list of properties to ask for: the mapped ones, those of the rows and, for whole contacts, of the ledger.
 func (w *Worker) readProperties(works []*work) []string {
 	props := append(w.table().Properties(), ledger.AddressField, moreAddresses, optedOut, mergedIDs)
+	for _, id := range w.types() {
+		props = append(props, typeProperty(id))
+	}
 	for _, k := range works {
 		for _, r := range k.rows {
 			for _, v := range r.values {
@@ -152,6 +155,11 @@ func (w *Worker) readPart(ctx context.Context, idProperty string, ids, props []s
 
 // readLinked reads the contacts of linked leads and takes the readings into their ledgers.
 func (w *Worker) readLinked(ctx context.Context, works []*work) error {
+	if slices.ContainsFunc(works, (*work).leavesAddress) {
+		if err := w.loadTypes(ctx); err != nil {
+			return err
+		}
+	}
 	ids := make([]string, len(works))
 	for i, k := range works {
 		ids[i] = string(k.link.ContactID)

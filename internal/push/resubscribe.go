@@ -127,6 +127,11 @@ func (w *Worker) standing(ctx context.Context, address string, evidence int64) (
 func (w *Worker) subscribed(k *work, state outbox.State, reason outbox.Reason, note string) {
 	r := k.in
 	k.link.HearIn(r.id(), r.evidence.at, k.resubscribes())
+	if ids := w.cfg.Consent.Subscriptions; len(ids) == 0 {
+		k.link.Rejoins()
+	} else {
+		k.link.Rejoins(append(slices.Clone(ids), ledger.AllMail)...)
+	}
 	k.in, k.dirty = nil, true
 	k.words = slices.DeleteFunc(k.words, func(x *row) bool {
 		switch {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"leadsync/internal/hubspot"
@@ -36,7 +37,7 @@ func (w *Worker) take(ctx context.Context, k *work, v *contactView) error {
 	t := w.table()
 	told := map[string]told{}
 	for p, canon := range v.values {
-		if p == ledger.AddressField || p == moreAddresses || p == optedOut || p == mergedIDs {
+		if p == ledger.AddressField || p == moreAddresses || p == mergedIDs || strings.HasPrefix(p, optedOut) {
 			continue
 		}
 		if err := w.merge(ctx, k, v, p, canon, told); err != nil {

@@ -1,0 +1,179 @@
+package push
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/ledger"
+)
+
+// A person may leave single subscription types in HubSpot, or all e-mail while the configuration names types. That is no word of the
+// application, and not carried out as one, but it belongs to the address as every opt-out does: whatever form was left there goes along to
+// the next address, before a contact has it.
+
+// typeOptedOut begins the name of the contact property that is true when the present address is opted out of the subscription type whose id
+// stands behind it. It was seen in dumps of accounts' properties ("Opted out of email: NAME") and is not documented: a type that an answer does
+// not show is asked for by address, as https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide (read
+// 2026-11-22) has it.
+const typeOptedOut = optedOut + "_"
+
+func typeProperty(id int64) string { return typeOptedOut + strconv.FormatInt(id, 10) }
+
+// maxTypes bounds how many subscription types are read with each contact.
+const maxTypes = 200
+
+// loadTypes reads which subscription types the account has, once a day, before consent can be lost with an address or a contact. Without
+// the scope the configured ones are all that is known.
+func (w *Worker) loadTypes(ctx context.Context) error {
+	c := w.consent
+	c.mu.Lock()
+	known := w.now().Before(c.typesUntil)
+	c.mu.Unlock()
+	if known {
+		return nil
+	}
+	defs, err := w.hub.SubscriptionDefinitions(ctx)
+	switch hubspot.Classify(err) {
+	case hubspot.ClassNone:
+		w.knowTypes(defs, definitionsLife)
+	case hubspot.ClassScope, hubspot.ClassForbidden:
+		w.knowTypes(nil, scopeRetry)
+	default:
+		return err
+	}
+	return nil
+}
+
+// knowTypes keeps the account's active subscription types.
+func (w *Worker) knowTypes(defs []hubspot.SubscriptionDefinition, d time.Duration) {
+	ids := slices.Clone(w.cfg.Consent.Subscriptions)
+	for _, s := range defs {
+		if s.Active && !slices.Contains(ids, s.ID) && len(ids) < maxTypes {
+			ids = append(ids, s.ID)
+		}
+	}
+	w.consent.mu.Lock()
+	defer w.consent.mu.Unlock()
+	w.consent.types, w.consent.typesUntil = ids, w.now().Add(d)
+}
+
+// types are the subscription types that are known.
+func (w *Worker) types() []int64 {
+	w.consent.mu.Lock()
+	defer w.consent.mu.Unlock()
+	if w.consent.types == nil {
+		return w.cfg.Consent.Subscriptions
+	}
+	return w.consent.types
+}
+
+// leavesAddress reports whether the lead is about to lose the address it has, and with it what HubSpot holds of its consent.
+func (k *work) leavesAddress() bool { return k.plan.del != nil || k.plan.diff.addr != nil }
+
+// takeForms takes which types a reading shows the person has left. All that the configuration names are an opt-out like one of all e-mail.
+func (w *Worker) takeForms(ctx context.Context, k *work, v *contactView) error {
+	var left, silent []int64
+	for _, id := range w.types() {
+		switch text, shown := v.values[typeProperty(id)]; {
+		case text == "true":
+			left = append(left, id)
+		case !shown:
+			silent = append(silent, id)
+		}
+	}
+	if len(silent) > 0 && v.email != "" && k.leavesAddress() {
+		single, err := w.hub.Statuses(ctx, v.email, w.cfg.Consent.BusinessUnit)
+		switch hubspot.Classify(err) {
+		case hubspot.ClassNone, hubspot.ClassScope, hubspot.ClassForbidden: // without the scope nobody can be opted out either
+		default:
+			return err
+		}
+		for _, s := range single {
+			if s.Status == hubspot.StatusUnsubscribed && slices.Contains(silent, s.SubscriptionID) {
+				left = append(left, s.SubscriptionID)
+			}
+		}
+	}
+	if k.undecided() || len(left) == 0 {
+		return nil
+	}
+	ours := w.cfg.Consent.Subscriptions
+	all := len(ours) > 0 && !slices.ContainsFunc(ours, func(id int64) bool { return !slices.Contains(left, id) })
+	switch {
+	case all && k.link.Consent == "":
+		w.sawOptOut(k, v.email, time.Time{})
+	case all && k.link.Consent == ledger.Out && !k.link.Evidenced(v.email):
+		k.link.Evidence(v.email)
+		k.dirty = true
+	}
+	for _, id := range left {
+		if k.link.Consent == ledger.Out && slices.Contains(ours, id) {
+			continue // the word says it
+		}
+		if k.link.Leaves(id, v.email) {
+			k.dirty = true
+		}
+	}
+	return nil
+}
+
+// leftAll notes that the person has left all e-mail where the word is about less.
+func (w *Worker) leftAll(k *work, address string) {
+	if len(w.cfg.Consent.Subscriptions) > 0 && k.link.Leaves(ledger.AllMail, address) {
+		k.dirty = true
+	}
+}
+
+// leaveForms opts new addresses out of what the leads have left besides their word.
+func (w *Worker) leaveForms(ctx context.Context, asked map[string]*work, said map[string]*optOutAnswer) error {
+	for a, k := range asked {
+		if _, no := k.blocked[a]; no {
+			continue
+		}
+		s, err := w.leaveFormsAt(ctx, k, a)
+		if err != nil {
+			return err
+		}
+		if s != nil {
+			said[a] = s
+		}
+	}
+	return nil
+}
+
+// leaveFormsAt opts one address out of the forms that are owed there. It returns the refusal of one that HubSpot did not take.
+func (w *Worker) leaveFormsAt(ctx context.Context, k *work, address string) (*optOutAnswer, error) {
+	for _, form := range k.link.FormsOwed(address) {
+		var err error
+		if form == ledger.AllMail {
+			_, err = w.hub.OptOutOfAll(ctx, address, w.cfg.Consent.BusinessUnit)
+		} else {
+			_, err = w.hub.OptOut(ctx, address, form, w.cfg.Consent.Basis)
+		}
+		switch hubspot.Classify(err) {
+		case hubspot.ClassNone:
+			k.link.Leaves(form, address)
+			k.dirty = true
+		case hubspot.ClassInvalid, hubspot.ClassConflict, hubspot.ClassNotFound:
+			return &optOutAnswer{refusal: refusalOf(err)}, nil
+		default:
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// leaveFormsHere opts the present address of a lead out of what is owed there: somebody changed it in HubSpot.
+func (w *Worker) leaveFormsHere(ctx context.Context, k *work) error {
+	if k.link.State != ledger.Linked {
+		return nil
+	}
+	s, err := w.leaveFormsAt(ctx, k, k.link.Address)
+	if s != nil {
+		k.waitAgain(w.now().Add(refusedWait))
+	}
+	return err
+}
