@@ -1,7 +1,12 @@
 package app
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,6 +66,157 @@ func TestLanesUnsubscribeLeavesPlannedBatch(t *testing.T) {
 			r.within("after a pause of "+paused, 2*time.Second, out...)
 			must(t, r.sim.SetFaults(""))
 			r.settled(5 * time.Minute)
+		})
+	}
+}
+
+// failing makes requests that hold a marker fail, whatever their operation: one lead, address or contact that HubSpot cannot bear.
+type failing struct {
+	inner  http.RoundTripper
+	marker string
+	status int
+
+	mu  sync.Mutex
+	met map[string]int // by operation
+	off bool
+}
+
+func (f *failing) RoundTrip(q *http.Request) (*http.Response, error) {
+	text := q.URL.String()
+	if q.Body != nil {
+		body, err := io.ReadAll(q.Body)
+		if err != nil {
+			return nil, err
+		}
+		q = q.Clone(q.Context())
+		q.Body = io.NopCloser(bytes.NewReader(body))
+		text += string(body)
+	}
+	f.mu.Lock()
+	hit := !f.off && strings.Contains(text, f.marker)
+	if op, _ := operationOf(q); hit {
+		f.met[op]++
+	}
+	f.mu.Unlock()
+	if !hit {
+		return f.inner.RoundTrip(q)
+	}
+	answer := `{"status":"error","message":"no","correlationId":"c-1"}`
+	return &http.Response{StatusCode: f.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: q, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(strings.NewReader(answer)), ContentLength: int64(len(answer))}, nil
+}
+
+func (r *rig) fails(marker string, status int) *failing {
+	f := &failing{marker: marker, status: status, met: map[string]int{}}
+	r.base = func(inner http.RoundTripper) http.RoundTripper {
+		f.inner = inner
+		return f
+	}
+	return f
+}
+
+func (f *failing) requests() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, one := range f.met {
+		n += one
+	}
+	return n
+}
+
+// statuses are those that HubSpot may give to one lead alone.
+var statuses = []int{400, 403, 404, 409, 414, 418, 422, 423, 500, 503}
+
+// One registration that HubSpot cannot bear, whatever it answers, stops no other: not those that come after it, one by one, and not the
+// 99 of its batch.
+func TestLanesOneBadLeadStopsNobody(t *testing.T) {
+	for _, status := range statuses[:brief(len(statuses), 3)] {
+		inBubble(t, hubspotsim.Config{Seed: 51, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
+			f := r.fails("bad@example.com", status)
+			r.event("warm", "lead.registered", "warm@example.com", `{}`)
+			r.start()
+			r.settled(time.Minute)
+			bad := r.event("bad", "lead.registered", "bad@example.com", `{"firstname":"B"}`)
+			for i := range 60 {
+				time.Sleep(time.Duration(i%7) * 1500 * time.Millisecond)
+				good := r.event(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{"firstname":"F"}`)
+				time.Sleep(2500 * time.Millisecond)
+				r.within(fmt.Sprint("beside ", status), 2*time.Second, good)
+			}
+			time.Sleep(time.Minute)
+			if o := r.outcome(bad); o.State == "delivered" {
+				t.Errorf("%d: the bad row is %s", status, o.word())
+			}
+			if n := f.requests(); n > 60 {
+				t.Errorf("%d: %d requests about the bad lead", status, n)
+			}
+		})
+	}
+}
+
+func TestLanesOneBadLeadOfABatch(t *testing.T) {
+	for _, status := range statuses[:brief(len(statuses), 3)] {
+		for _, at := range []int{0, 57, 99}[:brief(3, 1)] {
+			inBubble(t, hubspotsim.Config{Seed: 52, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
+				f := r.fails("bad@example.com", status)
+				r.event("warm", "lead.registered", "warm@example.com", `{}`)
+				r.start()
+				r.settled(time.Minute)
+				time.Sleep(2 * time.Minute) // nothing else has succeeded for long
+				var good []int64
+				r.events(func(insert func(lead, typ, email, properties string)) {
+					for i := range 100 {
+						email := fmt.Sprintf("p%d@example.com", i)
+						if i == at {
+							email = "bad@example.com"
+						}
+						insert(fmt.Sprint(i), "lead.registered", email, `{"firstname":"F"}`)
+					}
+				})
+				for i := range 100 {
+					if i != at {
+						good = append(good, int64(2+i))
+					}
+				}
+				time.Sleep(10 * time.Second)
+				r.within(fmt.Sprintf("%d at %d", status, at), 2*time.Second, good...)
+				if n := f.requests(); n > 40 {
+					t.Errorf("%d at %d: %d requests about the bad lead in 10 s", status, at, n)
+				}
+			})
+		}
+	}
+}
+
+// Bad registrations, one a second, stop no good one, however they are refused.
+func TestLanesBadRowsStopNobody(t *testing.T) {
+	kinds := []string{"x%d@mail.nosuchtld", "fault-refused-%d@example.com", "fault-whole400-%d@example.com", "fault-whole400named-%d@example.com",
+		"fault-400-%d@example.com", "fault-invalid-%d@example.com", "fault-409-%d@example.com", "fault-drop-%d@example.com"}
+	for _, kind := range kinds[:brief(len(kinds), 3)] {
+		inBubble(t, hubspotsim.Config{Seed: 53, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
+			r.event("warm", "lead.registered", "warm@example.com", `{}`)
+			r.start()
+			r.settled(time.Minute)
+			var bad, good []int64
+			for i := range 6 {
+				bad = append(bad, r.event(fmt.Sprint("bad", i), "lead.registered", fmt.Sprintf(kind, i), `{"firstname":"F"}`))
+				time.Sleep(time.Second)
+			}
+			for i := range 5 {
+				good = append(good, r.event(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{"firstname":"F"}`))
+				time.Sleep(time.Second)
+			}
+			time.Sleep(5 * time.Second)
+			r.within(kind, 2*time.Second, good...)
+			r.settled(3 * time.Minute)
+			for _, id := range bad {
+				if o := r.outcome(id); o.State != "dead" {
+					t.Errorf("%s: row %d is %s (note %q)", kind, id, o.word(), o.Note)
+				}
+			}
+			if s := r.status(); s.State != status.Running {
+				t.Errorf("%s: the lane is %s: %s", kind, s.State, s.Cause)
+			}
 		})
 	}
 }

@@ -26,6 +26,8 @@ const (
 	ClassNotFound     Class = "not_found"     // 404
 	ClassTooLong      Class = "uri_too_long"  // 414: too many properties in the address, or a merge over its limit
 	ClassStopped      Class = "stopped"       // our own context ended: not an error of anybody
+	ClassLocal        Class = "local"         // this host lacks memory, disk, file descriptors or ports: HubSpot was not asked
+	ClassDefect       Class = "defect"        // ErrMisuse: our own checks refused the request, which is a defect of ours
 )
 
 // Statuses that net/http has no name for. https://developers.hubspot.com/docs/api-reference/error-handling (read 2026-11-22):
@@ -71,8 +73,12 @@ func Classify(err error) Class {
 		return ClassStopped
 	case ok && e.Status != 0:
 		return classifyStatus(e)
-	case errors.Is(err, ErrMisuse), errors.Is(err, ErrTooLarge):
+	case errors.Is(err, ErrMisuse):
+		return ClassDefect
+	case errors.Is(err, ErrTooLarge):
 		return ClassInvalid
+	case LocalCause(err) != "":
+		return ClassLocal
 	case errors.Is(err, ErrNotFound):
 		return ClassNotFound
 	case errors.Is(err, ErrTimeout):

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -91,7 +93,12 @@ func TestClassifyOthers(t *testing.T) {
 		{"scope", &Error{Status: 403, Category: "MISSING_SCOPES"}, ClassScope, false},
 		{"forbidden", &Error{Status: 403}, ClassForbidden, false},
 		{"validation", &ValidationError{Refusal: &Error{Status: 400}}, ClassInvalid, false},
-		{"misuse", misuse(OpBatchCreate, "x"), ClassInvalid, false},
+		{"misuse", misuse(OpBatchCreate, "x"), ClassDefect, false},
+		{"no descriptors", &Error{Op: OpBatchCreate, Err: &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", syscall.EMFILE)}}, ClassLocal, false},
+		{"no descriptors for the resolver", &Error{Op: OpBatchCreate, Err: &net.DNSError{Err: "dial udp 127.0.0.53:53: socket: too many open files"}}, ClassLocal, false},
+		{"no memory", &Error{Op: OpBatchRead, Err: &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ENOMEM)}}, ClassLocal, false},
+		{"no port for the token", &TokenError{Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}, ClassLocal, false},
+		{"HubSpot's own text", &Error{Op: OpBatchRead, Status: 500, Err: errors.New("x: too many open files")}, ClassTransient, false},
 		{"too large", &Error{Err: ErrTooLarge}, ClassInvalid, false},
 		{"not found", fmt.Errorf("x: %w", ErrNotFound), ClassNotFound, false},
 		{"refused", &Error{Op: OpBatchCreate, Err: dial}, ClassTransient, false},

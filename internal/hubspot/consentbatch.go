@@ -95,7 +95,7 @@ func consentBatch(op string, got *answer, addresses []string) (*ConsentBatch, er
 // (https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide, read 2026-11-22). Single requests do
 // the same.
 func NoBatchConsent(err error) bool {
-	op := opOf(err)
+	op := OpOf(err)
 	if op != OpBatchOptOut && op != OpBatchOptOutOfAll {
 		return false
 	}

@@ -178,8 +178,8 @@ func (e *RateLimitError) Error() string {
 // After is the least wait before another try; package backoff asks for it.
 func (e *RateLimitError) After() time.Duration { return e.RetryAfter }
 
-// opOf is the operation that err belongs to, or "".
-func opOf(err error) string {
+// OpOf is the operation that err belongs to, or "".
+func OpOf(err error) string {
 	if limited, ok := errors.AsType[*RateLimitError](err); ok {
 		return limited.Op
 	}

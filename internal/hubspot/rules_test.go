@@ -78,7 +78,7 @@ func TestBatchRules(t *testing.T) {
 		{"a row without address", func() error { _, err := c.BatchOptOut(t.Context(), []OptOutInput{{"", 7}}, Basis{}); return err }},
 	} {
 		err := tc.send()
-		if !errors.Is(err, ErrMisuse) || Classify(err) != ClassInvalid || OutcomeUnknown(err) {
+		if !errors.Is(err, ErrMisuse) || Classify(err) != ClassDefect || OutcomeUnknown(err) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 		if strings.Contains(fmt.Sprint(err), "example") {

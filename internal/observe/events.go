@@ -42,6 +42,7 @@ const (
 	OldEntriesPurged    = "old entries purged"
 	DeletesPaused       = "deletes paused"
 	OptOutRefused       = "opt-out refused"
+	OwnDefect           = "request refused by our own check"
 	NoBatches           = "opt-outs go out one by one"
 	PersonErased        = "person erased"
 	PropertyFault       = "mapped property at fault"

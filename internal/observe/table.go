@@ -42,6 +42,7 @@ var Events = []Event{
 	{DeletesPaused, slog.LevelError, []string{"since", "limit", Hint}, "More deletes and erases in an hour than push.max_deletes_per_hour; they wait, everything else goes on.",
 		"Look at them: leadsync outbox list --state pending. Then let them go: leadsync resume --deletes."},
 	{OptOutRefused, slog.LevelWarn, []string{LeadHash, Class, RetryIn, CorrelationID}, "HubSpot refuses one person's opt-out; it is tried again. A lane that waits says push degraded or push paused with lane=unsubscribe.", ""},
+	{OwnDefect, slog.LevelError, []string{Hint, Err}, "leadsync built a request that breaks a rule of its own and did not send it: a defect of leadsync. The row uses up its attempts, all others go on.", "Report the line."},
 	{NoBatches, slog.LevelInfo, nil, "HubSpot grants no batches of opt-outs, so they go out one by one; asked again after a day.", ""},
 	{PersonErased, slog.LevelInfo, []string{OutboxID}, "An erase came to its end, and nothing about whom.", ""},
 	{OldEntriesPurged, slog.LevelInfo, []string{Count, OlderThan}, "Settled rows beyond the retention were removed.", ""},

@@ -104,7 +104,7 @@ func (w *Worker) archivePart(ctx context.Context, works []*work) error {
 	}
 	err := w.hub.BatchArchive(ctx, ids)
 	if err == nil {
-		w.gate.wroteWell(w.now())
+		w.gate.wroteWell(hubspot.OpBatchArchive, w.now())
 		for _, k := range works {
 			k.answer = answer{kind: archived}
 		}
@@ -124,11 +124,9 @@ func (w *Worker) archivePart(ctx context.Context, works []*work) error {
 	if hubspot.OutcomeUnknown(err) {
 		for _, k := range works {
 			k.hint.unknown, k.read = true, false
-			if w.narrow(k, len(works)); k.done {
-				k.behindDelete()
-			}
 		}
 	}
+	failedAll(works, err)
 	return err
 }
 

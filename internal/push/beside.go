@@ -8,7 +8,7 @@ func (w *Worker) Waits() bool {
 	g := w.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.cond != Running && g.cond != Paused && g.until.After(w.now())
+	return g.cond != Running && g.cond != Paused && earliest(g.until, g.freshAt).After(w.now())
 }
 
 // Heard takes in what somebody else who uses the account learnt: nil for an answered request whose result is stored. Only what holds for

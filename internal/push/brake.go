@@ -1,9 +1,12 @@
 package push
 
 import (
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 )
 
@@ -12,7 +15,8 @@ import (
 type brake struct {
 	mu      sync.Mutex
 	suspect refusalKey
-	leads   map[lead.ID]bool // of the batches that showed the suspect
+	leads   map[lead.ID]bool // that were refused so since HubSpot last took a row
+	proved  map[lead.ID]bool // that were refused before it took another row: refused again, it is their own
 	streak  int
 	inputs  int
 	tripped bool
@@ -21,7 +25,7 @@ type brake struct {
 const (
 	// brakeLeast is how many rows a refusal must have met before it is taken for a rule: two bad rows in a trickle are two bad rows.
 	brakeLeast = 5
-	// probeEvery is how often one row is sent while the brake is on.
+	// probeEvery is how often a row that was refused is sent again while the brake is on; others go sooner, see probeWait.
 	probeEvery = time.Minute
 )
 
@@ -58,7 +62,13 @@ func (w *Worker) judge(j *job, works []*work) map[*work]bool {
 		if b.tripped {
 			w.gate.resume(w.now())
 		}
+		if len(b.leads) > 0 {
+			b.proved = b.leads
+		}
 		b.suspect, b.leads, b.streak, b.inputs, b.tripped = refusalKey{}, nil, 0, 0, false
+		return nil
+	}
+	if own := ownValue(byKey[most]); own && len(byKey[most]) < brakeLeast || b.allProved(byKey[most]) {
 		return nil
 	}
 	same, fresh := b.suspect == most, 0
@@ -74,7 +84,9 @@ func (w *Worker) judge(j *job, works []*work) map[*work]bool {
 		b.leads = map[lead.ID]bool{}
 	}
 	for _, k := range byKey[most] {
-		b.leads[k.id] = true
+		if k.answer.kind != heldBack { // else it was not asked for
+			b.leads[k.id] = true
+		}
 	}
 	if again := same && 2*fresh < len(byKey[most]); again && !b.tripped && !heldBackAny(byKey[most]) {
 		return nil // the same rows once more prove nothing about the others: they are bad
@@ -83,7 +95,7 @@ func (w *Worker) judge(j *job, works []*work) map[*work]bool {
 	b.inputs += len(byKey[most])
 	if b.tripped || b.streak >= 2 && b.inputs >= brakeLeast {
 		b.tripped = true
-		w.gate.pause("most rows are refused: "+most.String()+"; mend the property or the rule in HubSpot, or the mapping", w.now(), probeEvery)
+		w.gate.pause("most rows are refused: "+most.String()+"; mend the property or the rule in HubSpot, or the mapping", w.now(), fresh > 0)
 	} else if total < brakeLeast && !heldBackAny(byKey[most]) {
 		return nil
 	}
@@ -92,6 +104,20 @@ func (w *Worker) judge(j *job, works []*work) map[*work]bool {
 		held[k] = true
 	}
 	return held
+}
+
+// allProved reports whether each of the works was refused before HubSpot took another row.
+func (b *brake) allProved(works []*work) bool {
+	return !slices.ContainsFunc(works, func(k *work) bool { return k.answer.kind == heldBack || !b.proved[k.id] })
+}
+
+// ownValue reports whether the refusal is about the value that each row gave, as an address is: a few of them are a few bad values.
+func ownValue(works []*work) bool {
+	return !slices.ContainsFunc(works, func(k *work) bool {
+		return k.answer.kind != refused || !slices.ContainsFunc(k.answer.refusal.details, func(d hubspot.Detail) bool {
+			return strings.HasPrefix(d.Code, "INVALID_") && (len(d.Properties) > 0 || d.Code == "INVALID_EMAIL")
+		})
+	})
 }
 
 func heldBackAny(works []*work) bool {

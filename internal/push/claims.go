@@ -14,6 +14,7 @@ func (w *Worker) claimFree(ids []lead.ID) []lead.ID {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
+	suspects := w.gate.suspectsIn(now) <= 0
 	var out []lead.ID
 	for _, id := range ids {
 		if w.holds.wanted[id] > 0 {
@@ -23,7 +24,7 @@ func (w *Worker) claimFree(ids []lead.ID) []lead.ID {
 		if w.busyLead[id] || w.wanted[id] {
 			continue
 		}
-		if h := w.hints[id]; h != nil && h.until.After(now) {
+		if h := w.hints[id]; h != nil && (h.until.After(now) || h.suspect && !suspects) {
 			w.revisit[id] = true
 			continue
 		}

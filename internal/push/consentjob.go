@@ -140,7 +140,7 @@ func (w *Worker) optOutRefused(k *work, bad map[string]*optOutAnswer) {
 		k.answer.refusal = s.refusal
 		if w.consent.suspect([]string{a}, s) {
 			w.consent.gate.pause("opt-outs are refused: "+s.refusal.key().String()+"; check consent.unsubscribe, consent.legal_basis and consent.business_unit_id",
-				now, probeEvery)
+				now, true)
 			k.waitAgain(now.Add(probeEvery))
 			return
 		}

@@ -33,15 +33,18 @@ const (
 	scrubAgain = time.Minute
 )
 
-// eraseAll takes each erase of a job a phase further. The first error that is not a row's own ends it; the leads behind it come again.
+// eraseAll takes each erase of a job a phase further. Trouble that holds for all ends it; the leads behind it come again.
 func (w *Worker) eraseAll(ctx context.Context, works []*work) error {
 	var failed error
 	for _, k := range works {
 		k.done, k.revisit = true, true
-		if failed != nil || ctx.Err() != nil {
+		if failed != nil && forAll(failed) || ctx.Err() != nil {
 			continue
 		}
-		failed = w.erase(ctx, k)
+		if err := w.erase(ctx, k); err != nil {
+			k.failed(err, 1)
+			failed = errors.Join(failed, err)
+		}
 	}
 	return errors.Join(failed, w.settle(ctx, works))
 }
@@ -108,7 +111,7 @@ func withShared(r *row) bool {
 func (w *Worker) purgeContact(ctx context.Context, k *work, id lead.ContactID) (refused bool, err error) {
 	err = w.hub.GDPRDelete(ctx, hubspot.ContactID(id))
 	if err == nil || notFound(err) {
-		w.gate.wroteWell(w.now())
+		w.gate.wroteWell(hubspot.OpGDPRDelete, w.now())
 		return false, nil
 	}
 	switch hubspot.Classify(err) {
@@ -121,10 +124,6 @@ func (w *Worker) purgeContact(ctx context.Context, k *work, id lead.ContactID) (
 	}
 	if hubspot.OutcomeUnknown(err) {
 		k.hint.unknown = true
-		if w.narrow(k, 1); len(k.ended) > 0 { // while others succeeded: it is this contact's own trouble
-			k.revisit = false
-			return true, nil
-		}
 	}
 	return false, err
 }

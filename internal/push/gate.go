@@ -60,40 +60,58 @@ type gate struct {
 	log      *slog.Logger
 	schedule backoff.Schedule
 
-	mu        sync.Mutex
-	cond      Condition
-	cause     string
-	since     time.Time
-	until     time.Time
-	fails     int // in a row, without a success between
-	counted   time.Time
-	lastWrite time.Time // of the last accepted write request
-	lastGood  time.Time // of the last answered request
-	braked    bool      // paused by the brake: only the brake's own probe opens it
-	kind      string    // what the trouble is about, see Kind...; empty = nothing special
-	cure      string    // what the trouble itself says would help; empty = cure() of its class
-	token     bool      // no request was sent: there is no token
-	told      time.Time // when the condition was last in the log
-	unsettled bool      // the database took no settlement: that it can be read proves nothing
-	changed   chan struct{}
+	mu      sync.Mutex
+	cond    Condition
+	cause   string
+	since   time.Time
+	until   time.Time
+	fails   int // in a row, without a success between
+	counted time.Time
+	// freshAt is when leads that have not failed may go, until when those that have; freshFails are the requests in a row that held the first
+	// kind alone. probe is the most leads in a request while the trouble lasts, 0 = any number.
+	freshAt    time.Time
+	freshFails int
+	probe      int
+	okAt       map[string]time.Time // of the last success, by operation
+	lastWrite  time.Time            // of the last accepted write request
+	lastGood   time.Time            // of the last answered request
+	braked     bool                 // paused by the brake: only the brake's own probe opens it
+	kind       string               // what the trouble is about, see Kind...; empty = nothing special
+	cure       string               // what the trouble itself says would help; empty = cure() of its class
+	token      bool                 // no request was sent: there is no token
+	told       time.Time            // when the condition was last in the log
+	unsettled  bool                 // the database took no settlement: that it can be read proves nothing
+	changed    chan struct{}
 }
 
 func newGate(log *slog.Logger, s backoff.Schedule, now time.Time) *gate {
-	return &gate{log: log, schedule: s, cond: Running, since: now, changed: make(chan struct{})}
+	return &gate{log: log, schedule: s, cond: Running, since: now, okAt: map[string]time.Time{}, changed: make(chan struct{})}
 }
 
 // wroteWell notes an accepted write request.
-func (g *gate) wroteWell(now time.Time) {
+func (g *gate) wroteWell(op string, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.lastWrite, g.lastGood = now, now
+	g.lastWrite, g.lastGood, g.okAt[op] = now, now, now
 }
 
-// wroteSince reports whether a write of the portal succeeded after t and within the last minute.
-func (g *gate) wroteSince(t, now time.Time) bool {
+// readWell notes an answered reading.
+func (g *gate) readWell(op string, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.lastWrite.After(t) && now.Sub(g.lastWrite) <= time.Minute
+	g.okAt[op] = now
+}
+
+// wroteSince reports whether a write of the portal, or a request of the operation where one is named, succeeded after t and within the last
+// minute.
+func (g *gate) wroteSince(op string, t, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	last := g.lastWrite
+	if op != "" {
+		last = g.okAt[op]
+	}
+	return last.After(t) && now.Sub(last) <= time.Minute
 }
 
 // good notes an answered request; after trouble it opens the gate.
@@ -101,8 +119,10 @@ func (g *gate) good(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.lastGood = now
-	g.fails = 0
-	g.unsettled = false
+	g.fails, g.unsettled = 0, false
+	if !g.braked {
+		g.freshFails, g.probe = 0, 0
+	}
 	if g.cond == Running || g.braked {
 		return
 	}
@@ -113,9 +133,11 @@ func (g *gate) good(now time.Time) {
 // scopeRetry is how long after a 403 MISSING_SCOPES it is tried again by itself; a login tries at once.
 const scopeRetry = time.Hour
 
-// trouble closes the gate for as long as the trouble calls for. A single failure while others succeed does not close it: its leads
-// wait by themselves.
-func (g *gate) trouble(err error, now time.Time) {
+// trouble closes the gate for as long as trouble calls for that holds for all.
+func (g *gate) trouble(err error, now time.Time) { g.fail(err, now, failure{}) }
+
+// fail closes the gate for as long as the trouble calls for: for all, or for suspects alone.
+func (g *gate) fail(err error, now time.Time, what failure) {
 	class := hubspot.Classify(err)
 	cond, cause, until := Degraded, string(class), time.Time{}
 	var other *WrongAccountError
@@ -144,6 +166,8 @@ func (g *gate) trouble(err error, now time.Time) {
 		cond, until = Limited, now.Add(max(wait, time.Minute))
 	case class == hubspot.ClassLocked:
 		wait = max(wait, lockedWait)
+	case class == hubspot.ClassLocal:
+		cause += ": " + hubspot.LocalCause(err)
 	case class == hubspot.ClassUnauthorized:
 		cond = NeedsLogin
 	case class == hubspot.ClassForbidden && isToken:
@@ -169,10 +193,17 @@ func (g *gate) trouble(err error, now time.Time) {
 	if g.braked && cond == Degraded { // the brake's word is the graver one
 		return
 	}
+	until, freshAt := g.admit(what, now, until)
 	kind := kindOf(cond, class, err)
 	hint, own := cure(cond, class), ""
-	if kind == KindNetwork {
+	switch kind {
+	case KindNetwork:
 		hint, own = cureNetwork, cureNetwork
+	case KindLocal:
+		own = cureLocal(err)
+		hint = own
+	case KindDefect:
+		hint, own = cureDefect, cureDefect
 	}
 	if away, ok := errors.AsType[*AwayError](err); ok && away.Full {
 		hint, own = cureFull, cureFull
@@ -184,8 +215,8 @@ func (g *gate) trouble(err error, now time.Time) {
 		hint, own = says.Cure(), says.Cure()
 	}
 	if cond == g.cond && cause == g.cause {
-		if until.After(g.until) {
-			g.until = until
+		if until.After(g.until) || freshAt.After(g.freshAt) {
+			g.until, g.freshAt = latest(g.until, until), latest(g.freshAt, freshAt)
 			g.wake()
 		}
 		g.kind, g.cure, g.token = kind, own, isToken
@@ -194,7 +225,7 @@ func (g *gate) trouble(err error, now time.Time) {
 		}
 	} else {
 		g.set(cond, cause, now, until)
-		g.kind, g.cure, g.token = kind, own, isToken
+		g.kind, g.cure, g.token, g.freshAt = kind, own, isToken, freshAt
 	}
 	g.told = now
 	level, message := slog.LevelWarn, observe.PushDegraded
@@ -208,6 +239,66 @@ func (g *gate) trouble(err error, now time.Time) {
 		observe.RetryIn, until.Sub(now).Round(time.Millisecond), observe.Hint, hint, observe.Err, err)
 }
 
+// admit says when suspects and when others may go, after a failure for which the gate would be closed for all until then.
+func (g *gate) admit(what failure, now, until time.Time) (suspects, others time.Time) {
+	switch {
+	case what.leads == 0: // it holds for all
+		return until, until
+	case what.leads > 1: // the next one is smaller
+		g.probe = max(1, what.leads/2)
+		return now.Add(narrowWait), now.Add(narrowWait)
+	case !what.fresh && g.freshFails < outageLeast:
+		g.probe = 1
+		return until, g.freshAt
+	case what.fresh:
+		g.freshFails++
+	}
+	g.probe = 1
+	if g.freshFails >= outageLeast {
+		return until, until
+	}
+	return until, earliest(until, now.Add(g.schedule.Delay(1)/2))
+}
+
+// outageLeast is how many different leads must have failed alone in a row, and nothing succeeded, before that is an outage and no fault of
+// theirs.
+const outageLeast = 3
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// probing reports how many leads a request may hold, and that one at a time is enough, because the last ones failed; 0 = no bound.
+func (g *gate) probing() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.probe
+}
+
+// freshIn is how long leads that have not failed wait still.
+func (g *gate) freshIn(now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return max(0, g.freshAt.Sub(now))
+}
+
+// suspectsIn is how long suspects wait still.
+func (g *gate) suspectsIn(now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return max(0, g.until.Sub(now))
+}
+
 // tellAgain is how often a lane that waits for a login says so.
 const tellAgain = time.Hour
 
@@ -219,10 +310,10 @@ func (g *gate) tokenBack(now time.Time) {
 	switch {
 	case g.cond == NeedsLogin, g.token:
 		g.log.Info(observe.PushRecovered, "condition", string(g.cond), "elapsed", now.Sub(g.since).Round(time.Millisecond))
-		g.fails = 0
+		g.fails, g.freshFails, g.probe = 0, 0, 0
 		g.set(Running, "", now, time.Time{})
 	case g.cond == Paused && !g.braked:
-		g.until = now
+		g.until, g.freshAt = now, now
 		g.wake()
 	}
 }
@@ -254,27 +345,33 @@ func cure(c Condition, class hubspot.Class) string {
 // https://developers.hubspot.com/docs/api-reference/error-handling (read 2026-11-22)
 const lockedWait = 2 * time.Second
 
-// pause closes the gate until somebody acts; between two probes it stays closed.
-func (g *gate) pause(cause string, now time.Time, probe time.Duration) {
+// pause closes the gate until somebody acts: rows that showed the fault are asked again every probeEvery, and of the others one at a time,
+// the later the more of them have shown it.
+func (g *gate) pause(cause string, now time.Time, fresh bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.braked || g.cause != cause {
-		g.log.Error(observe.PushPaused, observe.Reason, cause, observe.Until, now.Add(probe).UTC())
-		g.set(Paused, cause, now, now.Add(probe))
-		g.braked, g.kind = true, KindRule
-		return
+		g.log.Error(observe.PushPaused, observe.Reason, cause, observe.Until, now.Add(probeEvery).UTC())
+		g.set(Paused, cause, now, now.Add(probeEvery))
+		g.braked, g.kind, g.freshFails = true, KindRule, 0
 	}
-	g.until = now.Add(probe)
+	if g.probe = 1; fresh {
+		g.freshFails++
+		g.freshAt = now.Add(probeWait(g.freshFails))
+	} else {
+		g.until = now.Add(probeEvery)
+	}
 	g.wake()
 }
 
-// probing closes a paused gate again while a probe is under way.
-func (g *gate) probing(now time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.braked {
-		g.until = now.Add(probeEvery)
+// probeWait is how long after that many rows in a row that showed the fault the next one is asked for that has not: the first ones soon, since
+// a few bad rows must not stop the good ones, then ever later, since it is a rule.
+func probeWait(n int) time.Duration {
+	const soon = 8
+	if n <= soon {
+		return probeEvery / 60
 	}
+	return min(probeEvery, probeEvery/60<<min(n-soon, 10))
 }
 
 // settleFailed notes that what HubSpot did could not be recorded. One job at a time finds out when it can, so that a disk that is full
@@ -309,12 +406,13 @@ func (g *gate) resume(now time.Time) {
 		return
 	}
 	g.log.Info(observe.PushResumed, observe.PausedFor, now.Sub(g.since).Round(time.Second), observe.Reason, g.cause)
+	g.freshFails, g.probe = 0, 0
 	g.set(Running, "", now, time.Time{})
 }
 
 func (g *gate) set(c Condition, cause string, now, until time.Time) {
 	g.braked, g.token, g.kind, g.cure = false, false, "", ""
-	g.cond, g.cause, g.since, g.until = c, cause, now, until
+	g.cond, g.cause, g.since, g.until, g.freshAt = c, cause, now, until, until
 	g.wake()
 }
 
@@ -341,11 +439,12 @@ func (g *gate) state() Status {
 	return s
 }
 
-// closedFor returns how long the gate stays closed and a channel that is closed when that changes. Zero: it is open.
+// closedFor returns how long the gate stays closed for all and a channel that is closed when that changes. Zero: it is open, at least for
+// leads that have not failed.
 func (g *gate) closedFor(now time.Time) (time.Duration, <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return max(0, g.until.Sub(now)), g.changed
+	return max(0, earliest(g.until, g.freshAt).Sub(now)), g.changed
 }
 
 // wait returns when the gate is open or the context ends. It calls turn at least every beatEvery.

@@ -29,6 +29,9 @@ func (w *Worker) recycled(ctx context.Context, works []*work) error {
 			continue
 		}
 		if err != nil {
+			for _, id := range part {
+				missing[id].failed(err, len(part))
+			}
 			return err
 		}
 		for i := range res.Results {

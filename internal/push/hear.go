@@ -21,15 +21,25 @@ func (w *Worker) hear(ctx context.Context, works []*work, held map[*work]bool) e
 		case k.plan.op == opSettle:
 			w.heardNothingToSend(k)
 		case held[k]:
-			k.hint.until, k.done = w.now().Add(w.cfg.Retry.Delay(1)), true
+			w.holdBack(k)
 		default:
 			if err := w.heard(ctx, k); err != nil {
 				k.done, k.revisit, k.answer = true, true, answer{}
+				k.failed(err, 1)
 				failed = errors.Join(failed, err)
 			}
 		}
 	}
 	return failed
+}
+
+// holdBack puts off a lead whose refusal may be a rule's. One that was not asked for, since most of its batch was refused, goes with others.
+func (w *Worker) holdBack(k *work) {
+	if k.done, k.revisit = true, true; k.answer.kind == heldBack {
+		return
+	}
+	k.hint.suspect, k.hint.failedAt = true, w.now()
+	k.hint.until = w.now().Add(w.cfg.Retry.Delay(1))
 }
 
 // heard takes the answer about one lead.

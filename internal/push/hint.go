@@ -18,8 +18,12 @@ type hint struct {
 	take int
 	// size bounds the batch the lead goes out in; 0 = BatchSize. It narrows down a batch that fails while others succeed.
 	size int
-	// failedAt is when a request with the lead last ended in a 5xx or time-out.
-	failedAt time.Time
+	// failedAt is when a request with the lead last ended without an answer about it, fails how often in a row; suspect: it is asked for apart
+	// from leads that have not failed; permission: it waits for one.
+	failedAt   time.Time
+	fails      int
+	suspect    bool
+	permission bool
 	// tried is the address of the last create whose outcome was unknown: a contact that has it is likely the lead's own.
 	tried string
 	// claims are addresses under which a contact of the lead may have been created that it is not linked to yet: no other lead may
@@ -80,6 +84,12 @@ type work struct {
 	waiting map[int]time.Duration // by attempts: how long rows that are put off wait
 
 	unread bool // the pending rows were not read: a second look
+
+	// met is what a request with the lead ended with instead of an answer about it, metWith how many leads it held; resting: the rows say when
+	// the lead is due again.
+	met     error
+	metWith int
+	resting bool
 
 	// Consent. words are the pending rows that speak of it, foldedWords those of them that are in the fold; heard is the outbox id of
 	// the last word before this work. in is the resubscribe to carry out, outs are the addresses to opt out; readBack: what HubSpot then

@@ -122,9 +122,7 @@ func (p *pools) giveUp(out func(lead.ID) bool) []*work {
 				continue
 			}
 			works = append(works, x.work)
-			if p.n--; x.live {
-				p.live--
-			}
+			p.countLocked(x.work, -1)
 		}
 		if p.byKey[key] = kept; len(kept) == 0 {
 			delete(p.byKey, key)

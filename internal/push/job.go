@@ -16,9 +16,12 @@ import (
 // job is up to 100 leads that go through reading, writing and settling together. Its leads and their addresses are in no other
 // job meanwhile.
 type job struct {
-	works []*work
-	live  bool
-	probe bool // sent by the brake to find out whether the fault is mended
+	works   []*work
+	live    bool
+	suspect bool // its leads failed before
+	// what and own say whose the trouble is that it ended with.
+	what failure
+	own  bool
 }
 
 // maxRounds bounds how often a job plans anew: a lookup, a write, a stripped value and a conflict are four.
@@ -31,6 +34,17 @@ func (w *Worker) runJob(ctx context.Context, j *job) (err error) {
 			err = w.panicked(ctx, j, p)
 		}
 	}()
+	if err = w.withTrouble(w.runRounds(ctx, j)); err != nil {
+		var settled error
+		if j.what, j.own, settled = w.blame(ctx, j, err); settled != nil {
+			err, j.own = errors.Join(settled, err), false
+		}
+	}
+	return err
+}
+
+// runRounds asks until each lead of the job is done.
+func (w *Worker) runRounds(ctx context.Context, j *job) error {
 	priority := hubspot.PriorityBackfill
 	if j.live {
 		priority = hubspot.PriorityLive
@@ -124,11 +138,13 @@ func (w *Worker) look(ctx context.Context, works []*work) error {
 		}
 		if len(byID) > 0 {
 			if err := w.readLinked(ctx, byID); err != nil {
+				failedAll(byID, err)
 				return err
 			}
 		}
 		if len(byAddress) > 0 {
 			if err := w.lookup(ctx, byAddress); err != nil {
+				failedAll(byAddress, err)
 				return err
 			}
 			w.learnExisting(byAddress)
@@ -189,19 +205,6 @@ func (w *Worker) panicked(ctx context.Context, j *job, p any) error {
 	}
 	_, err := w.store.Settle(context.WithoutCancel(ctx), s)
 	return err
-}
-
-// narrow remembers that a request with the lead failed without a clear answer, and asks for a smaller batch when others
-// succeeded since it failed before: the bad row of a batch is found by halving, an outage is not taken for one.
-func (w *Worker) narrow(k *work, size int) {
-	now := w.now()
-	if !k.hint.failedAt.IsZero() && w.gate.wroteSince(k.hint.failedAt, now) {
-		if size == 1 {
-			w.attemptFailed(k, outbox.GaveUp, "the request with this row alone ended without an answer while others succeeded")
-		}
-		k.hint.size = max(1, size/2)
-	}
-	k.hint.failedAt = now
 }
 
 // attemptFailed counts one attempt of every due row of the fold and puts the lead off, or ends what has had its last.

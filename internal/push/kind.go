@@ -16,6 +16,8 @@ const (
 	KindLease    = "lease"    // the portal may be another daemon's
 	KindAccess   = "access"   // scopes, permissions, another account
 	KindRule     = "rule"     // most rows are refused alike
+	KindLocal    = "local"    // this host: memory, disk, file descriptors, ports
+	KindDefect   = "defect"   // our own code refused to send a request
 )
 
 // kindOf says what the trouble is about.
@@ -31,6 +33,10 @@ func kindOf(c Condition, class hubspot.Class, err error) string {
 		return KindQuota
 	case c == Paused:
 		return KindAccess
+	case class == hubspot.ClassLocal:
+		return KindLocal
+	case class == hubspot.ClassDefect:
+		return KindDefect
 	}
 	if answered, ok := errors.AsType[*hubspot.Error](err); ok && answered.Status != 0 && answered.Err == nil {
 		return KindHubSpot
@@ -46,3 +52,8 @@ const cureFull = "make room where the database is: its disk or quota is full; it
 
 // cureNetwork is for a HubSpot that gives no answer.
 const cureNetwork = "HubSpot gives no answer: check name resolution, proxy, firewall and hubspot.base_url from this host; it is tried again by itself"
+
+// cureLocal is for what this host lacks.
+func cureLocal(err error) string {
+	return "this host, not HubSpot: " + hubspot.LocalCure(err) + "; it is tried again by itself, and nothing is lost"
+}

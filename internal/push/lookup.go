@@ -74,6 +74,7 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 	for _, k := range works {
 		k.looked = true
 		if err := w.firstLink(ctx, k, byKey, holders); err != nil {
+			k.failed(err, 1)
 			return err
 		}
 	}

@@ -125,7 +125,7 @@ func (c *consentLane) noBatch(until time.Time) {
 }
 
 func (w *Worker) wroteOptOut() {
-	w.consent.gate.wroteWell(w.now())
+	w.consent.gate.wroteWell("", w.now())
 	w.consent.took(w.now())
 }
 

@@ -148,6 +148,11 @@ func (w *Worker) optOutFirst(ctx context.Context, works []*work) error {
 			case hubspot.ClassScope, hubspot.ClassForbidden: // of the preferences alone: the contact lane goes on
 				w.consent.gate.trouble(err, w.now())
 			default:
+				for _, a := range out {
+					if said[a] == nil {
+						asked[a].failed(err, len(out))
+					}
+				}
 				return err
 			}
 		}

@@ -192,7 +192,7 @@ func (w *Worker) contactsOf(ctx context.Context, k *work, f *found) (own, byAddr
 // readArchived reads contacts in the recycle bin. That they can be asked for by address is not documented: a refusal means none.
 func (w *Worker) readArchived(ctx context.Context, idProperty string, ids, props []string) ([]*contactView, error) {
 	var out []*contactView
-	for part := range slices.Chunk(ids, BatchSize) {
+	for _, part := range parts(ids) {
 		res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDProperty: idProperty, IDs: part, Properties: props, Archived: true})
 		if notFound(err) || idProperty != "" && hubspot.Classify(err) == hubspot.ClassInvalid {
 			continue

@@ -11,8 +11,9 @@ import (
 
 // poolKey parts the planned leads by what a job of them would do, and by how far a failing batch was narrowed down.
 type poolKey struct {
-	op   op
-	size int // most leads in one job
+	op      op
+	size    int // most leads in one job
+	suspect bool
 }
 
 // pools hold planned leads until there are enough for a full batch, or until they have lingered. One goroutine uses them; another may
@@ -20,8 +21,8 @@ type poolKey struct {
 type pools struct {
 	mu    sync.Mutex
 	byKey map[poolKey][]pooled
-	n     int
-	live  int // of them
+	// n are the leads that have not failed, live those of them; suspects are the others, which no good one waits for.
+	n, live, suspects int
 }
 
 type pooled struct {
@@ -37,7 +38,24 @@ func (p *pools) size() int {
 	return p.n
 }
 
-func (p *pools) empty() bool { return p.size() == 0 }
+func (p *pools) empty() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n+p.suspects == 0
+}
+
+// countLocked counts a lead in, or out again by -1.
+func (p *pools) countLocked(k *work, by int) {
+	switch {
+	case k.hint.suspect:
+		p.suspects += by
+	case k.live:
+		p.live += by
+		p.n += by
+	default:
+		p.n += by
+	}
+}
 
 // liveSize is how many of the leads are live.
 func (p *pools) liveSize() int {
@@ -59,9 +77,7 @@ func (p *pools) remove(id lead.ID) *work {
 		if p.byKey[key] = slices.Delete(ks, i, i+1); len(p.byKey[key]) == 0 {
 			delete(p.byKey, key)
 		}
-		if p.n--; k.live {
-			p.live--
-		}
+		p.countLocked(k, -1)
 		return k
 	}
 	return nil
@@ -72,7 +88,7 @@ func (p *pools) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for key, ks := range p.byKey {
-		if len(ks) >= key.size {
+		if len(ks) >= key.size && !key.suspect {
 			return true
 		}
 	}
@@ -82,15 +98,12 @@ func (p *pools) full() bool {
 func (p *pools) add(k *work, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := poolKey{k.plan.op, BatchSize}
+	key := poolKey{k.plan.op, BatchSize, k.hint.suspect}
 	if s := k.hint.size; s > 0 && s < BatchSize {
 		key.size = s
 	}
 	p.byKey[key] = append(p.byKey[key], pooled{k, now})
-	p.n++
-	if k.live {
-		p.live++
-	}
+	p.countLocked(k, 1)
 }
 
 // patience is the longest a planned lead waits for its batch to fill while other batches keep the jobs busy.
@@ -108,9 +121,9 @@ func (p *pools) ripeIn(now time.Time, linger time.Duration, liveOnly bool) time.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	least := time.Duration(-1)
-	for _, ks := range p.byKey {
+	for key, ks := range p.byKey {
 		for _, x := range ks {
-			if liveOnly && !x.live {
+			if liveOnly && !x.live || key.suspect {
 				continue
 			}
 			if d := max(0, x.ripe(now, linger)); least < 0 || d < least {
@@ -121,28 +134,30 @@ func (p *pools) ripeIn(now time.Time, linger time.Duration, liveOnly bool) time.
 	return least
 }
 
-// slots are how many jobs may be formed: any are for all leads, live may be used beyond them by jobs with a live lead.
-type slots struct{ any, live int }
+// slots are how many jobs may be formed: any are for leads that have not failed, live may be used beyond them by jobs with a live lead, and
+// suspects are for the others. probe is the most leads in each while the last ones failed, 0 = as many as fit.
+type slots struct{ any, live, suspects, probe int }
 
 // take forms jobs: those with live leads that wait no longer come first, then whole batches, then what has lingered when nothing
-// more is there to read. Live leads come first in each batch; one probe of one lead is formed while the brake is on.
-func (p *pools) take(now time.Time, linger time.Duration, read reading, free slots, probe bool) []*job {
+// more is there to read. Live leads come first in each batch.
+func (p *pools) take(now time.Time, linger time.Duration, read reading, free slots) []*job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var jobs []*job
+	suspects := false
 	form := func(most int, ready func([]pooled, poolKey) bool) {
 		for _, key := range p.keys() {
-			for len(jobs) < most && ready(p.byKey[key], key) {
+			for key.suspect == suspects && len(jobs) < most && ready(p.byKey[key], key) {
 				limit := key.size
-				if probe {
-					limit = 1
+				if free.probe > 0 {
+					limit = min(limit, free.probe)
 				}
 				jobs = append(jobs, p.form(key, limit))
 			}
 		}
 	}
 	waited := func(x pooled) bool {
-		end := probe || !read.more || x.live && !read.moreLive
+		end := free.probe > 0 || !read.more || x.live && !read.moreLive
 		return end && x.ripe(now, linger) <= 0 || now.Sub(x.at) >= patience
 	}
 	form(free.live, func(ks []pooled, key poolKey) bool {
@@ -157,6 +172,8 @@ func (p *pools) take(now time.Time, linger time.Duration, read reading, free slo
 	})
 	form(free.any, func(ks []pooled, key poolKey) bool { return len(ks) >= key.size })
 	form(free.any, func(ks []pooled, _ poolKey) bool { return slices.ContainsFunc(ks, waited) })
+	suspects = true
+	form(len(jobs)+free.suspects, func(ks []pooled, _ poolKey) bool { return len(ks) > 0 })
 	return jobs
 }
 
@@ -166,7 +183,9 @@ func (p *pools) keys() []poolKey {
 	for key := range p.byKey {
 		keys = append(keys, key)
 	}
-	slices.SortFunc(keys, func(a, b poolKey) int { return 1000*(int(a.op)-int(b.op)) + a.size - b.size })
+	slices.SortFunc(keys, func(a, b poolKey) int {
+		return 1000*(int(a.op)-int(b.op)) + a.size - b.size
+	})
 	return keys
 }
 
@@ -182,7 +201,7 @@ func (p *pools) form(key poolKey, limit int) *job {
 		}
 		return 1
 	})
-	j := &job{}
+	j := &job{suspect: key.suspect}
 	seen := map[string]bool{}
 	var rest []pooled
 	for _, x := range ks {
@@ -194,11 +213,8 @@ func (p *pools) form(key poolKey, limit int) *job {
 		seen[id] = true
 		j.works = append(j.works, x.work)
 		j.live = j.live || x.live
-		if x.live {
-			p.live--
-		}
+		p.countLocked(x.work, -1)
 	}
-	p.n -= len(j.works)
 	p.byKey[key] = rest
 	if len(rest) == 0 {
 		delete(p.byKey, key)

@@ -96,7 +96,7 @@ var errNameless = errors.New("hubspot shows a contact without its id")
 func (w *Worker) readBatch(ctx context.Context, idProperty string, ids, props []string) ([]*contactView, error) {
 	var out []*contactView
 	slices.Sort(ids)
-	for part := range slices.Chunk(slices.Compact(ids), BatchSize) {
+	for _, part := range parts(slices.Compact(ids)) {
 		for try := 1; try <= 2 && len(part) > 0; try++ {
 			views, silent, nameless, err := w.readPart(ctx, idProperty, part, props)
 			if err != nil {
@@ -111,6 +111,23 @@ func (w *Worker) readBatch(ctx context.Context, idProperty string, ids, props []
 	return out, nil
 }
 
+// parts spreads ids over requests. No id stands twice in one, compared in lower case: HubSpot would refuse it whole, should it fold them.
+func parts(ids []string) [][]string {
+	var out [][]string
+	in := map[string]int{} // how many requests hold the id, whatever its case
+	for _, id := range ids {
+		i := in[strings.ToLower(id)]
+		for ; i < len(out) && len(out[i]) == BatchSize; i++ {
+		}
+		if i == len(out) {
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], id)
+		in[strings.ToLower(id)] = i + 1
+	}
+	return out
+}
+
 // readPart makes one request. silent are the ids of which the answer says nothing; nameless: it shows a contact without its id.
 func (w *Worker) readPart(ctx context.Context, idProperty string, ids, props []string) (views []*contactView, silent []string, nameless bool, err error) {
 	res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDProperty: idProperty, IDs: ids, Properties: props})
@@ -120,6 +137,7 @@ func (w *Worker) readPart(ctx context.Context, idProperty string, ids, props []s
 	if err != nil {
 		return nil, nil, false, err
 	}
+	w.gate.readWell(hubspot.OpBatchRead, w.now())
 	named := map[string]bool{}
 	for i := range res.Results {
 		v := w.view(&res.Results[i])
@@ -179,6 +197,7 @@ func (w *Worker) readLinked(ctx context.Context, works []*work) error {
 		if v := byID[k.link.ContactID]; v == nil {
 			k.answer = answer{kind: missingContact}
 		} else if err := w.take(ctx, k, v); err != nil {
+			k.failed(err, 1)
 			return err
 		}
 	}
@@ -188,6 +207,7 @@ func (w *Worker) readLinked(ctx context.Context, works []*work) error {
 	for _, k := range works {
 		if k.answer.kind == missingContact {
 			if err := w.whereIs(ctx, k); err != nil {
+				k.failed(err, 1)
 				return err
 			}
 		}

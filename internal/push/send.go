@@ -80,7 +80,7 @@ func (s *sender) send(works []*work) error {
 		res, err = s.w.hub.BatchUpsert(s.ctx, s.w.table().IDProperty(), in)
 	}
 	if err == nil {
-		s.w.gate.wroteWell(s.w.now())
+		s.w.gate.wroteWell(opNames[s.kind], s.w.now())
 		s.match(works, in, res)
 		s.w.tellAsked(opNames[s.kind], begun, res.Status, res.CorrelationID, nil, works, func(k *work) string { return k.answer.word() })
 		return nil
@@ -96,9 +96,9 @@ func (s *sender) send(works []*work) error {
 			if s.kind == opCreate {
 				k.hint.tried = k.plan.addr
 			}
-			s.w.narrow(k, len(works))
 		}
 	}
+	failedAll(works, err)
 	return err
 }
 

@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"leadsync/internal/lead"
@@ -125,14 +126,24 @@ func (w *Worker) dueAgain(ctx context.Context) ([]lead.ID, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	now, suspects := w.now(), w.gate.suspectsIn(w.now()) <= 0
+	var again []lead.ID
 	for id := range w.revisit {
-		if len(ids) >= scanRows+4*BatchSize {
-			break
-		}
-		if h := w.hints[id]; h == nil || !h.until.After(w.now()) {
+		h := w.hints[id]
+		switch {
+		case len(ids) >= scanRows+4*BatchSize, h != nil && h.until.After(now):
+		case h == nil || !h.suspect:
 			ids = append(ids, id)
 			delete(w.revisit, id)
+		case suspects:
+			again = append(again, id)
 		}
+	}
+	// Of those that failed the one that was asked for longest ago goes first.
+	slices.SortFunc(again, func(a, b lead.ID) int { return w.hints[a].failedAt.Compare(w.hints[b].failedAt) })
+	for _, id := range again[:min(len(again), 4*BatchSize)] {
+		ids = append(ids, id)
+		delete(w.revisit, id)
 	}
 	return ids, nil
 }
@@ -145,10 +156,13 @@ func (w *Worker) soonest() time.Duration {
 	if w.paused.all() {
 		return d
 	}
+	suspects := w.gate.suspectsIn(w.now())
 	for id := range w.revisit {
 		var left time.Duration
 		if h := w.hints[id]; h != nil {
-			left = max(0, h.until.Sub(w.now()))
+			if left = max(0, h.until.Sub(w.now())); h.suspect {
+				left = max(left, suspects)
+			}
 		}
 		if d < 0 || left < d {
 			d = left

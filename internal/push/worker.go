@@ -45,6 +45,8 @@ type Worker struct {
 	holds     holds
 	scan      map[outbox.Lane]*scanner
 	jobsUnder int
+	// suspectJobs are those of them whose leads failed before.
+	suspectJobs int
 
 	ids           idWatch
 	deleteTurn    chan struct{} // held while the brake of deletes is asked
@@ -200,7 +202,7 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 			continue
 		}
 		w.gate.databaseBack(w.now(), read.leads == 0 && pools.empty() && w.idle() && w.soonest() < 0)
-		for _, j := range pools.take(w.now(), w.cfg.Linger, read, slots{any: w.free(false), live: w.free(true)}, w.brake.on()) {
+		for _, j := range pools.take(w.now(), w.cfg.Linger, read, w.slots()) {
 			w.start(j)
 			jobs.Go(func() {
 				err := w.runJob(work, j)
@@ -214,6 +216,9 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 			return w.cause(ctx)
 		}
 		if once && read.leads == 0 && !read.more && pools.empty() && w.idle() && !w.soon() {
+			if w.gate.suspectsIn(w.now()) > 0 {
+				return errors.New("the lane waits: " + w.Status().Cause)
+			}
 			return nil
 		}
 		w.pauseUntilWork(ctx, pools, read)
@@ -274,13 +279,12 @@ func (w *Worker) cause(ctx context.Context) error {
 // start counts a job in.
 func (w *Worker) start(j *job) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.jobsUnder++; w.jobsUnder == 1 {
 		w.turnRequests()
 	}
-	w.mu.Unlock()
-	if w.brake.on() {
-		j.probe = true
-		w.gate.probing(w.now())
+	if j.suspect {
+		w.suspectJobs++
 	}
 }
 
@@ -291,8 +295,9 @@ func (w *Worker) finished(j *job, err error) {
 	case err == nil:
 		w.gate.good(now)
 	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, ErrDatabaseAway):
+	case j.own:
 	default:
-		w.gate.trouble(err, now)
+		w.gate.fail(err, now, j.what)
 		if errors.Is(err, ErrDatabaseAway) {
 			w.gate.settleFailed()
 		}
@@ -301,6 +306,9 @@ func (w *Worker) finished(j *job, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.jobsUnder--
+	if j.suspect {
+		w.suspectJobs--
+	}
 	w.turnRequests()
 	for _, k := range j.works {
 		w.releaseLocked(k, err, now)
@@ -332,14 +340,16 @@ func (w *Worker) releaseLocked(k *work, err error, now time.Time) {
 		return
 	}
 	w.hints[k.id] = k.hint
-	w.revisit[k.id] = true
+	if !k.resting {
+		w.revisit[k.id] = true
+	}
 	if k.hint.unknown && (k.link.State != ledger.Linked || k.unsettled || k.fill != nil) {
 		k.hint.claims = k.claims
 	} else {
 		w.unclaimLocked(k.id, k.claims)
 		k.hint.claims = nil
 	}
-	if err != nil && !k.hint.until.After(now) && k.hint.unknown {
+	if err != nil && !k.hint.until.After(now) && k.hint.unknown && !k.resting {
 		k.hint.until = now.Add(w.cfg.Outage.Delay(1) / 2)
 	}
 }
@@ -362,18 +372,40 @@ func (w *Worker) free(live bool) int {
 	defer w.mu.Unlock()
 	most := w.cfg.Concurrency + 2
 	switch {
-	case w.brake.on(), w.gate.cannotSettle():
+	case w.gate.freshIn(w.now()) > 0:
+		return 0
+	case w.gate.cannotSettle():
+		return max(0, 1-w.jobsUnder)
+	case w.gate.probing() > 0:
 		most = 1
 	case live:
 		most += liveSlots
 	}
-	return max(0, most-w.jobsUnder)
+	return max(0, most-(w.jobsUnder-w.suspectJobs))
+}
+
+// slots are the jobs that may be formed now.
+func (w *Worker) slots() slots {
+	s := slots{any: w.free(false), live: w.free(true), suspects: suspectSlots, probe: w.gate.probing()}
+	if s.probe > 0 {
+		s.suspects = 1
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.gate.suspectsIn(w.now()) > 0:
+		s.suspects = 0
+	case w.gate.cannotSettle():
+		s.suspects = max(0, 1-w.jobsUnder)
+	}
+	s.suspects = max(0, s.suspects-w.suspectJobs)
+	return s
 }
 
 // want is how many leads the pools should hold, so that none of the free jobs waits for the database.
 func (w *Worker) want() int {
-	if w.brake.on() {
-		return 1
+	if n := w.gate.probing(); n > 0 {
+		return n
 	}
 	return min(w.free(true)+1, w.cfg.Concurrency+2) * BatchSize
 }
@@ -413,8 +445,11 @@ func (w *Worker) pauseUntilWork(ctx context.Context, p *pools, read reading) {
 	if l := p.ripeIn(w.now(), w.cfg.Linger, w.free(false) == 0); l >= 0 && w.free(true) > 0 {
 		d = min(d, max(l, time.Millisecond))
 	}
-	if s := w.soonest(); s >= 0 {
+	if s := w.soonest(); s >= 0 && p.size() < w.want() { // else they are not read
 		d = min(d, max(s, time.Millisecond))
+	}
+	if f := w.gate.freshIn(w.now()); f > 0 && !p.empty() {
+		d = min(d, f)
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()

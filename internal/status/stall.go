@@ -9,6 +9,8 @@ import (
 const (
 	CodeNetwork  = "network"  // HubSpot gives no answer
 	CodeHubSpot  = "hubspot"  // HubSpot answers with errors of its own
+	CodeLocal    = "local"    // this host lacks memory, disk, descriptors or ports
+	CodeDefect   = "defect"   // our own check refused to send a request
 	CodeDatabase = "database" // the database takes nothing
 	CodeLease    = "lease"    // the portal may be another daemon's
 	CodeQuota    = "quota"    // a limit of HubSpot's lasts
@@ -110,6 +112,10 @@ func cureOf(state State, kind string, mode *string) string {
 		return "check name resolution, proxy and firewall from this host; rows wait without losing an attempt, and the lane goes on by itself"
 	case state == Degraded && kind == CodeHubSpot:
 		return "see https://status.hubspot.com; rows wait without losing an attempt, and the lane goes on by itself"
+	case state == Degraded && kind == CodeLocal:
+		return "this host lacks what the cause names: free it, or raise its bound (LimitNOFILE, MemoryMax, the disk); the lane goes on by itself"
+	case state == Degraded && kind == CodeDefect:
+		return "a defect of leadsync, not of HubSpot or of this host: report the line 'request refused by our own check' of the log"
 	case state == Degraded:
 		return "none needed while HubSpot or the network is away: rows wait without losing an attempt, and the lane goes on by itself"
 	case state == Down:

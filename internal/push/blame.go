@@ -1,0 +1,172 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/observe"
+	"leadsync/internal/outbox"
+)
+
+// Whose fault is it? A request that fails without an answer about its rows says nothing of whether HubSpot is away or one of its rows makes
+// HubSpot fail. So nobody else waits for it: its leads are suspects, and
+//
+//   - a suspect is asked again apart from other leads, in ever smaller batches, and each time later; the gate stays closed for suspects;
+//   - leads that have not failed go on at once, one request at a time, in batches that shrink as long as they fail too. The first one that
+//     succeeds opens the gate, and from then on what fails is the suspects' own; when different ones fail it is an outage, and all wait.
+//
+// What holds for whoever is asked for next (a limit, the token, the database, the lease) closes the gate for all at once.
+
+const (
+	// narrowWait is how soon a failing batch is asked for again in a smaller one.
+	narrowWait = 100 * time.Millisecond
+	// suspectWait is the longest that a suspect waits by itself; an outage makes it wait with all others.
+	suspectWait = 10 * time.Second
+	// suspectSlots are how many jobs may hold suspects while others go on.
+	suspectSlots = 2
+)
+
+// forAll reports trouble that whoever is asked for next would meet too.
+func forAll(err error) bool {
+	if _, token := errors.AsType[*hubspot.TokenError](err); token {
+		return true
+	}
+	var other *WrongAccountError
+	var backwards *IDsBackwardsError
+	var subscription *UnknownSubscriptionError
+	switch {
+	case errors.Is(err, ErrDatabaseAway), errors.Is(err, ErrLeaseLost), errors.Is(err, errMayNotSend),
+		errors.As(err, &other), errors.As(err, &backwards), errors.As(err, &subscription):
+		return true
+	}
+	switch hubspot.Classify(err) {
+	case hubspot.ClassRateLimited, hubspot.ClassDaily, hubspot.ClassMigrating, hubspot.ClassUnauthorized, hubspot.ClassLocal, hubspot.ClassStopped:
+		return true
+	}
+	return false
+}
+
+// failed notes that a request which held the lead together with others, n in all, ended with err and without a word about the lead.
+func (k *work) failed(err error, n int) {
+	if k.met == nil || n < k.metWith {
+		k.met, k.metWith = err, n
+	}
+}
+
+// failedAll notes it of each of the works, unless one of them is known to be the cause.
+func failedAll(works []*work, err error) {
+	if slices.ContainsFunc(works, func(k *work) bool { return k.met != nil }) {
+		return
+	}
+	for _, k := range works {
+		k.failed(err, len(works))
+	}
+}
+
+// failure is what a job's end says of the trouble it ended with.
+type failure struct {
+	leads int  // in the request; 0 = the trouble holds for all
+	fresh bool // one of them had not failed before
+}
+
+// blame finds whose the trouble of a job is, and settles what was decided about leads of their own. what says how it counts for the lane; own:
+// for nothing, the leads' own attempts were counted or nothing was sent.
+func (w *Worker) blame(ctx context.Context, j *job, err error) (what failure, own bool, settled error) {
+	if forAll(err) {
+		return failure{}, false, nil
+	}
+	var suspects []*work
+	for _, k := range j.works {
+		if k.met != nil && len(k.ended) == 0 && !k.unsettled {
+			suspects = append(suspects, k)
+		}
+	}
+	if len(suspects) == 0 { // the step does not say whose request it was
+		for _, k := range j.works {
+			if !k.done || k.unsettled || k.answer.kind == unasked && k.revisit {
+				k.failed(err, len(j.works))
+				suspects = append(suspects, k)
+			}
+		}
+	}
+	own = len(suspects) > 0
+	for _, k := range suspects {
+		what.fresh = what.fresh || !k.hint.suspect
+		what.leads = max(what.leads, k.metWith)
+		own = w.suspect(k) && own
+	}
+	what.leads = max(what.leads, 1)
+	return what, own, w.settle(ctx, suspects)
+}
+
+// suspect takes one failure of a lead without an answer, and reports whether it is the lead's own. It is when the lead was asked for alone and
+// others succeeded since it failed before (for what needs a permission: others with the same request), or when nothing was sent.
+func (w *Worker) suspect(k *work) (own bool) {
+	h, now, n, err := k.hint, w.now(), k.metWith, k.met
+	class := hubspot.Classify(err)
+	since := h.failedAt
+	h.suspect, h.failedAt, h.fails = true, now, h.fails+1
+	k.met, k.metWith = nil, 0
+	op := ""
+	if class == hubspot.ClassScope || class == hubspot.ClassForbidden {
+		op = hubspot.OpOf(err)
+	}
+	own = class == hubspot.ClassDefect || !since.IsZero() && hubspot.OpOf(err) != "" && w.gate.wroteSince(op, since, now)
+	switch {
+	case own && n == 1:
+		k.answer.refusal = refusalOf(err)
+		note := "the request with this row alone ended without an answer while others succeeded"
+		if class == hubspot.ClassDefect {
+			note = "leadsync's own check refused the request, which is a defect of leadsync; please report it"
+		} else if status := k.answer.refusal.status; status/100 == 4 {
+			note = "refused while others succeeded: " + refusalNote(k.answer.refusal)
+		}
+		w.ownFailure(k, note)
+		k.resting = true
+		k.answer = answer{}
+		return true
+	case n > 1:
+		if own || class == hubspot.ClassDefect {
+			h.size = max(1, n/2)
+		}
+		h.until = now.Add(narrowWait)
+	case class == hubspot.ClassScope:
+		h.until, h.permission = now.Add(scopeRetry), true
+	default:
+		h.until = now.Add(max(hubspot.RetryAfter(err), min(suspectWait, w.cfg.Outage.Delay(h.fails))))
+	}
+	if class == hubspot.ClassDefect {
+		w.tellDefect(err)
+	}
+	k.revisit = true
+	return own
+}
+
+// ownFailure counts one attempt of the rows that the failed request was for.
+func (w *Worker) ownFailure(k *work, note string) {
+	if k.plan.op == opErase {
+		k.ended = append(k.ended, w.retryLater(k.plan.del, k, outbox.GaveUp, note))
+		k.done, k.revisit = true, false
+		return
+	}
+	if len(k.plan.all.rows) == 0 && k.plan.del != nil {
+		k.plan.all.rows = []*row{k.plan.del}
+	}
+	w.attemptFailed(k, outbox.GaveUp, note)
+	if k.plan.del != nil {
+		k.behindDelete()
+	}
+}
+
+// tellDefect says that our own code refused to send a request: never in silence, and never taken for an outage.
+func (w *Worker) tellDefect(err error) {
+	if w.deadLimit.allow(w.now()) {
+		w.cfg.Log.Error(observe.OwnDefect, observe.Err, err, observe.Hint, cureDefect)
+	}
+}
+
+// cureDefect is for a request that our own checks refused.
+const cureDefect = "a defect of leadsync, not of HubSpot or of this host: please report this line; the rows it names use up their attempts, all others go on"
