@@ -59,14 +59,8 @@ func lockSession(pool *sql.DB, begin, take string, args ...any) func(context.Con
 		if err != nil {
 			return nil, err
 		}
-		if begin != "" {
-			if _, err := conn.ExecContext(ctx, begin); err != nil {
-				return nil, errors.Join(err, endSession(conn))
-			}
-		}
 		for {
-			var taken bool
-			err := conn.QueryRowContext(ctx, take, args...).Scan(&taken)
+			taken, err := tryLock(ctx, conn, begin, take, args)
 			if err == nil && taken {
 				stop := keepAlive(ctx, conn)
 				// The connection ends here and not in the pool, and the lock with it.
@@ -80,6 +74,21 @@ func lockSession(pool *sql.DB, begin, take string, args ...any) func(context.Con
 			}
 		}
 	}
+}
+
+// tryLock asks once. Who does not get the lock keeps no transaction open while it waits: behind a pooler that is a session of the server,
+// of which there may be few.
+func tryLock(ctx context.Context, conn *sql.Conn, begin, take string, args []any) (taken bool, err error) {
+	if begin != "" {
+		if _, err := conn.ExecContext(ctx, begin); err != nil {
+			return false, err
+		}
+	}
+	if err := conn.QueryRowContext(ctx, take, args...).Scan(&taken); err != nil || taken || begin == "" {
+		return taken, err
+	}
+	_, err = conn.ExecContext(ctx, `ROLLBACK`)
+	return false, err
 }
 
 // aliveEvery is how often a session that only holds a lock says that it is there.

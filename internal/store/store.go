@@ -35,7 +35,7 @@ import (
 type Options struct {
 	// Log gets the store's few lines; nil discards them.
 	Log *slog.Logger
-	// ReadOnly refuses every write (SQLite: mode=ro; servers: read-only transactions).
+	// ReadOnly refuses every write (SQLite: mode=ro; servers: read-only transactions; not behind a pooler, whose sessions are not ours).
 	ReadOnly bool
 	// CreateSQLite makes a missing SQLite file, with owner and group access. It has no effect elsewhere.
 	CreateSQLite bool

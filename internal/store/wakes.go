@@ -133,6 +133,10 @@ func (d *postgresDialect) wakes(ctx context.Context, db *DB, notify bool) <-chan
 		}
 		return nil
 	}
+	if d.pooled { // who listens there listens in a session that is somebody else's a moment later
+		db.log.LogAttrs(ctx, slog.LevelWarn, wakeUnavailable, slog.String(observe.Cause, "a pooler stands in front of PostgreSQL; rows are found by push.poll_interval"))
+		return nil
+	}
 	c, done := db.subscribe()
 	go func() {
 		defer done()

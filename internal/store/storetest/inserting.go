@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"leadsync/internal/lead"
@@ -82,6 +83,9 @@ func fourColumnInsertByTool(e *env) {
 
 // missingTools are the command line clients that a test looked for and did not find.
 var missingTools sync.Map
+
+// missingPooler says that a test looked for PgBouncer.
+var missingPooler atomic.Bool
 
 // mysqlTool is the command of the client, by whichever name it has.
 func mysqlTool(e *env) (string, []string) {

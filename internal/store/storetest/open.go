@@ -172,6 +172,9 @@ func App(t testing.TB, u string) *sql.DB {
 		}
 		driver, dsn = "mysql", mysqlDSN(parsed)
 	}
+	if strings.Contains(u, "/leadsync_test_") && driver == "pgx" { // behind a pooler
+		dsn += "&default_query_exec_mode=exec"
+	}
 	app, err := sql.Open(driver, dsn)
 	if err != nil {
 		t.Fatal("open the application's connection")
@@ -204,6 +207,9 @@ func Dialects() string {
 	line := "store dialects: ran " + strings.Join(ran, ", ")
 	if len(skipped) > 0 {
 		line += "; SKIPPED " + strings.Join(skipped, ", ")
+	}
+	if missingPooler.Load() {
+		line += "; NOT TESTED: a pooler in front of PostgreSQL, since there is no pgbouncer"
 	}
 	missingTools.Range(func(tool, _ any) bool {
 		line += fmt.Sprintf("; NOT TESTED: the insert through %v, which is not on PATH", tool)

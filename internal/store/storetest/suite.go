@@ -31,8 +31,10 @@ type env struct {
 }
 
 // Run runs the contract on databases that newURL makes.
-func Run(t *testing.T, newURL func(t testing.TB) string) {
-	tests := []contract{
+func Run(t *testing.T, newURL func(t testing.TB) string) { run(t, newURL, contracts()) }
+
+func contracts() []contract {
+	return []contract{
 		{"FourColumnInsert", fourColumnInsert},
 		{"FourColumnInsertByTool", fourColumnInsertByTool},
 		{"AnythingCanBeInsertedAndRead", anythingGoes},
@@ -92,7 +94,11 @@ func Run(t *testing.T, newURL func(t testing.TB) string) {
 		{"G9EraseUnderOldEpochChangesNothing", eraseUnderOldEpoch},
 		{"DeleteBrake", deleteBrake},
 	}
-	run(t, newURL, tests)
+}
+
+// RunPooled runs the contract behind a pooler, which has no session that could be read-only or listen.
+func RunPooled(t *testing.T, newURL func(t testing.TB) string) {
+	run(t, newURL, slices.DeleteFunc(contracts(), func(c contract) bool { return c.name == "ReadOnly" || c.name == "Wakes" }))
 }
 
 // RunServer runs the part of the contract that only an engine with a server can break.
