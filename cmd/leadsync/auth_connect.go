@@ -174,6 +174,26 @@ var errInterrupted = errors.New("interrupted; nothing was changed")
 // maxLine is far above any address or token.
 const maxLine = 64 << 10
 
+// person is the lead or address that an argument names; - reads it from standard input, one line, since arguments show in the process list and
+// in the history of the shell. what is the argument's name in the usage.
+func (e *environment) person(ctx context.Context, arg, what string) (string, error) {
+	if arg == "-" {
+		text, err := bufio.NewReader(io.LimitReader(files.Patient(ctx, e.stdin), maxLine)).ReadString('\n')
+		switch {
+		case ctx.Err() != nil:
+			return "", errInterrupted
+		case err != nil && !errors.Is(err, io.EOF):
+			return "", fmt.Errorf("read standard input: %w", err)
+		}
+		arg = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+		what += " on standard input"
+	}
+	if arg == "" {
+		return "", &exitError{exitUsage, errors.New(what + " is empty")}
+	}
+	return arg, nil
+}
+
 // readLine reads one line of a secret from standard input, and does not keep a signal waiting.
 func (e *environment) readLine(ctx context.Context) (secret.String, error) {
 	text, err := bufio.NewReader(io.LimitReader(files.Patient(ctx, e.stdin), maxLine)).ReadString('\n')

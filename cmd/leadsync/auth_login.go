@@ -51,7 +51,7 @@ func (w *grantWork) login(ctx context.Context, browser, paste, repin bool) (err 
 	}
 	var callback *auth.Callback
 	if !paste {
-		if callback, err = auth.Listen(ctx, w.cfg.HubSpot.Auth.RedirectURL); err != nil {
+		if callback, err = auth.Listen(ctx, w.cfg.HubSpot.Auth.RedirectURL, attempt); err != nil {
 			return err
 		}
 		defer func() { callback.Close(page(err)) }()

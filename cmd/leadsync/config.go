@@ -29,7 +29,8 @@ func newConfigCheckCommand(env *environment) *cobra.Command {
 		Short: "Check the configuration and report every problem",
 		Long: "Reads defaults, file and environment as every other command does, and reports all problems at once; exit code 78.\n" +
 			"Credentials that run would need and that are not found are warnings, since systemd hands them to the service alone;\n" +
-			"where $CREDENTIALS_DIRECTORY is set (inside the service) they are problems. --no-credentials looks at none, for the unit's\n" +
+			"where $CREDENTIALS_DIRECTORY is set (inside the service) they are problems. A secret that everybody on the machine may read is\n" +
+			"a warning. --no-credentials looks at none, for the unit's\n" +
 			"ExecReload, to which systemd does not show them; the daemon looks itself when it reloads.",
 		Example: "  leadsync config check --config /etc/leadsync/leadsync.yaml",
 		Args:    wantArgs(),
@@ -37,6 +38,13 @@ func newConfigCheckCommand(env *environment) *cobra.Command {
 			cfg, err := env.load()
 			if err == nil && !fileOnly {
 				err = missingCredentials(cfg)
+			}
+			if err == nil && !fileOnly {
+				for _, e := range cfg.Exposed(nil) {
+					if e.All {
+						cfg.Warnings = append(cfg.Warnings, e.String())
+					}
+				}
 			}
 			result := checked{OK: err == nil, File: env.configFile, Problems: []string{}, Warnings: []string{}}
 			if cfg != nil {

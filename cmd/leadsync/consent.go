@@ -79,15 +79,17 @@ func newConsentCommand(env *environment) *cobra.Command {
 		Short: "Show what both sides hold of a lead's consent, and the history that is known",
 		Long: "Prints the last word that counts here and the row that said it, the addresses of the lead with what HubSpot says of each now, and\n" +
 			"the rows that spoke of consent, as far as retention has kept them. It changes nothing. HubSpot is asked with the token of the daemon;\n" +
-			"when it cannot be asked our side is printed all the same, and the exit code is 1.",
+			"when it cannot be asked our side is printed all the same, and the exit code is 1. LEAD - is read\n" +
+			"from standard input.",
 		Example: "  leadsync consent 42\n  leadsync consent 42 --json | jq .addresses",
 		Args:    wantArgs("LEAD"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if args[0] == "" {
-				return &exitError{exitUsage, errors.New("LEAD is empty")}
+			id, err := env.person(c.Context(), args[0], "LEAD")
+			if err != nil {
+				return err
 			}
 			return env.onDatabase(c, func(cfg *config.Loaded, db *store.DB) error {
-				r, err := ourConsent(c.Context(), cfg, db, lead.ID(args[0]))
+				r, err := ourConsent(c.Context(), cfg, db, lead.ID(id))
 				if err != nil {
 					return err
 				}

@@ -22,6 +22,7 @@ import (
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/observe"
+	"leadsync/internal/people"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
 )
@@ -78,6 +79,9 @@ func (e *environment) examine(ctx context.Context, cfg *config.Loaded, create bo
 	default:
 		defer func() { err = errors.Join(err, db.Close()) }()
 		in.Database = db
+		if keys, err := e.keyring(cfg); err == nil && db.CheckSchema(ctx) == nil { // a missing file is told as what it is
+			_, in.KeyError = db.PersonKey(ctx, people.HashKeyName, nil, people.KeyMark(keys))
+		}
 	}
 	end := e.connectDoctor(ctx, cfg, db, &in)
 	defer end()

@@ -48,7 +48,7 @@ func (e *environment) load() (*config.Loaded, error) {
 // warn prints the configuration's warnings to standard error.
 func (e *environment) warn(cfg *config.Loaded) {
 	for _, w := range cfg.Warnings {
-		fmt.Fprintln(e.stderr, "leadsync: warning: "+observe.Mask(w))
+		fmt.Fprintln(e.stderr, "leadsync: warning: "+visible(observe.Mask(w)))
 	}
 }
 
@@ -116,8 +116,13 @@ func (e *environment) hasher(ctx context.Context, cfg *config.Loaded, db *store.
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := db.LoadOrMakeKey(ctx, people.HashKeyName, func() (string, error) { return people.NewHashKey(keys) })
-	if err != nil {
+	sealed, err := db.PersonKey(ctx, people.HashKeyName, func() (string, error) { return people.NewHashKey(keys) }, people.KeyMark(keys))
+	switch {
+	case errors.Is(err, store.ErrKeyLost), errors.Is(err, store.ErrKeyReplaced):
+		return nil, &exitError{exitConfig, fmt.Errorf("%w; %s", err, store.KeyCure)}
+	case errors.Is(err, people.ErrUnknownKey), errors.Is(err, people.ErrSealBroken):
+		return nil, &exitError{exitConfig, err}
+	case err != nil:
 		return nil, err
 	}
 	hasher, err := people.Open(keys, sealed)
@@ -129,7 +134,7 @@ func (e *environment) hasher(ctx context.Context, cfg *config.Loaded, db *store.
 
 // printJSON writes one object on one line.
 func (e *environment) printJSON(value any) error {
-	encoder := json.NewEncoder(e.stdout)
+	encoder := json.NewEncoder(safeJSON{e.stdout})
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
 		return fmt.Errorf("print result: %w", err)

@@ -24,16 +24,18 @@ func newEraseCommand(env *environment) *cobra.Command {
 			"ends delivered and says when and what was done, without the person. What is left is a keyed hash that keeps the lead from being\n" +
 			"made again by a late event.\n\n" +
 			"It prints the id of the row: `leadsync outbox show ID` tells how far it is. Backups and the logs of a database server are not\n" +
-			"touched; README says what that means.",
+			"touched; README says what that means. LEAD - is read from standard input: an argument shows in the process list.",
 		Example: "  leadsync erase 42\n" +
 			"  leadsync erase 42 --with-shared          # after a merge another lead has the contact: erase it for both\n" +
 			"  leadsync erase 42 --forget-tombstone     # the person has come back by own wish: the lead may be registered again",
 		Args: wantArgs("LEAD"),
 		RunE: func(c *cobra.Command, args []string) error {
-			id := lead.ID(args[0])
+			text, err := env.person(c.Context(), args[0], "LEAD")
+			if err != nil {
+				return err
+			}
+			id := lead.ID(text)
 			switch {
-			case id == "":
-				return &exitError{exitUsage, errors.New("LEAD is empty")}
 			case len(id) > lead.MaxIDLength:
 				return &exitError{exitUsage, fmt.Errorf("LEAD is longer than %d bytes; such a lead is never sent", lead.MaxIDLength)}
 			case shared && forget:

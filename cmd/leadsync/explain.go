@@ -24,12 +24,17 @@ func newExplainCommand(env *environment) *cobra.Command {
 		Short: "Tell why a lead stands as it does, and what happens next",
 		Long: "Tells on one screen: the lead's events with their states and the rule behind each, which were folded into one write, the last\n" +
 			"requests about it with HubSpot's correlation ids, what HubSpot is known to hold of it, and what happens next. LEAD is a lead\n" +
-			"id, an address, the id of a contact, or outbox:ID for the lead of a row.\n\n" +
+			"id, an address, the id of a contact, or outbox:ID for the lead of a row; - reads it from standard input, since arguments show\n" +
+			"in the process list.\n\n" +
 			"--live asks HubSpot for the contact, three requests, and sets its values beside the ledger. Everything else is read from\n" +
 			"the database, so it answers also when the daemon is gone. What is printed holds the person's values.",
 		Example: "  leadsync explain 42\n  leadsync explain ada@example.com --live\n  leadsync explain outbox:17 --json | jq .next",
 		Args:    wantArgs("LEAD"),
 		RunE: func(c *cobra.Command, args []string) error {
+			subject, err := env.person(c.Context(), args[0], "LEAD")
+			if err != nil {
+				return err
+			}
 			return env.onDatabase(c, func(cfg *config.Loaded, db *store.DB) error {
 				hasher, err := env.hasher(c.Context(), cfg, db)
 				if err != nil {
@@ -38,7 +43,7 @@ func newExplainCommand(env *environment) *cobra.Command {
 				if portal == "" {
 					portal = cfg.Portal
 				}
-				story, err := explain.Tell(c.Context(), db, explain.Query{Subject: args[0], Portal: portal, Version: readVersion().Version, Now: time.Now(),
+				story, err := explain.Tell(c.Context(), db, explain.Query{Subject: subject, Portal: portal, Version: readVersion().Version, Now: time.Now(),
 					AlertAfter: cfg.Status.AlertAfter, Table: app.Table(cfg), Hash: hasher.Hash})
 				if errors.Is(err, explain.ErrUnknown) {
 					return fmt.Errorf("%w in portal %s; its rows may have been removed after retention.settled", err, portal)

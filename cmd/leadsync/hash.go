@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -12,14 +11,16 @@ func newHashCommand(env *environment) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "hash TEXT",
-		Short: "Print the lead_hash of a lead id or an address",
-		Long: "Logs name a person by a keyed hash. This prints the one of a lead id or an address, so that its lines can be found.\n" +
-			"It needs the configuration, the token key and the database, where the key of the hashes is kept.",
-		Example: "  journalctl -u leadsync | grep $(leadsync hash ada@example.com)",
+		Short: "Print the lead_hash of a lead id",
+		Long: "Logs name a person by a keyed hash. This prints the one of a lead id, letter by letter as the application writes it, so that its\n" +
+			"lines can be found. With - the id is read from standard input: an argument shows in the process list. It needs the\n" +
+			"configuration, the token key and the database, where the key of the hashes is kept.",
+		Example: "  journalctl -u leadsync | grep $(leadsync hash 42)\n  journalctl -u leadsync | grep $(leadsync hash - < id.txt)",
 		Args:    wantArgs("TEXT"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			if strings.TrimSpace(args[0]) == "" {
-				return &exitError{exitUsage, errors.New("TEXT is empty")}
+			text, err := env.person(c.Context(), args[0], "TEXT")
+			if err != nil {
+				return err
 			}
 			cfg, err := env.load()
 			if err != nil {
@@ -35,7 +36,7 @@ func newHashCommand(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			hash := hasher.Hash(args[0])
+			hash := hasher.Hash(text)
 			if asJSON {
 				return env.printJSON(map[string]string{"lead_hash": hash})
 			}

@@ -32,7 +32,8 @@ func newOutboxAddCommand(env *environment) *cobra.Command {
 			"--live is given, and to the portal of the configuration unless they name one.\n\n" +
 			"A bad record is reported on standard error as FILE:LINE: reason, and the rest goes on; the last line on standard output\n" +
 			"counts, and the exit code is 1 when a record was refused.\n\n" +
-			"Without --file: one lead from the flags, on the live lane; it prints the id of the row.",
+			"Without --file: one lead from the flags, on the live lane; it prints the id of the row. Arguments show in the process list: --email -\n" +
+			"(or --lead-id -) reads the value from standard input, and --file - everything.",
 		Example: "  leadsync outbox add --file leads.csv\n" +
 			"  zcat leads.jsonl.gz | leadsync outbox add --file -\n" +
 			"  leadsync outbox add --lead-id 42 --email ada@example.com --set firstname=Ada --set 'phone=\\N'",
@@ -51,6 +52,21 @@ func newOutboxAddCommand(env *environment) *cobra.Command {
 			case !byFile && row.LeadID == "":
 				return &exitError{exitUsage, errors.New("name a file with --file, or one lead with --lead-id")}
 			}
+			for _, value := range []struct {
+				text *string
+				flag string
+			}{{&row.LeadID, "--lead-id"}, {&row.Email, "--email"}} {
+				if *value.text != "-" {
+					continue
+				}
+				if row.LeadID == "-" && row.Email == "-" {
+					return &exitError{exitUsage, errors.New("--lead-id and --email cannot both be read from standard input; use --file -")}
+				}
+				var err error
+				if *value.text, err = env.person(c.Context(), "-", value.flag); err != nil {
+					return err
+				}
+			}
 			return env.onDatabase(c, func(cfg *config.Loaded, db *store.DB) error {
 				opt := importer.Options{Live: live || !byFile, Portal: cfg.Portal}
 				if byFile {
@@ -65,7 +81,7 @@ func newOutboxAddCommand(env *environment) *cobra.Command {
 	f.BoolVar(&live, "live", false, "put the rows on the live lane instead of backfill")
 	f.StringVar(&row.LeadID, "lead-id", "", "the application's `ID` of the lead")
 	f.StringVar(&row.Type, "type", string(outbox.Registered), "event `TYPE`")
-	f.StringVar(&row.Email, "email", "", "the lead's `ADDRESS`")
+	f.StringVar(&row.Email, "email", "", "the lead's `ADDRESS`, - for standard input")
 	f.StringArrayVar(&row.Set, "set", nil, "a property as `NAME=VALUE`, \\N for null; may be repeated")
 	jsonFlag(c, &asJSON)
 	return c

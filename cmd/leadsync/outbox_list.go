@@ -12,6 +12,7 @@ import (
 
 	"leadsync/internal/config"
 	"leadsync/internal/lead"
+	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 	"leadsync/internal/store"
 )
@@ -119,10 +120,13 @@ type table struct {
 
 func newTable(out io.Writer) *table { return &table{Writer: tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)} }
 
+// maxCell is the most characters of a cell: an application may write anything of any length into a column. `outbox show` and --json give all.
+const maxCell = 240
+
 // row adds a line; an empty cell is shown as a dash, so that columns can be counted, but for the last.
 func (t *table) row(cells ...string) {
 	for i, cell := range cells {
-		if cell = visible(cell); cell == "" && i < len(cells)-1 {
+		if cell = observe.Plain(cell, maxCell); cell == "" && i < len(cells)-1 {
 			cell = "-"
 		}
 		cells[i] = cell

@@ -189,10 +189,10 @@ func (e *environment) report(c *cobra.Command, err error) int {
 	case isExit && exit.err == nil:
 	case isConfig:
 		for _, p := range refused.Problems {
-			fmt.Fprintln(e.stderr, p.String())
+			fmt.Fprintln(e.stderr, visible(p.String()))
 		}
 	default:
-		fmt.Fprintln(e.stderr, "leadsync: "+observe.Mask(err.Error()))
+		fmt.Fprintln(e.stderr, "leadsync: "+visibleLines(observe.Mask(err.Error())))
 	}
 	if code == exitUsage && c != nil {
 		fmt.Fprintf(e.stderr, "Run '%s --help' for usage.\n", c.CommandPath())

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"leadsync/internal/observe"
 )
 
 // isTerminal says whether a stream is a terminal; what is not a file is none.
@@ -26,58 +30,42 @@ func terminalSize(stream any) (width, height int) {
 	return 80, 24
 }
 
-// visible makes a text safe for a terminal and for a table: what an application wrote may hold escape sequences, line breaks, and
-// marks that turn the direction of writing. Everything that is not printed as itself is written as Go writes it in a string: \n,
-// \x1b, \u202e.
-func visible(text string) string {
-	if strings.IndexFunc(text, odd) < 0 {
-		return text
-	}
-	var b strings.Builder
-	for i, r := range text {
-		switch {
-		case r == unicode.ReplacementChar && !strings.HasPrefix(text[i:], string(unicode.ReplacementChar)):
-			b.WriteString(`\x` + strconv.FormatUint(uint64(text[i])|0x100, 16)[1:])
-		case odd(r):
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
+// visible makes a text from outside safe for a terminal and for a table.
+func visible(text string) string { return observe.Visible(text) }
 
-// odd is true for what does not print as itself, and for the replacement of a byte that is no UTF-8.
-func odd(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
+// maxError is the longest line of an error that is printed.
+const maxError = 4096
+
+// visibleLines is visible line by line: an error may be several. A server that nobody vouches for, and its certificate, speak in them.
+func visibleLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = observe.Plain(line, maxError)
+	}
+	return strings.Join(lines, "\n")
+}
 
 // cut shortens a text to so many characters and marks that it did.
-func cut(text string, longest int) string {
-	n := 0
-	for i := range text {
-		if n++; n > longest {
-			last := []rune(text[:i])
-			return string(last[:len(last)-1]) + "…"
-		}
-	}
-	return text
-}
+func cut(text string, longest int) string { return observe.Shorten(text, longest) }
 
-// safeJSON writes JSON with the control characters escaped that the encoder leaves in strings: DEL and those between U+0080 and
-// U+009F, which terminals obey. Outside strings valid JSON has none, so the meaning stays.
+// safeJSON writes JSON with the characters escaped that the encoder leaves in strings and that a terminal obeys or an eye is deceived by:
+// DEL, the controls between U+0080 and U+009F, marks of direction and what has no width. Outside strings valid JSON has none, so the
+// meaning stays.
 type safeJSON struct{ w io.Writer }
 
 func (s safeJSON) Write(p []byte) (int, error) {
 	text := string(p)
-	if strings.IndexFunc(text, lateControl) < 0 {
+	if strings.IndexFunc(text, unseen) < 0 {
 		return s.w.Write(p)
 	}
 	var b strings.Builder
 	for _, r := range text {
-		if lateControl(r) {
-			b.WriteString(`\u00` + strconv.FormatInt(int64(r), 16))
-		} else {
+		if !unseen(r) {
 			b.WriteRune(r)
+			continue
+		}
+		for _, half := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, half)
 		}
 	}
 	if _, err := io.WriteString(s.w, b.String()); err != nil {
@@ -86,4 +74,7 @@ func (s safeJSON) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func lateControl(r rune) bool { return r >= 0x7f && r <= 0x9f }
+// unseen is true for what does not print as itself, but for the ASCII that JSON itself is made of and spaces.
+func unseen(r rune) bool {
+	return r == 0x7f || r > 0x7f && r != utf8.RuneError && !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r)
+}

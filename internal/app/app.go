@@ -119,14 +119,24 @@ func New(o Options) (*App, error) {
 	return a, nil
 }
 
+// warn says what is accepted and worth a word all the same.
+func (a *App) warn(cfg *config.Loaded) {
+	for _, w := range cfg.Warnings {
+		a.log.Warn(observe.ConfigWarning, observe.Warning, w)
+	}
+	for _, e := range cfg.Exposed(nil) {
+		if e.All {
+			a.log.Warn(observe.ConfigWarning, observe.Warning, e.String())
+		}
+	}
+}
+
 // Run serves the portal until ctx ends, and returns nil then. It waits for a database that is away and for a portal that another
 // process serves. The error is a *ConfigError when a person must act before anything ran; what ran once waits for whatever the database
 // does later.
 func (a *App) Run(ctx context.Context) error {
 	a.loops.turn(loopStart, 0)
-	for _, w := range a.cfg.Warnings {
-		a.log.Warn(observe.ConfigWarning, observe.Warning, w)
-	}
+	a.warn(a.cfg)
 	stopBeat := a.keepAlive(ctx)
 	defer stopBeat()
 	defer a.openWindow(ctx)()

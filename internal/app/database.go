@@ -97,7 +97,10 @@ func (a *App) openOnce(ctx context.Context) error {
 	if err != nil {
 		return fail(&ConfigError{fmt.Errorf("hubspot.auth.token_key_file: %w", err)})
 	}
-	sealed, err := db.LoadOrMakeKey(ctx, people.HashKeyName, func() (string, error) { return people.NewHashKey(ring) })
+	sealed, err := db.PersonKey(ctx, people.HashKeyName, func() (string, error) { return people.NewHashKey(ring) }, people.KeyMark(ring))
+	if errors.Is(err, people.ErrUnknownKey) || errors.Is(err, people.ErrSealBroken) {
+		return fail(&ConfigError{err})
+	}
 	if err != nil {
 		return fail(err)
 	}
@@ -161,6 +164,8 @@ func (a *App) refused(err error) error {
 		return &ConfigError{err}
 	case errors.Is(err, store.ErrNoDatabase):
 		return &ConfigError{fmt.Errorf("%w; create it with `leadsync migrate up`", err)}
+	case errors.Is(err, store.ErrKeyLost), errors.Is(err, store.ErrKeyReplaced):
+		return &ConfigError{fmt.Errorf("%w; %s", err, store.KeyCure)}
 	case errors.Is(err, store.ErrSchemaNewer):
 		return &ConfigError{fmt.Errorf("%w; install a newer leadsync", err)}
 	case errors.Is(err, store.ErrSchemaOlder):

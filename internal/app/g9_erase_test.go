@@ -429,6 +429,32 @@ func TestG9EraseWinsOverEverything(t *testing.T) {
 	}
 }
 
+// TestG9EraseOfIdsThatLookLikeMarkers: a lead whose id begins as the marker of a wiped row does is a lead like any other, and its erase wipes
+// it; so is one that copies a marker of somebody else's.
+func TestG9EraseOfIdsThatLookLikeMarkers(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 412}, "", func(r *rig) {
+		r.event("first", "lead.registered", "first@example.com", `{"firstname":"First"}`)
+		r.start()
+		r.settled(time.Minute)
+		first := r.event("first", "lead.erased", "", "{}")
+		r.erased(first)
+		for i, id := range []string{"erased:", "erased:" + personName, "erased:" + strings.Repeat("ab", 32)} {
+			mail := fmt.Sprintf("%s%d@example.com", personName, i)
+			r.event(id, "lead.registered", mail, `{"firstname":"`+personName+`","phone":"`+personPhone+`"}`)
+			r.settled(time.Minute)
+			erase := r.event(id, "lead.erased", "", `{"why":"`+personPhone+`"}`)
+			r.erased(erase)
+			late := r.event(id, "lead.registered", mail, `{"firstname":"`+personName+`"}`)
+			r.settled(time.Minute)
+			r.want(late, "skipped/erased")
+			r.nobody()
+			for name, text := range r.files() {
+				foundIn(t, name+" after "+id, text, []string{personName, personPhone})
+			}
+		}
+	})
+}
+
 // A refusal of the erase is a row's own trouble: tried again, then dead with HubSpot's words, and the lead stays silent.
 func TestG9EraseRefused(t *testing.T) {
 	inBubble(t, hubspotsim.Config{Seed: 405}, "push: {max_attempts: 2}", func(r *rig) {

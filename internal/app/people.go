@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -24,11 +26,8 @@ type tombstones struct {
 	asked  atomic.Bool
 }
 
-// leadHash is the tombstone of a lead id; a marker holds it.
+// leadHash is the tombstone of a lead id.
 func (t *tombstones) leadHash(id lead.ID) string {
-	if push.IsMarker(id) {
-		return strings.TrimPrefix(string(id), push.MarkerPrefix)
-	}
 	return store.LeadTombstone(t.hasher.Tombstone, t.portal, id)
 }
 
@@ -61,21 +60,37 @@ func (t *tombstones) Tombstoned(ctx context.Context, hubID int64, leads []lead.I
 	for _, id := range leads {
 		hashes = append(hashes, t.leadHash(id))
 	}
+	// A row that was wiped stands under a marker in the place of its lead id. An application may begin its ids in the same way: a marker is
+	// what holds the keyed hash of a tombstone that is there, which nobody can make up.
+	marked := map[string]lead.ID{}
+	for _, id := range leads {
+		if hash, ok := strings.CutPrefix(string(id), store.ErasedMarker); ok && len(hash) == 64 {
+			marked[hash] = id
+		}
+	}
 	for _, id := range contacts {
 		hashes = append(hashes, t.contactHash(id))
 	}
 	for _, a := range addresses {
 		hashes = append(hashes, t.addressHash(a))
 	}
-	there, err := t.db.Tombstoned(ctx, t.portal, hubID, hashes)
+	there, err := t.db.Tombstoned(ctx, t.portal, hubID, append(slices.Clone(hashes), slices.Collect(maps.Keys(marked))...))
 	if err != nil {
 		return out, err
+	}
+	for hash, id := range marked {
+		if tomb, ok := there[hash]; ok && tomb.Lead {
+			out.Leads[id] = push.Tomb{ErasedAt: tomb.ErasedAt, PurgedAt: tomb.PurgedAt, Marker: true}
+		}
 	}
 	for i, h := range hashes {
 		tomb, ok := there[h]
 		switch {
 		case !ok:
 		case i < len(leads):
+			if out.Leads[leads[i]].Marker {
+				continue
+			}
 			out.Leads[leads[i]] = push.Tomb{ErasedAt: tomb.ErasedAt, PurgedAt: tomb.PurgedAt}
 		case i < len(leads)+len(contacts):
 			out.Contacts[contacts[i-len(leads)]] = true

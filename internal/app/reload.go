@@ -31,9 +31,7 @@ func (a *App) Reload(ctx context.Context) {
 	}
 	changed := config.Changed(a.accepted.Config, next.Config)
 	a.accepted = next
-	for _, w := range next.Warnings {
-		a.log.Warn(observe.ConfigWarning, observe.Warning, w)
-	}
+	a.warn(next)
 	if a.level != nil {
 		_ = a.level.UnmarshalText([]byte(next.Log.Level)) // Load has checked the word
 	}

@@ -21,6 +21,8 @@ type Callback struct {
 	answers   chan url.Values
 	outcome   chan string // what the browser is told
 
+	attempt *Attempt
+
 	once  sync.Once
 	serve sync.WaitGroup
 }
@@ -33,10 +35,10 @@ func (e *ListenError) Error() string { return e.text }
 // Cure is the one thing to do.
 func (e *ListenError) Cure() string { return e.cure }
 
-// Listen opens the port of the redirect URL. Only a redirect to http://localhost can be listened for; HubSpot accepts http for
+// Listen opens the port of the redirect URL, for the answer to an attempt; a request that carries another state, or none, ends nothing. Only a redirect to http://localhost can be listened for; HubSpot accepts http for
 // that name alone (https://developers.hubspot.com/changelog/2018-03-05-oauth2-redirect-uri-served-over-http-localhost, read
 // 2026-11-22). The error is a *ListenError.
-func Listen(ctx context.Context, redirect string) (*Callback, error) {
+func Listen(ctx context.Context, redirect string, a *Attempt) (*Callback, error) {
 	u, err := url.Parse(redirect)
 	if err != nil || u.Scheme != "http" || u.Hostname() != "localhost" {
 		return nil, &ListenError{"hubspot.auth.redirect_url is not http://localhost, so leadsync cannot wait for the browser there",
@@ -46,7 +48,7 @@ func Listen(ctx context.Context, redirect string) (*Callback, error) {
 	if port == "" {
 		port = "80"
 	}
-	c := &Callback{answers: make(chan url.Values, 1), outcome: make(chan string, 1)}
+	c := &Callback{attempt: a, answers: make(chan url.Values, 1), outcome: make(chan string, 1)}
 	var config net.ListenConfig
 	for i, host := range []string{"127.0.0.1", "::1"} { // a browser may take localhost for either
 		l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, port))
@@ -98,6 +100,13 @@ func (c *Callback) handler(path string) http.Handler {
 			return
 		case !query.Has("code") && !query.Has("error"):
 			http.Error(w, "leadsync waits here for HubSpot's answer, and this is none.", http.StatusBadRequest)
+			return
+		}
+		// Whoever can reach this port, a page in the same browser too, may ask for this path. Only an answer to this attempt ends the wait;
+		// whether HubSpot's "no" carries the state is not documented, so one without it is told to the browser and waited on.
+		if !c.attempt.owns(query) {
+			http.Error(w, "This answer does not belong to the login that leadsync waits for. It goes on waiting: use the address that it printed, or end it "+
+				"with Ctrl-C.", http.StatusBadRequest)
 			return
 		}
 		first := false

@@ -39,6 +39,11 @@ func (c *Client) Begin() (*Attempt, error) {
 	return a, nil
 }
 
+// owns says that an answer carries the state of this attempt.
+func (a *Attempt) owns(query url.Values) bool {
+	return subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(a.state)) == 1
+}
+
 // Verifier proves to the token endpoint that the code was asked for by this attempt.
 func (a *Attempt) Verifier() secret.String { return a.verifier }
 

@@ -78,9 +78,14 @@ func freePort(t *testing.T) int {
 // The listener takes one answer on its path, shows how the login ended, and gives the port back.
 func TestCallbackListener(t *testing.T) {
 	redirect := fmt.Sprintf("http://localhost:%d/callback", freePort(t))
-	c, err := auth.Listen(t.Context(), redirect)
+	a, err := newRig(t, hubspotsim.Config{Seed: 52}).client().Begin()
 	must(t, err)
-	if _, err := auth.Listen(t.Context(), redirect); err == nil || !strings.Contains(err.Error(), "another program listens on port") {
+	u, err := url.Parse(a.URL)
+	must(t, err)
+	state := u.Query().Get("state")
+	c, err := auth.Listen(t.Context(), redirect, a)
+	must(t, err)
+	if _, err := auth.Listen(t.Context(), redirect, a); err == nil || !strings.Contains(err.Error(), "another program listens on port") {
 		t.Errorf("a second listener: %v", err)
 	}
 	browser := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -94,29 +99,31 @@ func TestCallbackListener(t *testing.T) {
 		body, _ := io.ReadAll(resp.Body)
 		return resp.StatusCode, string(body)
 	}
-	for path, want := range map[string]int{"/favicon.ico": 404, "/": 404, "/callback": 400, "/callback?x=1": 400} {
+	for path, want := range map[string]int{"/favicon.ico": 404, "/": 404, "/callback": 400, "/callback?x=1": 400,
+		// Of somebody else: none of them ends the login.
+		"/callback?code=c": 400, "/callback?code=c&state=s": 400, "/callback?error=access_denied": 400, "/callback?error=access_denied&state=": 400} {
 		if got, _ := get(strings.TrimSuffix(redirect, "/callback") + path); got != want {
 			t.Errorf("%s answers %d, want %d", path, got, want)
 		}
 	}
 	shown := make(chan string, 1)
 	go func() {
-		_, text := get(redirect + "?code=c&state=s")
+		_, text := get(redirect + "?code=c&state=" + state)
 		shown <- text
 	}()
 	query, err := c.Wait(t.Context())
 	must(t, err)
-	if query.Get("code") != "c" || query.Get("state") != "s" {
+	if query.Get("code") != "c" || query.Get("state") != state {
 		t.Errorf("got %v", query)
 	}
-	if got, _ := get(redirect + "?code=d&state=s"); got != http.StatusGone {
+	if got, _ := get(redirect + "?code=d&state=" + state); got != http.StatusGone {
 		t.Errorf("a second answer is met with %d", got)
 	}
 	c.Close("it is done")
 	if text := <-shown; text != "it is done\n" {
 		t.Errorf("the browser shows %q", text)
 	}
-	again, err := auth.Listen(t.Context(), redirect)
+	again, err := auth.Listen(t.Context(), redirect, a)
 	if err != nil {
 		t.Fatalf("the port was not given back: %v", err)
 	}
@@ -127,7 +134,7 @@ func TestCallbackListener(t *testing.T) {
 	}
 	again.Close("")
 	for _, other := range []string{"https://leads.example.com/callback", "http://leads.example.com/callback", "https://localhost:8976/callback", "http://127.0.0.1:8976/x"} {
-		if _, err := auth.Listen(t.Context(), other); err == nil || !strings.Contains(err.Error(), "is not http://localhost") {
+		if _, err := auth.Listen(t.Context(), other, a); err == nil || !strings.Contains(err.Error(), "is not http://localhost") {
 			t.Errorf("%s: %v", other, err)
 		}
 	}

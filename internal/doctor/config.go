@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"time"
 
@@ -121,14 +120,4 @@ func fileName(cfg *config.Loaded) string {
 		return "the environment"
 	}
 	return cfg.File
-}
-
-// hasPassword says that a URL holds one.
-func hasPassword(text string) bool {
-	u, err := url.Parse(text)
-	if err != nil || u.User == nil {
-		return false
-	}
-	_, has := u.User.Password()
-	return has
 }

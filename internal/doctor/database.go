@@ -46,6 +46,7 @@ func (r *Report) database(ctx context.Context, in Input) (held string) {
 		r.wrong(checkDatabase, fmt.Sprintf("the schema is at version %d, this leadsync knows %d", current, latest), "the daemon refuses to start (exit code 78)", "install a newer leadsync")
 		return ""
 	}
+	r.personKey(in.KeyError)
 	found, err := status.Collect(ctx, in.Database, status.Input{Version: in.Version, Portal: in.Config.Portal, AlertAfter: in.Config.Status.AlertAfter})
 	if err != nil {
 		r.wrong(checkDatabase, "how the work stands cannot be read: "+store.Cause(err), "nobody can say what waits", "see the cause; `leadsync status` tries again")
@@ -53,6 +54,19 @@ func (r *Report) database(ctx context.Context, in Input) (held string) {
 	}
 	found.Now = in.Now()
 	return r.work(status.Build(found), in)
+}
+
+// personKey says when the tombstones of erased people do not hold.
+func (r *Report) personKey(err error) {
+	r.looked()
+	switch {
+	case err == nil:
+	case errors.Is(err, store.ErrKeyLost), errors.Is(err, store.ErrKeyReplaced):
+		r.wrong(checkDatabase, err.Error(), "the daemon refuses to start (exit code 78), since erased people would come back", store.KeyCure)
+	default:
+		r.wrong(checkDatabase, "the key of people's hashes cannot be used: "+store.Cause(err), "the daemon refuses to start", "see the cause; it is in leadsync_keys, sealed by "+
+			"hubspot.auth.token_key_file")
+	}
 }
 
 func (r *Report) inspect(ctx context.Context, in Input) {

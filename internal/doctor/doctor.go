@@ -88,6 +88,8 @@ type Input struct {
 	// Database is nil when it could not be opened, and OpenError says why, with its cure in it.
 	Database  Database
 	OpenError error
+	// KeyError is why the key of people's hashes cannot be used.
+	KeyError error
 
 	// Hub is nil when there is no token to ask HubSpot with. Token is what is wrong with the token; Unasked is why nobody could tell.
 	Hub     Hub

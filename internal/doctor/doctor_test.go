@@ -86,6 +86,13 @@ func TestEachFault(t *testing.T) {
 			p.in.Host.Free = func(string) (uint64, uint64, error) { return 100 << 20, 1 << 30, nil }
 		}, Wrong, checkHost, "100 MB", "make room"},
 		{"open credential", func(p *patient) { _ = os.Chmod(filepath.Join(p.dir, "token-key"), 0o644) }, Wrong, checkHost, "0644", "chmod 600"},
+		{"key of a group", func(p *patient) {
+			_ = os.Chown(filepath.Join(p.dir, "token-key"), 0, 1234)
+			_ = os.Chmod(filepath.Join(p.dir, "token-key"), 0o640)
+		}, Note, checkHost, "group 1234 may read", "chmod 600"},
+		{"key that all may write", func(p *patient) { _ = os.Chmod(filepath.Join(p.dir, "token-key"), 0o602) }, Wrong, checkHost, "may write to", "chmod o-w"},
+		{"configuration that all may write", func(p *patient) { _ = os.Chmod(p.cfg.File, 0o602) }, Wrong, checkHost, "may write to", "chmod o-w"},
+		{"folder that all may write", func(p *patient) { _ = os.Chmod(p.dir, 0o777) }, Wrong, checkHost, "may write to", "chmod o-w"},
 		{"password", func(p *patient) {
 			p.cfg.Database.URL = "postgres://app:s3cret@db/leads"
 			_ = os.Chmod(p.cfg.File, 0o644)
@@ -97,6 +104,9 @@ func TestEachFault(t *testing.T) {
 		{"unit without credential", func(p *patient) { p.cfg.HubSpot.Auth.TokenKeyFile = "key2"; p.write(t, "key2", "x") }, Wrong, checkHost, "no credential key2", "LoadCredential=key2:"},
 		{"no database", func(p *patient) { p.in.Database, p.in.OpenError = nil, store.ErrNoDatabase }, Wrong, checkDatabase, "does not exist", "migrate up"},
 		{"away", func(p *patient) { p.in.Database, p.in.OpenError = nil, errors.New("connection refused") }, Wrong, checkDatabase, "connection refused", "bring it back"},
+		{"lost key", func(p *patient) { p.in.KeyError = store.ErrKeyLost }, Wrong, checkDatabase, "is gone from leadsync_keys", "from a backup"},
+		{"other key", func(p *patient) { p.in.KeyError = store.ErrKeyReplaced }, Wrong, checkDatabase, "not the one that the tombstones", "from a backup"},
+		{"key that does not open", func(p *patient) { p.in.KeyError = errors.New("broken seal") }, Wrong, checkDatabase, "cannot be used", "leadsync_keys"},
 		{"no answer", func(p *patient) { p.db.inspectErr = errors.New("gone") }, Wrong, checkDatabase, "does not answer", "cause"},
 		{"standby", func(p *patient) { p.db.seen = store.Inspection{Engine: "PostgreSQL", Mode: "standby", ReadOnly: true} }, Wrong, checkDatabase, "standby", "primary"},
 		{"journal", func(p *patient) { p.db.seen.Mode = "delete" }, Wrong, checkDatabase, "journal mode delete", "network share"},

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"leadsync/internal/config"
+	"leadsync/internal/observe"
 )
 
 // Host is how the doctor looks at this machine. A nil function is something it cannot look at.
@@ -56,6 +57,7 @@ const (
 func (r *Report) host(in Input) {
 	r.disk(in)
 	r.credentials(in)
+	r.writable(in)
 	r.unit(in)
 }
 
@@ -78,12 +80,18 @@ func (r *Report) disk(in Input) {
 
 // folderOf is where a SQLite file is; ok is false for a database that is none.
 func folderOf(cfg *config.Loaded) (folder string, ok bool) {
+	path, ok := databaseFile(cfg)
+	return filepath.Dir(path), ok
+}
+
+// databaseFile is the SQLite file.
+func databaseFile(cfg *config.Loaded) (path string, ok bool) {
 	url, err := cfg.DatabaseURL()
 	path, isFile := strings.CutPrefix(url.Reveal(), "sqlite:")
 	if err != nil || !isFile {
 		return "", false
 	}
-	return filepath.Dir(strings.TrimPrefix(path, "//")), true
+	return strings.TrimPrefix(path, "//"), true
 }
 
 // noRoom is when a disk counts as full: SQLite's journal cannot take a batch any more.
@@ -106,44 +114,66 @@ func (r *Report) credentials(in Input) {
 	if in.Host.Stat == nil {
 		return
 	}
-	cfg := in.Config
-	const why = "whoever reads it can act as leadsync in HubSpot, or open what is sealed in the database"
-	for _, name := range secretFiles(cfg) {
-		for _, path := range cfg.Credentials.Places(name) {
-			if cfg.Credentials.System != "" && strings.HasPrefix(path, cfg.Credentials.System) {
-				continue // systemd made it, for this process alone
-			}
-			info, err := in.Host.Stat(path)
-			if err != nil {
-				continue
-			}
-			r.looked()
-			if info.Mode().Perm()&0o004 != 0 {
-				r.wrong(checkHost, fmt.Sprintf("everybody on this machine may read %s (mode %04o)", path, info.Mode().Perm()), why, "run: chmod 600 "+path)
-			}
+	r.looked()
+	for _, e := range in.Config.Exposed(in.Host.Stat) {
+		why := "whoever reads it can act as leadsync in HubSpot, or open what is sealed in the database"
+		if e.Config {
+			why = "whoever reads it can open the database"
 		}
-	}
-	if cfg.File != "" && cfg.Database.URLFile == "" && hasPassword(cfg.Database.URL.Reveal()) {
-		r.looked()
-		if info, err := in.Host.Stat(cfg.File); err == nil && info.Mode().Perm()&0o004 != 0 {
-			r.wrong(checkHost, "the configuration file holds the password of the database and everybody on this machine may read it", "whoever reads it can open the database",
-				"move the URL into a credential: database.url_file; or run: chmod 640 "+cfg.File)
+		if e.All {
+			r.wrong(checkHost, e.What(), why, e.Cure())
+		} else {
+			r.note(checkHost, e.What(), why, e.Cure())
 		}
 	}
 }
 
-// secretFiles are the credentials of the present mode.
-func secretFiles(cfg *config.Loaded) []string {
-	files := []string{cfg.HubSpot.Auth.TokenKeyFile}
-	if cfg.HubSpot.Auth.Mode == config.AuthStatic {
-		files = append(files, cfg.HubSpot.Auth.StaticTokenFile)
-	} else {
-		files = append(files, cfg.HubSpot.Auth.ClientSecretFile)
+// writable looks at who may change what leadsync relies on: its configuration, its secrets, the SQLite file and their folders.
+func (r *Report) writable(in Input) {
+	if in.Host.Stat == nil {
+		return
 	}
-	if f := cfg.Database.URLFile; f != "" {
-		files = append(files, f)
+	seen := map[string]bool{}
+	look := func(path, why string) {
+		info, err := in.Host.Stat(path)
+		if err != nil || seen[path] {
+			return
+		}
+		seen[path] = true
+		r.looked()
+		if mode := info.Mode(); mode.Perm()&0o002 != 0 {
+			r.wrong(checkHost, fmt.Sprintf("everybody on this machine may write to %s (mode %04o)", path, mode.Perm()), why, "run: chmod o-w "+observe.ShellWord(path))
+		}
 	}
-	return files
+	cfg := in.Config
+	const whyConfig = "whoever writes there decides which account the leads go to, and with whose token"
+	if cfg.File != "" {
+		look(cfg.File, whyConfig)
+		look(filepath.Dir(cfg.File), whyConfig)
+	}
+	for _, name := range cfg.SecretFiles() {
+		for _, path := range cfg.Credentials.Places(name) {
+			if _, err := in.Host.Stat(path); err == nil && (cfg.Credentials.System == "" || !strings.HasPrefix(path, cfg.Credentials.System+"/")) {
+				look(path, whyConfig)
+				look(filepath.Dir(path), whyConfig)
+			}
+		}
+	}
+	path, isFile := databaseFile(cfg)
+	if !isFile {
+		return
+	}
+	const whyRows = "whoever writes there can read, change and remove leads, and lock leadsync out"
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		look(path+suffix, whyRows)
+	}
+	look(filepath.Dir(path), whyRows)
+	if info, err := in.Host.Stat(path); err == nil && info.Mode().Perm()&0o006 == 0o004 {
+		if folder, err := in.Host.Stat(filepath.Dir(path)); err != nil || folder.Mode().Perm()&0o001 != 0 {
+			r.note(checkHost, fmt.Sprintf("everybody on this machine may read %s (mode %04o)", path, info.Mode().Perm()), "it holds the addresses of all leads",
+				"run: chmod o-r "+observe.ShellWord(path))
+		}
+	}
 }
 
 // unit looks at the systemd unit, where there is one: leadsync may also be run in other ways.
@@ -166,7 +196,7 @@ func (r *Report) unit(in Input) {
 		r.wrong(checkHost, "the unit lacks RestartPreventExitStatus=78", "a refused configuration would be tried again and again instead of standing still with its message",
 			"take the unit that comes with this version")
 	}
-	for _, name := range secretFiles(cfg) {
+	for _, name := range cfg.SecretFiles() {
 		r.looked()
 		if filepath.IsAbs(name) || slices.ContainsFunc(settings["LoadCredential"], func(s string) bool { return strings.HasPrefix(s, name+":") || s == name }) {
 			continue

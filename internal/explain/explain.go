@@ -102,8 +102,31 @@ func Tell(ctx context.Context, db Database, q Query) (*Story, error) {
 	return s, nil
 }
 
+// isLead reports whether a lead has exactly this id, and loads its link.
+func (s *Story) isLead(ctx context.Context, db Database, id string) (bool, error) {
+	if id == "" {
+		return false, nil
+	}
+	s.LeadID = id
+	if err := s.load(ctx, db); err != nil || s.link != nil {
+		return s.link != nil, err
+	}
+	rows, err := db.RowsOf(ctx, s.Portal, lead.ID(id), 1)
+	return len(rows) > 0, err
+}
+
 // find fills in portal, lead, account and link.
 func (s *Story) find(ctx context.Context, db Database, q Query) error {
+	portal, err := db.Portal(ctx, s.Portal)
+	if err != nil && !errors.Is(err, lead.ErrNotFound) {
+		return err
+	}
+	s.PortalID = portal.HubID
+	// The lead's own id comes first, letter by letter: an application may use addresses, numbers or outbox:17 as ids, and 'Ab ' is another
+	// lead than 'Ab'.
+	if there, err := s.isLead(ctx, db, q.Subject); err != nil || there {
+		return err
+	}
 	subject := strings.TrimSpace(q.Subject)
 	if text, ok := strings.CutPrefix(subject, "outbox:"); ok {
 		id, err := strconv.ParseInt(text, 10, 64)
@@ -121,20 +144,14 @@ func (s *Story) find(ctx context.Context, db Database, q Query) error {
 		}
 		s.Portal, s.LeadID, subject = rows[0].Portal, string(rows[0].Lead()), ""
 	}
-	portal, err := db.Portal(ctx, s.Portal)
-	if err != nil && !errors.Is(err, lead.ErrNotFound) {
-		return err
-	}
-	s.PortalID = portal.HubID
 	if subject == "" {
+		if portal, err = db.Portal(ctx, s.Portal); err != nil && !errors.Is(err, lead.ErrNotFound) {
+			return err
+		}
+		s.PortalID = portal.HubID
 		return s.load(ctx, db)
 	}
-	// The lead's own id comes first: an application may use addresses, or numbers, as ids.
-	s.LeadID = subject
-	if err := s.load(ctx, db); err != nil || s.link != nil {
-		return err
-	}
-	if rows, err := db.RowsOf(ctx, s.Portal, lead.ID(subject), 1); err != nil || len(rows) > 0 {
+	if there, err := s.isLead(ctx, db, subject); err != nil || there {
 		return err
 	}
 	var links []ledger.Link

@@ -20,7 +20,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // KeySize is the length of every key in bytes.
@@ -44,10 +43,9 @@ func New(key []byte) (*Hasher, error) {
 	return &Hasher{key: derived}, nil
 }
 
-// Hash is the first 12 hex digits of HMAC-SHA256 over the text, trimmed and in lower case, so that an address has one hash however
-// it is written. The empty text has the empty hash.
+// Hash is the first 12 hex digits of HMAC-SHA256 over the exact text of a lead id: 'Ab', 'aB' and 'Ab ' are three leads, and nobody's line is
+// another's. The empty text has the empty hash.
 func (h *Hasher) Hash(text string) string {
-	text = strings.ToLower(strings.TrimSpace(text))
 	if text == "" {
 		return ""
 	}
@@ -57,7 +55,7 @@ func (h *Hasher) Hash(text string) string {
 }
 
 // Tombstone is the whole HMAC-SHA256, 64 hex digits, over a kind ("lead", "contact", "address") and the exact text: what is kept of an
-// erased person. Unlike Hash it tells 'Ab' from 'aB', which are two leads, and a match is never an accident.
+// erased person: a match is never an accident.
 func (h *Hasher) Tombstone(kind, text string) string {
 	mac := hmac.New(sha256.New, h.key)
 	mac.Write([]byte("tombstone\x00" + kind + "\x00" + text))
@@ -84,6 +82,18 @@ func Open(keys *Keyring, sealed string) (*Hasher, error) {
 		return nil, fmt.Errorf("open hash key: %w", err)
 	}
 	return New(key)
+}
+
+// KeyMark is the text by which a sealed hash key is known again, whatever sealed it: a hash that says nothing of the key. It stands beside the
+// tombstones that were made with the key.
+func KeyMark(keys *Keyring) func(sealed string) (string, error) {
+	return func(sealed string) (string, error) {
+		h, err := Open(keys, sealed)
+		if err != nil {
+			return "", fmt.Errorf("hubspot.auth.token_key_file: %w", err)
+		}
+		return h.Tombstone("key", ""), nil
+	}
 }
 
 // Reseal seals a hash key anew when another key than the first one sealed it, so that after a rotation the old line of the token

@@ -53,7 +53,7 @@ func (w *Worker) eraseAll(ctx context.Context, works []*work) error {
 func (w *Worker) erase(ctx context.Context, k *work) error {
 	r, now := k.plan.del, w.now()
 	switch {
-	case k.tomb != nil && IsMarker(k.id):
+	case k.tomb != nil && k.tomb.Marker:
 		return w.bury(ctx, k, orEmpty(r.Note), nil)
 	case k.tomb != nil && k.tomb.PurgedAt != 0 && now.Before(time.UnixMilli(k.tomb.PurgedAt).Add(w.cfg.SecondLook)):
 		w.lookLater(k, time.UnixMilli(k.tomb.PurgedAt).Add(w.cfg.SecondLook), purgedBefore(r))

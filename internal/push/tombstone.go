@@ -3,7 +3,6 @@ package push
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -23,7 +22,11 @@ type Person struct {
 }
 
 // Tomb is what is known of one tombstone: when the erase began, and when HubSpot last had something to erase, unix ms.
-type Tomb struct{ ErasedAt, PurgedAt int64 }
+type Tomb struct {
+	ErasedAt, PurgedAt int64
+	// Marker says that the lead id is the one that Wipe left behind: what names the person is overwritten already.
+	Marker bool
+}
 
 // Tombstoned tells which of those that were asked about have a tombstone.
 type Tombstoned struct {
@@ -48,19 +51,13 @@ type People interface {
 	EachRow(ctx context.Context, id lead.ID, each func(outbox.Entry) error) error
 	// InboxOf reads what the application was told about a lead.
 	InboxOf(ctx context.Context, id lead.ID) ([]InboxRow, error)
-	// Wipe overwrites everything that names the person. The row that asks stays pending, under a lead id that IsMarker knows and with
+	// Wipe overwrites everything that names the person. The row that asks stays pending, under a lead id that Tombstoned knows as a marker and with
 	// the note that it makes of what was overwritten.
 	Wipe(ctx context.Context, p Person, note func(Wiped) string) error
 	// Scrub takes what was overwritten out of the files of the database; needles are texts of the person, none = unknown. The error
 	// is ErrStillRead while another program keeps them alive.
 	Scrub(ctx context.Context, needles []string) error
 }
-
-// MarkerPrefix begins the lead id of a row whose person was wiped: behind it stands the hash of the tombstone. It is the store's word.
-const MarkerPrefix = "erased:"
-
-// IsMarker reports whether a lead id is one that Wipe wrote. Whether it did is what its tombstone says.
-func IsMarker(id lead.ID) bool { return strings.HasPrefix(string(id), MarkerPrefix) }
 
 // endErased ends the rows of leads that were erased: late ones, replayed ones, and those of a new lead under an erased address.
 func (w *Worker) endErased(ctx context.Context, works []*work) error {

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
+	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 	"leadsync/internal/store"
 )
@@ -224,19 +224,9 @@ func count(n int64, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// Name is a portal's name as it can stand in a line and in a command: the application may write anything into the column. What is
-// not a plain name is quoted in a form that the shell takes back (bash, zsh) and a terminal cannot be disturbed by.
-func Name(portal string) string {
-	plain := portal != ""
-	for _, r := range portal {
-		plain = plain && (r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r)))
-	}
-	if plain {
-		return portal
-	}
-	quoted := fmt.Sprintf("%+q", portal)
-	return "$'" + strings.ReplaceAll(strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`), "'", `\'`) + "'"
-}
+// Name is a portal's name as it can stand in a line and in a command: the application may write anything into the column. Every shell takes
+// it back and runs nothing of it, and a terminal cannot be disturbed by it.
+func Name(portal string) string { return observe.ShellWord(portal) }
 
 // Clock is a moment as it stands in a text: UTC, to the second.
 func Clock(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05 UTC") }

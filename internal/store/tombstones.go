@@ -28,7 +28,8 @@ type Tomb struct {
 	Hash string // at most 64 characters
 }
 
-// ErasedMarker begins the lead id of a row whose person was wiped; the hash of the lead's tombstone stands behind it.
+// ErasedMarker begins the lead id of a row whose person was wiped; the hash of the lead's tombstone stands behind it. The text alone proves
+// nothing, since an application chooses its ids: the tombstone does.
 const ErasedMarker = "erased:"
 
 // LeadTombstone hashes a lead id for its tombstone. The portal is part of it: leads of two applications may have one id.
@@ -127,6 +128,7 @@ const tombChunk = 500
 type TombInfo struct {
 	ErasedAt int64 // when the erase began
 	PurgedAt int64 // of a lead: when HubSpot last had something to erase of it; 0 = not yet
+	Lead     bool  // the hash is that of a lead
 }
 
 // Tombstoned tells which of the hashes have a tombstone in one HubSpot account. The caller makes each hash of the kind and the text together, so that one list may hold all kinds.
@@ -145,7 +147,7 @@ func (db *DB) Tombstoned(ctx context.Context, portal string, hubID int64, hashes
 		}
 		for _, r := range rows {
 			was := found[r.Hash]
-			found[r.Hash] = TombInfo{max(was.ErasedAt, r.ErasedAt), max(was.PurgedAt, r.PurgedAt)}
+			found[r.Hash] = TombInfo{max(was.ErasedAt, r.ErasedAt), max(was.PurgedAt, r.PurgedAt), was.Lead || r.Kind == string(TombLead)}
 		}
 	}
 	return found, nil

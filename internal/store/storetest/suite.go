@@ -67,6 +67,7 @@ func contracts() []contract {
 		{"PortalState", portalState},
 		{"ReserveDaily", reserveDaily},
 		{"KeysAreMadeOnce", keysAreMadeOnce},
+		{"KeyStandsByItsTombstones", keyStandsByItsTombstones},
 		{"KeysAreReplacedOnce", keysAreReplacedOnce},
 		{"GrantRoundTrip", grantRoundTrip},
 		{"ConnectKeepsThePortal", connectKeepsThePortal},
