@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -219,4 +220,71 @@ func TestLanesBadRowsStopNobody(t *testing.T) {
 			}
 		})
 	}
+}
+
+// optOutBeside registers people, inserts the bad opt-outs, one a second, then good ones, and holds the good ones against two seconds.
+func (r *rig) optOutBeside(what string, bad []string, goods int) {
+	r.t.Helper()
+	r.events(func(insert func(lead, typ, email, properties string)) {
+		for i, a := range bad {
+			insert(fmt.Sprint("bad", i), "lead.registered", a, `{}`)
+		}
+		for i := range goods {
+			insert(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{}`)
+		}
+	})
+	r.start()
+	r.settled(time.Minute)
+	for i := range bad {
+		r.event(fmt.Sprint("bad", i), "lead.unsubscribed", "", "")
+		time.Sleep(time.Second)
+	}
+	var good []int64
+	for i := range goods {
+		time.Sleep(time.Duration(i%4) * 1700 * time.Millisecond)
+		good = append(good, r.event(fmt.Sprint(i), "lead.unsubscribed", "", ""))
+		time.Sleep(2500 * time.Millisecond)
+	}
+	r.within(what, 2*time.Second, good...)
+}
+
+// Opt-outs that HubSpot refuses, or cannot bear, stop nobody else's: one that always fails, and six in a row.
+func TestLanesBadOptOutStopsNobody(t *testing.T) {
+	for _, many := range []bool{false, true} {
+		for _, batches := range []bool{false, true} {
+			for _, kind := range []string{"400", "refused", "invalid", "500", "403", "409", "423", "502html"}[:brief(8, 4)] {
+				inBubble(t, hubspotsim.Config{Seed: 54, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
+					if !batches {
+						a := r.sim.App()
+						must(t, r.sim.SetScopes("", slices.DeleteFunc(append(slices.Clone(a.RequiredScopes), a.OptionalScopes...), func(s string) bool {
+							return s == "communication_preferences.statuses.batch.write"
+						})))
+					}
+					var bad []string
+					for i := range map[bool]int{false: 1, true: 6}[many] {
+						bad = append(bad, fmt.Sprintf("subfault-%s-%d@example.com", kind, i))
+					}
+					if many && (kind == "500" || kind == "403" || kind == "502html" || kind == "423") {
+						return // different ones in a row, and nothing that succeeds: an outage
+					}
+					before := r.sim.Stats().Requests
+					r.optOutBeside(fmt.Sprint(kind, " many=", many, " batches=", batches), bad, 20)
+					if n := r.sim.Stats().Requests - before; n > 200 {
+						t.Errorf("%s: %d requests", kind, n)
+					}
+					if kind == "500" {
+						if n := attempts(r, "lead.unsubscribed"); n == 0 {
+							t.Errorf("%s batches=%t: no attempt was counted though others succeeded", kind, batches)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// attempts are those of the bad lead's rows of a type.
+func attempts(r *rig, typ string) (n int) {
+	must(r.t, r.db.QueryRow(`SELECT max(attempts) FROM lead_outbox WHERE lead_id = 'bad0' AND event_type = ?`, typ).Scan(&n))
+	return n
 }

@@ -42,6 +42,10 @@ func forAll(err error) bool {
 		errors.As(err, &other), errors.As(err, &backwards), errors.As(err, &subscription):
 		return true
 	}
+	switch hubspot.OpOf(err) {
+	case hubspot.OpAccount, hubspot.OpProperties, hubspot.OpDefinitions: // about no lead
+		return true
+	}
 	switch hubspot.Classify(err) {
 	case hubspot.ClassRateLimited, hubspot.ClassDaily, hubspot.ClassMigrating, hubspot.ClassUnauthorized, hubspot.ClassLocal, hubspot.ClassStopped:
 		return true
@@ -118,13 +122,7 @@ func (w *Worker) suspect(k *work) (own bool) {
 	switch {
 	case own && n == 1:
 		k.answer.refusal = refusalOf(err)
-		note := "the request with this row alone ended without an answer while others succeeded"
-		if class == hubspot.ClassDefect {
-			note = "leadsync's own check refused the request, which is a defect of leadsync; please report it"
-		} else if status := k.answer.refusal.status; status/100 == 4 {
-			note = "refused while others succeeded: " + refusalNote(k.answer.refusal)
-		}
-		w.ownFailure(k, note)
+		w.ownFailure(k, ownTrouble(err))
 		k.resting = true
 		k.answer = answer{}
 		return true
@@ -143,6 +141,18 @@ func (w *Worker) suspect(k *work) (own bool) {
 	}
 	k.revisit = true
 	return own
+}
+
+// ownTrouble is what a row says whose request alone failed.
+func ownTrouble(err error) string {
+	r := refusalOf(err)
+	switch {
+	case hubspot.Classify(err) == hubspot.ClassDefect:
+		return "leadsync's own check refused the request, which is a defect of leadsync; please report it"
+	case r.status/100 == 4:
+		return "while others succeeded, " + refusalNote(r)
+	}
+	return "the request with this row alone ended without an answer while others succeeded"
 }
 
 // ownFailure counts one attempt of the rows that the failed request was for.

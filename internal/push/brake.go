@@ -1,6 +1,7 @@
 package push
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -62,9 +63,13 @@ func (w *Worker) judge(j *job, works []*work) map[*work]bool {
 		if b.tripped {
 			w.gate.resume(w.now())
 		}
-		if len(b.leads) > 0 {
-			b.proved = b.leads
+		if len(b.proved) > 10*BatchSize {
+			b.proved = nil
 		}
+		if b.proved == nil {
+			b.proved = map[lead.ID]bool{}
+		}
+		maps.Copy(b.proved, b.leads)
 		b.suspect, b.leads, b.streak, b.inputs, b.tripped = refusalKey{}, nil, 0, 0, false
 		return nil
 	}

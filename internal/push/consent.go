@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 )
@@ -45,18 +46,21 @@ type consentLane struct {
 	// here. seen are those of them that the pass under way has met.
 	handed, seen map[outbox.EntryID]bool
 
-	mu           sync.Mutex // guards what follows
-	under        int        // jobs under way
-	noBatchUntil time.Time  // the account or the token has no batches, asked again then
-	batchFails   int        // batches in a row that ended without a clear answer
-	refused      map[string]bool
+	mu           sync.Mutex      // guards what follows
+	under        int             // jobs under way
+	noBatchUntil time.Time       // the account or the token has no batches, asked again then
+	batchFails   int             // batches in a row that ended without a clear answer
+	refused      map[string]bool // addresses that were refused since HubSpot last took one
+	proved       map[string]bool // that were refused before it took another: refused again, it is their own
+	suspects     map[lead.ID]*consentSuspect
+	suspectJobs  int       // jobs under way that hold one of them
 	checkedAt    time.Time // when the subscription types of the configuration were last found in the account
 	types        []int64   // those of the account, nil = not known yet
 	typesUntil   time.Time // when they are asked for again
 }
 
 func newConsentLane(cfg *Config) *consentLane {
-	c := &consentLane{wake: make(chan struct{}, 1), ended: make(chan struct{}, 1), refused: map[string]bool{},
+	c := &consentLane{wake: make(chan struct{}, 1), ended: make(chan struct{}, 1), refused: map[string]bool{}, proved: map[string]bool{}, suspects: map[lead.ID]*consentSuspect{},
 		handed: map[outbox.EntryID]bool{}, seen: map[outbox.EntryID]bool{}}
 	log := cfg.Log
 	if log != nil {
@@ -124,16 +128,24 @@ func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
 		}
 		c.gate.databaseBack(w.now(), len(works) == 0 && c.idle())
 		for _, part := range w.consentJobs(works) {
-			c.count(1)
+			again := c.isSuspect(part[0].id)
+			c.count(1, again)
 			jobs.Go(func() {
-				err := w.consentJob(work, part)
-				w.consentEnded(part, err)
+				var b blamed
+				err := w.consentJob(work, part, &b)
+				w.consentEnded(part, b, err)
+				c.count(-1, again)
+				signal(c.ended)
+				signal(w.wake)
 				if errors.Is(err, ErrLeaseLost) {
 					stop(ErrLeaseLost)
 				}
 			})
 		}
 		if once && len(works) == 0 && !more && c.idle() {
+			if c.gate.suspectsIn(w.now()) > 0 {
+				return errors.New("unsubscribes wait: " + c.gate.state().Cause)
+			}
 			break
 		}
 		if !more || w.consentRoom() == 0 {
@@ -159,23 +171,18 @@ func (w *Worker) pauseConsent(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (c *consentLane) count(n int) {
+func (c *consentLane) count(n int, suspect bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.under += n
+	if c.under += n; suspect {
+		c.suspectJobs += n
+	}
 }
 
 func (c *consentLane) idle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.under == 0
-}
-
-// braked reports whether the lane only probes, because opt-outs are refused whoever they are for.
-func (c *consentLane) braked() bool {
-	c.gate.mu.Lock()
-	defer c.gate.mu.Unlock()
-	return c.gate.braked
 }
 
 // mayBatch reports whether several opt-outs may go in one request.
@@ -185,17 +192,23 @@ func (c *consentLane) mayBatch(now time.Time) bool {
 	return !now.Before(c.noBatchUntil) && c.batchFails < 2
 }
 
-// consentRoom is how many leads the lane may take now.
+// consentRoom is how many leads that have not failed the lane may take now.
 func (w *Worker) consentRoom() int {
 	c := w.consent
 	size := w.optOutsPerJob()
+	if c.gate.freshIn(w.now()) > 0 {
+		return 0
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	free := max(0, w.cfg.Concurrency-c.under)
-	if c.gate.cannotSettle() {
-		free = max(0, 1-c.under)
+	free := w.cfg.Concurrency - c.under
+	switch {
+	case c.gate.cannotSettle():
+		free = 1 - c.under
+	case c.gate.probing() > 0:
+		free = 1 - (c.under - c.suspectJobs)
 	}
-	return free * size
+	return max(0, free) * size
 }
 
 // singlesPerJob is how many opt-outs go out one by one before they are settled.
@@ -203,22 +216,23 @@ const singlesPerJob = 10
 
 // optOutsPerJob is how many leads go into one job.
 func (w *Worker) optOutsPerJob() int {
+	n := w.consent.gate.probing()
 	switch {
-	case w.consent.braked():
-		return 1
+	case n > 0:
+		return min(n, singlesPerJob)
 	case !w.consent.mayBatch(w.now()):
 		return singlesPerJob
 	}
 	return max(1, BatchSize/max(1, len(w.cfg.Consent.Subscriptions)))
 }
 
-// consentJobs parts the works: those that ask for an opt-in alone, the others in batches.
+// consentJobs parts the works: those that ask for an opt-in alone, and those that failed before, the others in batches.
 func (w *Worker) consentJobs(works []*work) [][]*work {
 	size := w.optOutsPerJob()
 	var jobs [][]*work
 	var outs []*work
 	for _, k := range works {
-		if k.in != nil {
+		if k.in != nil || w.consent.isSuspect(k.id) {
 			jobs = append(jobs, []*work{k})
 			continue
 		}
@@ -233,14 +247,15 @@ func (w *Worker) consentJobs(works []*work) [][]*work {
 }
 
 // consentEnded lets the leads of a job go, and the contact lane have those that have rows for it.
-func (w *Worker) consentEnded(works []*work, err error) {
+func (w *Worker) consentEnded(works []*work, b blamed, err error) {
 	now, c := w.now(), w.consent
-	switch {
+	switch c.cleared(works); {
+	case b.own:
 	case err == nil:
 		c.gate.good(now)
 	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, ErrDatabaseAway):
 	default:
-		c.gate.trouble(err, now)
+		c.gate.fail(err, now, b.what)
 		if errors.Is(err, ErrDatabaseAway) {
 			c.gate.settleFailed()
 		}
@@ -250,9 +265,6 @@ func (w *Worker) consentEnded(works []*work, err error) {
 		w.leaveConsentLocked(k)
 	}
 	w.mu.Unlock()
-	c.count(-1)
-	signal(c.ended)
-	signal(w.wake)
 }
 
 // leaveConsentLocked lets one lead go.

@@ -16,7 +16,7 @@ import (
 
 // consentJob carries out what the words of its leads ask for and settles it. Its leads are in no other job meanwhile, so nothing of ours
 // that touches their consent or address is under way.
-func (w *Worker) consentJob(ctx context.Context, works []*work) (err error) {
+func (w *Worker) consentJob(ctx context.Context, works []*work, b *blamed) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.cfg.Log.Error(msgPanic, "panic", fmt.Sprintf("%T", p), "leads", len(works), "stack", string(debug.Stack()))
@@ -42,10 +42,17 @@ func (w *Worker) consentJob(ctx context.Context, works []*work) (err error) {
 	if failed == nil {
 		failed = w.readBackAgain(ctx, works, said)
 	}
+	if failed != nil && hubspot.Classify(failed) != hubspot.ClassStopped {
+		if b.what, b.own = w.consentFailed(works, said, failed); b.own {
+			failed = nil
+		}
+	}
 	for _, k := range works {
 		w.heardOptOut(k, said)
-		if failed == nil {
-			failed = w.leaveFormsHere(ctx, k)
+		if failed == nil && !b.own {
+			if failed = w.leaveFormsHere(ctx, k); failed != nil {
+				b.what, _ = w.consentFailed([]*work{k}, nil, failed)
+			}
 		}
 	}
 	return errors.Join(failed, w.settle(ctx, works))
@@ -139,8 +146,10 @@ func (w *Worker) optOutRefused(k *work, bad map[string]*optOutAnswer) {
 		}
 		k.answer.refusal = s.refusal
 		if w.consent.suspect([]string{a}, s) {
+			k.suspected = true
+			before := w.consent.suspected(k.id, now, func(int) time.Duration { return narrowWait })
 			w.consent.gate.pause("opt-outs are refused: "+s.refusal.key().String()+"; check consent.unsubscribe, consent.legal_basis and consent.business_unit_id",
-				now, true)
+				now, before.IsZero())
 			k.waitAgain(now.Add(probeEvery))
 			return
 		}
@@ -207,6 +216,9 @@ func (c *consentLane) suspect(addresses []string, s *optOutAnswer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, a := range addresses {
+		if c.proved[a] {
+			return false
+		}
 		c.refused[a] = true
 	}
 	return len(c.refused) >= refusedAlike
@@ -215,7 +227,15 @@ func (c *consentLane) suspect(addresses []string, s *optOutAnswer) bool {
 // took notes that HubSpot took an opt-out.
 func (c *consentLane) took(now time.Time) {
 	c.mu.Lock()
-	clear(c.refused)
+	if len(c.refused) > 0 {
+		if len(c.proved) > maxConsentSuspects {
+			clear(c.proved)
+		}
+		for a := range c.refused {
+			c.proved[a] = true
+		}
+		clear(c.refused)
+	}
 	c.batchFails = 0
 	c.mu.Unlock()
 	c.gate.resume(now)

@@ -16,24 +16,58 @@ const owingLeads = 3 * BatchSize
 
 // readConsent reads what the unsubscribe lane has to do, claims the leads and decides what their rows say. more: there is more to read.
 func (w *Worker) readConsent(ctx context.Context) (works []*work, more bool, err error) {
-	room := w.consentRoom()
-	if room == 0 {
+	room, again := w.consentRoom(), w.consent.due(w.now(), w.suspectRoom())
+	if room == 0 && len(again) == 0 {
 		return nil, true, nil
 	}
 	if err := w.loadHigh(ctx); err != nil {
 		return nil, false, err
 	}
-	ids, more, err := w.consentLeads(ctx, room)
-	if err != nil {
-		return nil, false, err
+	var parts [][]lead.ID
+	if room > 0 {
+		ids, further, err := w.consentLeads(ctx, room)
+		if err != nil {
+			return nil, false, err
+		}
+		ids, left := w.claimConsent(ids, room)
+		more = further || left
+		parts = append(parts, ids)
 	}
-	ids, left := w.claimConsent(ids, room)
-	more = more || left
-	if len(ids) == 0 {
-		return nil, more, nil
+	for _, id := range again {
+		ids, _ := w.claimConsent([]lead.ID{id}, 1)
+		parts = append(parts, ids)
 	}
-	works, err = w.consentWorks(ctx, ids)
-	return works, more, err
+	for i, ids := range parts {
+		if len(ids) == 0 {
+			continue
+		}
+		part, err := w.consentWorks(ctx, ids)
+		if err = w.withTrouble(err); err != nil && (forAll(err) || hubspot.OpOf(err) == "" || ctx.Err() != nil) {
+			w.leaveConsent(works, parts[i+1:])
+			return nil, false, err
+		}
+		if err != nil { // one of them may be the cause: the others do not wait for it
+			w.consent.gate.fail(err, w.now(), w.readingFailed(ids, err))
+			continue
+		}
+		w.consent.found(ids, part)
+		works = append(works, part...)
+	}
+	return works, more, nil
+}
+
+// leaveConsent lets leads go that were claimed and are not worked on.
+func (w *Worker) leaveConsent(works []*work, parts [][]lead.ID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, k := range works {
+		w.leaveConsentLocked(k)
+	}
+	for _, ids := range parts {
+		for _, id := range ids {
+			w.leaveConsentLocked(&work{id: id, revisit: true})
+		}
+	}
 }
 
 // consentLeads lists leads with rows that speak of consent, and those that owe an opt-out without one.
@@ -41,7 +75,7 @@ func (w *Worker) consentLeads(ctx context.Context, room int) (ids []lead.ID, mor
 	now := outbox.Millis(w.now())
 	w.mu.Lock()
 	for id := range w.wanted {
-		if !w.busyLead[id] {
+		if !w.busyLead[id] && !w.consent.isSuspect(id) {
 			ids = append(ids, id)
 		}
 	}
@@ -51,7 +85,7 @@ func (w *Worker) consentLeads(ctx context.Context, room int) (ids []lead.ID, mor
 		return nil, false, err
 	}
 	for _, r := range due {
-		if r.LeadID != nil && !w.passOn(r) {
+		if r.LeadID != nil && !w.passOn(r) && !w.consent.isSuspect(lead.ID(*r.LeadID)) {
 			ids = append(ids, lead.ID(*r.LeadID))
 		}
 	}
@@ -60,7 +94,9 @@ func (w *Worker) consentLeads(ctx context.Context, room int) (ids []lead.ID, mor
 		return nil, false, err
 	}
 	for i := range owing {
-		ids = append(ids, owing[i].LeadID)
+		if !w.consent.isSuspect(owing[i].LeadID) {
+			ids = append(ids, owing[i].LeadID)
+		}
 	}
 	more = len(due) == scanRows || len(owing) == owingLeads
 	for len(ids) < room {
@@ -79,7 +115,7 @@ func (w *Worker) consentLeads(ctx context.Context, room int) (ids []lead.ID, mor
 				orphans = append(orphans, r.ID)
 				continue
 			}
-			if w.passOn(r) {
+			if w.passOn(r) || w.consent.isSuspect(lead.ID(*r.LeadID)) {
 				continue
 			}
 			if ids = append(ids, lead.ID(*r.LeadID)); len(ids) >= room && i < len(rows)-1 {

@@ -90,6 +90,8 @@ type work struct {
 	met     error
 	metWith int
 	resting bool
+	// suspected: its opt-out failed in this job of the unsubscribe lane.
+	suspected bool
 
 	// Consent. words are the pending rows that speak of it, foldedWords those of them that are in the fold; heard is the outbox id of
 	// the last word before this work. in is the resubscribe to carry out, outs are the addresses to opt out; readBack: what HubSpot then

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,34 +130,33 @@ func (w *Worker) wroteOptOut() {
 	w.consent.took(w.now())
 }
 
-// optOutSingly sends one request an address (and subscription). Two in a row without an answer are an outage, unless others succeed.
+// optOutSingly sends one request an address (and subscription). Two without an answer are an outage, unless others succeed.
 func (w *Worker) optOutSingly(ctx context.Context, part []string, said map[string]*optOutAnswer) error {
-	var unclear []string
-	var last error
+	unclear := map[string]error{}
+	var first error
 	took := 0
-	for i, a := range part {
+	for _, a := range part {
 		err := w.optOutOne(ctx, a)
-		var s *optOutAnswer
 		switch class := hubspot.Classify(err); {
 		case err == nil:
 			took++
-			s = &optOutAnswer{ok: true}
+			said[a] = &optOutAnswer{ok: true}
 			w.wroteOptOut()
 		case class == hubspot.ClassInvalid, class == hubspot.ClassConflict, class == hubspot.ClassNotFound:
-			s = &optOutAnswer{refusal: refusalOf(err)}
-		case hubspot.OutcomeUnknown(err) && len(unclear) == 0 && i < len(part)-1:
-			unclear, last = append(unclear, a), err
-			continue
+			said[a] = &optOutAnswer{refusal: refusalOf(err)}
+		case forAll(err):
+			return errors.Join(err, first)
 		default:
-			return errors.Join(last, err)
+			if unclear[a], first = err, cmp.Or(first, err); len(unclear) == 2 && took == 0 {
+				return first
+			}
 		}
-		said[a] = s
 	}
-	if len(unclear) > 0 && took == 0 {
-		return last
+	if took == 0 {
+		return first
 	}
-	for _, a := range unclear {
-		said[a] = &optOutAnswer{err: last, refusal: refusalOf(last)}
+	for a, err := range unclear {
+		said[a] = &optOutAnswer{err: err, refusal: refusalOf(err)}
 	}
 	return nil
 }
