@@ -23,7 +23,7 @@ type change struct {
 	may        func(*outbox.Entry) bool
 	only       string // why a row named by id is not changed
 	apply      func(context.Context, *store.DB, store.Selection) (int64, error)
-	// preview says that the command can show what it would do.
+	// preview says that the command can show what it would do, and take an operator's words about contacts.
 	preview bool
 }
 
@@ -43,8 +43,11 @@ func newOutboxRetryCommand(env *environment) *cobra.Command {
 	c.Long = "Makes dead rows pending again, as if they were new: reason, note and attempts are cleared. A row that an operator skipped\n" +
 		"comes back when its id is named. Name ids, or select by --state, --reason, --since and --lead-id. What a later event of the lead\n" +
 		"has set since is not set back: rows take effect in the order of their ids. --preview shows, row by row, what would be sent and\n" +
-		"what later events overtook, and changes nothing; what HubSpot would refuse again it cannot know."
-	c.Example = "  leadsync outbox retry 17 18\n  leadsync outbox retry --state dead --reason invalid_property --since 2026-11-20 --preview\n  leadsync outbox retry --state dead --reason invalid_property"
+		"what later events overtook, and changes nothing; what HubSpot would refuse again it cannot know.\n\n" +
+		"A lead.deleted that is dead as shared_contact names a contact of which nothing shows that it is the lead's: --also takes it along,\n" +
+		"--leave leaves it alone."
+	c.Example = "  leadsync outbox retry 17 18\n  leadsync outbox retry --state dead --reason invalid_property --since 2026-11-20 --preview\n  leadsync outbox retry --state dead --reason invalid_property\n" +
+		"  leadsync outbox retry 17 --also 901"
 	return c
 }
 
@@ -69,6 +72,7 @@ func newChangeCommand(env *environment, ch change) *cobra.Command {
 	var (
 		state, reason, leadID, portal, since string
 		asJSON, preview                      bool
+		words                                contactFlags
 	)
 	c := &cobra.Command{
 		Use: ch.verb + " [ID...]",
@@ -88,6 +92,13 @@ func newChangeCommand(env *environment, ch change) *cobra.Command {
 			case len(args) == 0 && !bySelection:
 				return &exitError{exitUsage, errors.New("nothing selected: name ids, or select by --state, --reason, --since or --lead-id")}
 			}
+			said, err := words.said()
+			switch {
+			case err != nil:
+				return err
+			case len(said) > 0 && (len(args) != 1 || preview):
+				return &exitError{exitUsage, errors.New("--also and --leave are for one row: name its id, without --preview")}
+			}
 			for _, arg := range args {
 				id, err := parseID(arg)
 				if err != nil {
@@ -104,6 +115,11 @@ func newChangeCommand(env *environment, ch change) *cobra.Command {
 				if preview {
 					return env.previewRetry(c.Context(), cfg, db, s, asJSON)
 				}
+				if len(said) > 0 {
+					if err := db.SayOfContacts(c.Context(), s.IDs[0], said); err != nil {
+						return err
+					}
+				}
 				return env.change(c.Context(), db, ch, s, asJSON)
 			})
 		},
@@ -116,6 +132,7 @@ func newChangeCommand(env *environment, ch change) *cobra.Command {
 	f.StringVar(&since, "since", "", sinceHelp)
 	if ch.preview {
 		f.BoolVar(&preview, "preview", false, "change nothing; show what each row would come to")
+		words.flags(c)
 	}
 	jsonFlag(c, &asJSON)
 	return c

@@ -47,7 +47,7 @@ func newResumeCommand(env *environment) *cobra.Command {
 	c.Short = "Let paused lanes, or deletes, go on"
 	c.Long = "Lets lanes go on that `leadsync pause` stopped; --all lets all of them. A lane that the daemon itself paused, because most rows are\n" +
 		"refused, is not meant: it probes and goes on by itself when the cause is mended.\n\n" +
-		"More lead.deleted and lead.erased in an hour than push.max_deletes_per_hour pause all of them, so that a mistake in the\n" +
+		"lead.deleted and lead.erased of more contacts in an hour than push.max_deletes_per_hour pause all of them, so that a mistake in the\n" +
 		"application cannot empty the CRM. --deletes lets those go that are pending now, however many, and counts anew for the ones behind\n" +
 		"them. Look at them first: leadsync outbox list --state pending"
 	c.Example = "  leadsync resume live\n  leadsync resume --all\n  leadsync resume --deletes"

@@ -103,12 +103,18 @@ func (b bounded) HighMark(ctx context.Context) (push.HighMark, error) {
 	return within(ctx, b.Store.HighMark)
 }
 
-func (b bounded) AllowDeletes(ctx context.Context, rows []outbox.EntryID, most int, now int64) (allowed []outbox.EntryID, paused int64, err error) {
+func (b bounded) AllowDeletes(ctx context.Context, asks []push.DeleteAsk, most int, now int64) (allowed []outbox.EntryID, paused int64, err error) {
 	_, err = within(ctx, func(ctx context.Context) (struct{}, error) {
-		allowed, paused, err = b.Store.AllowDeletes(ctx, rows, most, now)
+		allowed, paused, err = b.Store.AllowDeletes(ctx, asks, most, now)
 		return struct{}{}, err
 	})
 	return allowed, paused, err
+}
+
+func (b bounded) KnownContacts(ctx context.Context, hubID int64, id lead.ID, rows []outbox.EntryID) (push.Known, error) {
+	return within(ctx, func(ctx context.Context) (push.Known, error) {
+		return b.Store.KnownContacts(ctx, hubID, id, rows)
+	})
 }
 
 func (b bounded) Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, contacts []lead.ContactID, addresses []string) (push.Tombstoned, error) {

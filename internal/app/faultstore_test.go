@@ -185,12 +185,16 @@ func (s shaky) HighMark(ctx context.Context) (push.HighMark, error) {
 	return through(ctx, s.shakes, "HighMark", func() (push.HighMark, error) { return s.Store.HighMark(ctx) })
 }
 
-func (s shaky) AllowDeletes(ctx context.Context, rows []outbox.EntryID, most int, now int64) (allowed []outbox.EntryID, paused int64, err error) {
+func (s shaky) AllowDeletes(ctx context.Context, asks []push.DeleteAsk, most int, now int64) (allowed []outbox.EntryID, paused int64, err error) {
 	allowed, err = through(ctx, s.shakes, "AllowDeletes", func() (_ []outbox.EntryID, err error) {
-		allowed, paused, err = s.Store.AllowDeletes(ctx, rows, most, now)
+		allowed, paused, err = s.Store.AllowDeletes(ctx, asks, most, now)
 		return allowed, err
 	})
 	return allowed, paused, err
+}
+
+func (s shaky) KnownContacts(ctx context.Context, hubID int64, id lead.ID, rows []outbox.EntryID) (push.Known, error) {
+	return through(ctx, s.shakes, "KnownContacts", func() (push.Known, error) { return s.Store.KnownContacts(ctx, hubID, id, rows) })
 }
 
 func (s shaky) Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, contacts []lead.ContactID, addresses []string) (push.Tombstoned, error) {

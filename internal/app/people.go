@@ -102,8 +102,33 @@ func (t *tombstones) Tombstoned(ctx context.Context, hubID int64, leads []lead.I
 }
 
 // AllowDeletes asks the brake.
-func (s *pushStore) AllowDeletes(ctx context.Context, rows []outbox.EntryID, most int, now int64) ([]outbox.EntryID, int64, error) {
-	return s.DB.AllowDeletes(ctx, s.lease, rows, most, now)
+func (s *pushStore) AllowDeletes(ctx context.Context, asks []push.DeleteAsk, most int, now int64) ([]outbox.EntryID, int64, error) {
+	all := make([]store.DeleteAsk, len(asks))
+	for i, a := range asks {
+		all[i] = store.DeleteAsk(a)
+	}
+	return s.DB.AllowDeletes(ctx, s.lease, all, most, now)
+}
+
+// KnownContacts is what is known of a lead's contacts besides its link, and what operators said of contacts for the rows.
+func (s *pushStore) KnownContacts(ctx context.Context, hubID int64, id lead.ID, rows []outbox.EntryID) (push.Known, error) {
+	known, err := s.DB.ContactsOf(ctx, s.portal, hubID, id)
+	out := push.Known{Had: known.Had, Found: known.Found, Asked: known.Asked, Also: map[lead.ContactID]bool{}, Leave: map[lead.ContactID]bool{}}
+	if err != nil {
+		return out, err
+	}
+	said, err := s.DB.SaidOfContacts(ctx, s.portal, rows)
+	for _, word := range said {
+		switch {
+		case word.Contact == store.AnyShared:
+			out.Shared = word.Also
+		case word.Also:
+			out.Also[word.Contact] = true
+		default:
+			out.Leave[word.Contact] = true
+		}
+	}
+	return out, err
 }
 
 // Tombstoned tells who was erased.

@@ -107,8 +107,12 @@ func (s *pushStore) LinksOwingOptOut(ctx context.Context, hubID, now int64, limi
 // Settle writes a settlement under the lease.
 func (s *pushStore) Settle(ctx context.Context, in push.Settlement) (int, error) {
 	rows := inboxRows(s.portal, in.Inbox)
+	asked := make([]store.Asked, len(in.Asked))
+	for i, a := range in.Asked {
+		asked[i] = store.Asked(a)
+	}
 	res, err := s.DB.Settle(ctx, store.Settlement{Lease: s.lease, Now: outbox.Millis(time.Now()), Outcomes: in.Outcomes, Links: in.Links,
-		Inbox: rows, HighID: in.High.ID, HighAt: in.High.CreatedAt})
+		Inbox: rows, Asked: asked, HighID: in.High.ID, HighAt: in.High.CreatedAt})
 	var taken *store.ContactTakenError
 	if errors.As(err, &taken) {
 		err = &push.TakenError{ContactID: taken.ContactID, Holder: taken.Holder}

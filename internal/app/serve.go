@@ -58,16 +58,28 @@ func (a *App) own(lease *store.Lease) (*ownership, error) {
 		MaxAttempts: a.cfg.Push.MaxAttempts, OnInvalid: push.Mode(a.cfg.Push.OnInvalidField), Retry: rowWaits, Outage: outageWaits,
 		SecondLook: a.cfg.Push.SecondLook, RetainSettled: a.cfg.Retention.Settled, RetainDead: a.cfg.Retention.Dead,
 		Paused: paused.lanes, Watch: watch{a.meters, memory}, Consent: consent(a.cfg.Consent), MaxDeletes: a.cfg.Push.MaxDeletesPerHour,
-		Mapping: table(a.cfg.Mapping), Learnt: a.learnt(lease), Log: a.log, Person: a.person, Turn: a.loops.turn,
+		AskAdopted: a.cfg.Erase.Adopted == config.AskAdopted,
+		Mapping:    table(a.cfg.Mapping), Learnt: a.learnt(lease), Log: a.log, Person: a.person, Turn: a.loops.turn,
 	}
 	if !lease.CleanBefore() { // requests of the owner before may still be executed
-		cfg.Doubt = a.cfg.HubSpot.Timeout
+		cfg.Doubt, cfg.LastSeen = a.cfg.HubSpot.Timeout, a.lastSeen()
 	}
 	o := &ownership{app: a, cfg: a.cfg, lease: lease, hub: h, worker: push.New(cfg, h, bounded{s}), pauses: paused, memory: memory,
 		tombs: tombs, began: time.Now()}
 	o.remember()
 	o.pulls = o.newPulls()
 	return o, nil
+}
+
+// lastSeen is when the owner before was alive for certain: its requests began at the earliest a time-out before.
+func (a *App) lastSeen() time.Time {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	row, err := a.db.Portal(ctx, a.cfg.Portal)
+	if err != nil || row.StatusAt == 0 {
+		return time.Now().Add(-a.cfg.HubSpot.Timeout)
+	}
+	return time.UnixMilli(row.StatusAt).Add(-a.cfg.HubSpot.Timeout)
 }
 
 func table(m config.Mapping) *mapping.Table {

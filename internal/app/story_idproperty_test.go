@@ -11,7 +11,8 @@ import (
 
 const byKey = "push: {max_attempts: 3}\nmapping: {id_property: lead_key}"
 
-// With an id property new leads are upserted by it: ten requests for a thousand, nothing is read, and every contact holds its lead's id.
+// With an id property new leads are upserted by it, after it was asked who has it: twenty requests for a thousand, and every contact holds
+// its lead's id.
 func TestIDPropertyUpsert(t *testing.T) {
 	inBubble(t, hubspotsim.Config{Seed: 261, Latency: 20 * time.Millisecond, Properties: leadKey}, byKey, func(r *rig) {
 		r.events(func(insert func(lead, typ, email, properties string)) {
@@ -22,7 +23,7 @@ func TestIDPropertyUpsert(t *testing.T) {
 		r.start()
 		r.settled(time.Minute)
 		st := r.sim.Stats()
-		if st.WriteRequests > 10 || st.Ops["batch_upsert"] != st.WriteRequests || st.Ops["batch_read"] != 0 {
+		if st.WriteRequests > 10 || st.Ops["batch_upsert"] != st.WriteRequests || st.Ops["batch_read"] > 10 {
 			t.Errorf("%d writes, %d upserts, %d reads", st.WriteRequests, st.Ops["batch_upsert"], st.Ops["batch_read"])
 		}
 		for i := range 1000 {

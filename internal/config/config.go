@@ -30,6 +30,7 @@ type Config struct {
 	Pull     Pull     `yaml:"pull"`
 	Mapping  Mapping  `yaml:"mapping"`
 	Consent  Consent  `yaml:"consent"`
+	Erase    Erase    `yaml:"erase"`
 	// Retention says how long settled rows stay in the tables.
 	Retention Retention `yaml:"retention"`
 	// StopTimeout is how long work in flight may go on after SIGTERM before it is cut off and put back. 1s to 10m, default 20s.
@@ -113,7 +114,7 @@ type Push struct {
 	MaxAttempts int `yaml:"max_attempts"`
 	// OnInvalidField is drop (default: send the other fields and name the refused one in note) or dead (the row is dead).
 	OnInvalidField InvalidField `yaml:"on_invalid_field"`
-	// MaxDeletesPerHour is how many lead.deleted and lead.erased may be carried out in an hour. One more pauses them all until
+	// MaxDeletesPerHour is how many contacts lead.deleted and lead.erased may touch in an hour. One more pauses them all until
 	// `leadsync resume --deletes`. 0 = no limit, default 100.
 	MaxDeletesPerHour int `yaml:"max_deletes_per_hour"`
 	// SecondLook is how long after a request whose outcome is not known, and after an erase in HubSpot, the contact is read once more: by
@@ -173,6 +174,13 @@ type Consent struct {
 	Explanation string `yaml:"explanation"`
 	// BusinessUnitID is the brand the opt-out is for; 0, the default, is the account's own.
 	BusinessUnitID int64 `yaml:"business_unit_id"`
+}
+
+// Erase is how lead.erased is carried out.
+type Erase struct {
+	// Adopted is erase (default) or ask: whether an erase also purges a contact that was in HubSpot before the lead was linked to it, or
+	// waits for an operator (`leadsync erase LEAD --also CONTACT`). With ask an application need not have verified the address.
+	Adopted Adopted `yaml:"adopted"`
 }
 
 // Retention is how long rows stay after they have settled.

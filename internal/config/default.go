@@ -33,6 +33,7 @@ func Default() Config {
 		},
 		Mapping:     Mapping{Fields: []Field{}},
 		Consent:     Consent{Unsubscribe: Subscriptions{All: true}, Resubscribe: RefuseResubscribe},
+		Erase:       Erase{Adopted: EraseAdopted},
 		Retention:   Retention{Settled: 168 * time.Hour, Inbox: 168 * time.Hour},
 		StopTimeout: 20 * time.Second,
 		Log:         Log{Format: LogAuto, Level: LevelInfo, People: PeopleHash},

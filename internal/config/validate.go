@@ -37,6 +37,7 @@ func validate(c *Config, places map[string]string) ([]Problem, []string) {
 	v.pull(&c.Pull)
 	v.mapping(&c.Mapping)
 	v.consent(&c.Consent)
+	v.choice("erase.adopted", c.Erase.Adopted, string(c.Erase.Adopted))
 	v.retention("retention.settled", c.Retention.Settled)
 	v.retention("retention.dead", c.Retention.Dead)
 	v.retention("retention.inbox", c.Retention.Inbox)

@@ -22,6 +22,8 @@ type (
 	Winner string
 	// Resubscribe is the value of consent.resubscribe.
 	Resubscribe string
+	// Adopted is the value of erase.adopted.
+	Adopted string
 	// LogFormat is the value of log.format.
 	LogFormat string
 	// LogLevel is the value of log.level.
@@ -53,6 +55,9 @@ const (
 	RefuseResubscribe Resubscribe = "refuse"
 	AllowResubscribe  Resubscribe = "allow"
 
+	EraseAdopted Adopted = "erase"
+	AskAdopted   Adopted = "ask"
+
 	LogAuto    LogFormat = "auto"
 	LogText    LogFormat = "text"
 	LogJSON    LogFormat = "json"
@@ -74,6 +79,7 @@ func (AuthMode) values() []string        { return []string{"oauth", "static"} }
 func (InvalidField) values() []string    { return []string{"drop", "dead"} }
 func (UnknownContacts) values() []string { return []string{"ignore", "inbox"} }
 func (Direction) values() []string       { return []string{"push", "pull", "both"} }
+func (Adopted) values() []string         { return []string{"erase", "ask"} }
 func (Winner) values() []string          { return []string{"app", "hubspot", "newest", "fill_empty"} }
 func (Resubscribe) values() []string     { return []string{"refuse", "allow"} }
 func (LogFormat) values() []string       { return []string{"auto", "text", "json", "journal"} }

@@ -29,7 +29,7 @@ var rules = map[outbox.Reason]string{
 	outbox.AddressTaken:     "another contact has the address; one contact has one lead, and an address is never taken from another",
 	outbox.ContactGone:      "people archived the contact; only a newer lead.registered makes a fresh one",
 	outbox.ContactPurged:    "the contact was erased in HubSpot for privacy; it does not come back",
-	outbox.SharedContact:    "the contact belongs to another lead",
+	outbox.SharedContact:    "another lead has the contact too, or nothing shows that it is this lead's; an operator says whose it is, with --also or --leave",
 	outbox.Refused:          "HubSpot refused the row and named no field",
 	outbox.GaveUp:           "push.max_attempts tries failed for a reason of the row's own, while other rows went through",
 	outbox.Panic:            "a defect of leadsync; the log has the stack",

@@ -63,4 +63,34 @@ type Link struct {
 	ClosedAtID int64
 	// SecondLookAt is when the contact is to be read once more, unix ms; 0 = not.
 	SecondLookAt int64
+	// Found: the contact was there before the lead was linked to it. It is written with the link and not read back; evidence is.
+	Found bool
+	// Stored is the contact as the database has it: what the lead gives up stays on record, see Had.
+	Stored Stored
+}
+
+// Stored is the contact of a link as it was read or written last.
+type Stored struct {
+	State     State
+	ContactID lead.ContactID
+	Address   string
+	// Last is the address that the contact was seen with right before the lead gave it up, when it may be another one.
+	Last string
+}
+
+// Remember notes that the database holds the link as it is.
+func (l *Link) Remember() {
+	s := Stored{State: l.State, ContactID: l.ContactID, Address: l.Address}
+	if l.Stored.ContactID == l.ContactID {
+		s.Last = l.Stored.Last
+	}
+	l.Stored, l.Found = s, false
+}
+
+// Had is the contact, or the address of the contact, that the lead has no more since the database was written last: evidence that would
+// be lost with it. False when there is none.
+func (l *Link) Had() (Stored, bool) {
+	s := l.Stored
+	had := s.ContactID != "" && (s.State == Linked || s.State == Gone)
+	return s, had && (l.ContactID != s.ContactID || l.Address != s.Address || l.State != Linked && l.State != Gone)
 }

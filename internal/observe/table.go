@@ -39,7 +39,7 @@ var Events = []Event{
 	{EntryDeadLettered, slog.LevelError, []string{OutboxID, LeadHash, Reason, Attempt, "note", CorrelationID}, "The row needs a person.",
 		"leadsync outbox show ID says everything about it; after the cause is mended, leadsync outbox retry ID puts it back."},
 	{PropertyFault, slog.LevelWarn, []string{Property, Code, Reason, Hint}, "A mapped property cannot be written: it is left out and counted, the other fields go on. Said at the start and once a day.", "Do what the hint says."},
-	{DeletesPaused, slog.LevelError, []string{"since", "limit", Hint}, "More deletes and erases in an hour than push.max_deletes_per_hour; they wait, everything else goes on.",
+	{DeletesPaused, slog.LevelError, []string{"since", "limit", Hint}, "Deletes and erases of more contacts in an hour than push.max_deletes_per_hour; they wait, everything else goes on.",
 		"Look at them: leadsync outbox list --state pending. Then let them go: leadsync resume --deletes."},
 	{OptOutRefused, slog.LevelWarn, []string{LeadHash, Class, RetryIn, CorrelationID}, "HubSpot refuses one person's opt-out; it is tried again. A lane that waits says push degraded or push paused with lane=unsubscribe.", ""},
 	{OwnDefect, slog.LevelError, []string{Hint, Err}, "leadsync built a request that breaks a rule of its own and did not send it: a defect of leadsync. The row uses up its attempts, all others go on.", "Report the line."},

@@ -1,9 +1,11 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/ledger"
@@ -174,6 +176,13 @@ func (w *Worker) finishDelete(k *work) {
 	gone := ledger.Deleted
 	switch {
 	case k.archived > 0:
+		o.Note = evidenceWord + string(cmp.Or(k.by, ByLink))
+	case len(k.asks) > 0:
+		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Dead, Reason: outbox.SharedContact, Attempts: r.Attempts,
+			Note: askNote(k.asks, "nothing shows that it is this lead's", "leadsync outbox retry "+strconv.FormatInt(r.id(), 10))})
+		k.behindDelete()
+		k.done = true
+		return
 	case l.State == ledger.Passive:
 		o.Note = "only unlinked: since a merge the contact is another lead's"
 		l.ContactID, gone = "", ledger.None

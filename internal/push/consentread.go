@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -371,25 +372,25 @@ func (w *Worker) aimAtDoubted(ctx context.Context, k *work) error {
 // changed it may have been carried out without an answer, and the person is mailed where the contact is now.
 func (w *Worker) aimAtPresent(ctx context.Context, works []*work) error {
 	byID := map[lead.ContactID]*work{}
-	var ids []string
+	var ids []lead.ContactID
 	for _, k := range works {
 		if k.in == nil && k.link.Consent == ledger.Out && k.link.State == ledger.Linked && slices.ContainsFunc(k.every, func(r *row) bool {
 			return r.end == nil && r.addr != "" && r.addr != k.link.Address
 		}) {
 			byID[k.link.ContactID] = k
-			ids = append(ids, string(k.link.ContactID))
+			ids = append(ids, k.link.ContactID)
 		}
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	views, err := w.readBatch(hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite), "", ids,
+	views, _, err := w.readByID(hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite), ids,
 		[]string{ledger.AddressField, moreAddresses, optedOut, mergedIDs})
 	if err != nil {
 		return err
 	}
 	for _, v := range views {
-		if k := byID[v.id]; k != nil {
+		if k := byID[cmp.Or(v.askedAs, v.id)]; k != nil && !v.archived {
 			k.aim(v.email)
 		}
 	}
@@ -403,18 +404,24 @@ func (k *work) aim(address string) {
 	}
 }
 
-// aimAtSurvivor: after a merge the person is mailed at the address of the contact that was kept, so an opt-out counts for it too.
+// aimAtSurvivor: after a merge the person is mailed at the address of the contact that was kept, so an opt-out counts for it too. The contact
+// that was kept may have been merged since, in any number of steps: HubSpot is asked for the record that has it now.
 func (w *Worker) aimAtSurvivor(ctx context.Context, k *work) error {
 	if k.link.ContactID == "" {
 		return nil
 	}
-	views, err := w.readBatch(hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite), "",
-		[]string{string(k.link.ContactID)}, []string{ledger.AddressField, moreAddresses, optedOut, mergedIDs})
+	views, _, err := w.readByID(hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite),
+		[]lead.ContactID{k.link.ContactID}, []string{ledger.AddressField, moreAddresses, optedOut, mergedIDs})
 	if err != nil {
 		return err
 	}
 	for _, v := range views {
-		k.aim(v.email)
+		if v.archived {
+			continue
+		}
+		if k.aim(v.email); v.id != k.link.ContactID {
+			k.link.ContactID, k.dirty = v.id, true
+		}
 	}
 	return nil
 }

@@ -24,9 +24,9 @@ func (w *Worker) allowed(ctx context.Context, works []*work) ([]*work, error) {
 	if w.cfg.MaxDeletes <= 0 || len(works) == 0 {
 		return works, nil
 	}
-	rows := make([]outbox.EntryID, len(works))
+	asks := make([]DeleteAsk, len(works))
 	for i, k := range works {
-		rows[i] = k.plan.del.ID
+		asks[i] = DeleteAsk{Row: k.plan.del.ID, Contacts: max(1, k.touches)}
 	}
 	select { // one question at a time: an answer that was overtaken by another must not be remembered
 	case w.deleteTurn <- struct{}{}:
@@ -34,13 +34,13 @@ func (w *Worker) allowed(ctx context.Context, works []*work) ([]*work, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	may, paused, err := w.store.AllowDeletes(ctx, rows, w.cfg.MaxDeletes, outbox.Millis(w.now()))
+	may, paused, err := w.store.AllowDeletes(ctx, asks, w.cfg.MaxDeletes, outbox.Millis(w.now()))
 	if err != nil {
 		return nil, w.withTrouble(err)
 	}
 	if was := w.deletesPaused.Swap(paused); was != paused && paused != 0 {
 		w.cfg.Log.Error(observe.DeletesPaused, "since", time.UnixMilli(paused).UTC(), "limit", w.cfg.MaxDeletes, observe.Hint,
-			"more deletes and erases than push.max_deletes_per_hour; when they are meant, `"+ResumeDeletes+"` lets them go on")
+			"deletes and erases of more contacts than push.max_deletes_per_hour; when they are meant, `"+ResumeDeletes+"` lets them go on")
 	}
 	var free []*work
 	for _, k := range works {
@@ -48,8 +48,11 @@ func (w *Worker) allowed(ctx context.Context, works []*work) ([]*work, error) {
 			free = append(free, k)
 			continue
 		}
-		k.ended = append(k.ended, outbox.Outcome{ID: k.plan.del.ID, State: outbox.Pending, Attempts: k.plan.del.Attempts, NotBefore: outbox.Parked,
-			Note: deletesNote(w.cfg.MaxDeletes)})
+		note := deletesNote(w.cfg.MaxDeletes)
+		if n := purgedBefore(k.plan.del); n > 0 {
+			note = joinNotes(fmt.Sprintf(purgedNote, n), note, evidenceSaid(orEmpty(k.plan.del.Note)))
+		}
+		k.ended = append(k.ended, outbox.Outcome{ID: k.plan.del.ID, State: outbox.Pending, Attempts: k.plan.del.Attempts, NotBefore: outbox.Parked, Note: note})
 		if k.done, k.revisit = true, false; k.plan.del.typ == outbox.Deleted {
 			k.behindDelete()
 			continue

@@ -2,9 +2,10 @@ package push
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"leadsync/internal/hubspot"
@@ -56,7 +57,7 @@ func (w *Worker) erase(ctx context.Context, k *work) error {
 	case k.tomb != nil && k.tomb.Marker:
 		return w.bury(ctx, k, orEmpty(r.Note), nil)
 	case k.tomb != nil && k.tomb.PurgedAt != 0 && now.Before(time.UnixMilli(k.tomb.PurgedAt).Add(w.cfg.SecondLook)):
-		w.lookLater(k, time.UnixMilli(k.tomb.PurgedAt).Add(w.cfg.SecondLook), purgedBefore(r))
+		w.lookLater(k, time.UnixMilli(k.tomb.PurgedAt).Add(w.cfg.SecondLook), purgedBefore(r), evidenceSaid(orEmpty(r.Note)))
 		return nil
 	case w.inDoubt(): // a request of the owner before may still be under way
 		k.hint.until = w.began.Add(w.cfg.Doubt)
@@ -66,17 +67,26 @@ func (w *Worker) erase(ctx context.Context, k *work) error {
 	if err != nil || f == nil {
 		return err
 	}
-	if f.shared && !withShared(r) {
+	if len(f.asks) > 0 {
 		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Dead, Reason: outbox.SharedContact, Attempts: r.Attempts,
-			Note: "since a merge another lead has the contact; `leadsync erase LEAD --with-shared` erases it for both"})
+			Note: askNote(f.asks, f.why, "leadsync erase LEAD")})
 		return nil
 	}
+	looked := k.tomb != nil && k.tomb.PurgedAt != 0
+	n := len(f.live)
+	if looked && !f.fresh { // the same ones once more
+		n = 0
+	}
+	k.touches = purgedBefore(r) + n
 	if may, err := w.allowed(ctx, []*work{k}); err != nil || len(may) == 0 {
 		return err
 	}
-	looked := k.tomb != nil && k.tomb.PurgedAt != 0
 	if looked && (len(f.live) == 0 || !f.fresh && now.Sub(time.UnixMilli(k.tomb.ErasedAt)) > eraseLooks) {
 		return w.wipe(ctx, k, f)
+	}
+	f.spare()
+	if err := w.keepAsked(ctx, f.claim); err != nil {
+		return err
 	}
 	f.Person.PurgedAt = 0
 	if err := w.store.Entomb(ctx, w.hubID(), f.Person); err != nil {
@@ -91,20 +101,12 @@ func (w *Worker) erase(ctx context.Context, k *work) error {
 	if err := w.store.Entomb(ctx, w.hubID(), f.Person); err != nil {
 		return w.withTrouble(err)
 	}
-	n := len(f.live)
-	if looked && !f.fresh { // the same ones once more
-		n = 0
+	note := evidenceSaid(orEmpty(r.Note))
+	if n > 0 {
+		note = joinNotes(note, f.evidenceNote())
 	}
-	w.lookLater(k, w.now().Add(w.cfg.SecondLook), purgedBefore(r)+n)
+	w.lookLater(k, w.now().Add(w.cfg.SecondLook), k.touches, note)
 	return nil
-}
-
-// withShared reports whether the row asks for a contact that another lead has too.
-func withShared(r *row) bool {
-	var said struct {
-		WithShared bool `json:"with_shared"`
-	}
-	return r.Properties != nil && json.Unmarshal([]byte(*r.Properties), &said) == nil && said.WithShared
 }
 
 // purgeContact erases one contact in HubSpot. refused: HubSpot does not want to, and the row is put off or dead.
@@ -150,10 +152,10 @@ func purgedBefore(r *row) (n int) {
 }
 
 // lookLater puts an erase off until HubSpot is looked at again.
-func (w *Worker) lookLater(k *work, at time.Time, contacts int) {
+func (w *Worker) lookLater(k *work, at time.Time, contacts int, evidence string) {
 	r := k.plan.del
 	o := outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, NotBefore: outbox.Millis(at),
-		Note: fmt.Sprintf(purgedNote+"; looks again at %s", contacts, at.UTC().Format(time.RFC3339))}
+		Note: joinNotes(fmt.Sprintf(purgedNote, contacts), "looks again at "+at.UTC().Format(time.RFC3339), evidence)}
 	k.ended, k.revisit = append(k.ended, o), false
 }
 
@@ -166,11 +168,15 @@ func (w *Worker) wipe(ctx context.Context, k *work, f *found) error {
 		if f.left > 0 {
 			note += fmt.Sprintf("; %d contacts of other leads under an address of the lead were left", f.left)
 		}
+		if f.strangers > 0 {
+			note += fmt.Sprintf("; %d contacts under an address that only rows name were left: nothing shows that they are the lead's", f.strangers)
+		}
 		if len(f.live) > 0 {
 			note += fmt.Sprintf("; HubSpot still showed %d, its own deletion may take up to 30 days", len(f.live))
 		}
-		return note
+		return joinNotes(note, evidenceSaid(orEmpty(k.plan.del.Note)))
 	}
+	f.spare()
 	// The commit point: behind it nothing here names the person, and the row can be found by its marker alone.
 	if err := w.store.Wipe(ctx, f.Person, say); err != nil {
 		return w.withTrouble(err)
@@ -205,10 +211,52 @@ func orEmpty(s *string) string {
 // found is what a look for a person brought.
 type found struct {
 	Person
-	live   []lead.ContactID // to be erased
-	fresh  bool             // one of them was not known when the erase began
-	shared bool             // one of the lead's own is another lead's since a merge
-	left   int              // contacts of other leads that have an address of the lead
+	claim *claim
+	live  []lead.ContactID // to be erased
+	by    map[lead.ContactID]Evidence
+	fresh bool // one of them was not known when the erase began
+	// asks are contacts of which a person must say whose they are; why says what is wrong with the last of them.
+	asks  []lead.ContactID
+	why   string
+	extra []lead.ContactID // live ones that are the lead's, but not by its link
+	seen  []lead.ContactID // judged already
+	// left are contacts of other leads that have an address of the lead, strangers those of nobody that are not the lead's.
+	left, strangers int
+	// named are addresses of the rows that ask for the erase, written those of its other rows, spared those of people who are left alone.
+	named, written, spared []string
 	// needles are texts of the person by which the files of a database are searched.
 	needles []string
+}
+
+// spare takes the addresses of contacts that are left alone out of what is erased.
+func (f *found) spare() {
+	f.Addresses = slices.DeleteFunc(f.Addresses, func(a string) bool { return slices.Contains(f.spared, a) })
+}
+
+const evidenceWord = "evidence: "
+
+// evidenceNote says by which evidence the contacts are the lead's, and names none.
+func (f *found) evidenceNote() string {
+	count := map[Evidence]int{}
+	for _, id := range f.live {
+		count[f.by[id]]++
+	}
+	var parts []string
+	for _, e := range []Evidence{ByLink, ByMerge, ByIDProperty, ByDelivery, ByRequest, SaidSo} {
+		if count[e] > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", e, count[e]))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return evidenceWord + strings.Join(parts, ", ")
+}
+
+// evidenceSaid is what a note says of evidence.
+func evidenceSaid(note string) string {
+	if i := strings.Index(note, evidenceWord); i >= 0 {
+		return note[i:]
+	}
+	return ""
 }

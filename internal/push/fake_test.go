@@ -186,6 +186,10 @@ func (m *memory) Tombstoned(context.Context, int64, []lead.ID, []lead.ContactID,
 	return Tombstoned{}, nil
 }
 
+func (m *memory) KnownContacts(context.Context, int64, lead.ID, []outbox.EntryID) (Known, error) {
+	return Known{}, nil
+}
+
 func (m *memory) Settle(_ context.Context, s Settlement) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -92,6 +92,9 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error
 	if err != nil {
 		return err
 	}
+	if busy, err := w.movePassive(ctx, k, links, v); busy || err != nil {
+		return err
+	}
 	links = slices.DeleteFunc(links, func(l ledger.Link) bool {
 		return l.State != ledger.Linked || l.LeadID == k.id && l.Portal == w.cfg.Portal
 	})
@@ -128,6 +131,40 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error
 		return w.takeConsent(ctx, k, v)
 	}
 	return w.take(ctx, k, v)
+}
+
+// movePassive lets leads whose contacts were merged into one that was merged now follow it: their opt-outs count for its address too. busy:
+// one of them is in a job, and the lead waits.
+func (w *Worker) movePassive(ctx context.Context, k *work, links []ledger.Link, v *contactView) (busy bool, err error) {
+	for _, l := range links {
+		if l.State != ledger.Passive || l.ContactID == v.id || l.Portal != w.cfg.Portal || l.LeadID == k.id {
+			continue
+		}
+		if o := k.beside[l.LeadID]; o != nil {
+			o.link.ContactID, o.dirty = v.id, true
+			continue
+		}
+		if !w.claimLead(l.LeadID) {
+			k.hint.until, k.done = w.now().Add(addressWait), true
+			return true, nil
+		}
+		err := w.follow(ctx, l.LeadID, v.id)
+		w.unclaimLead(l.LeadID)
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// follow points the passive link of a claimed lead to the contact that was kept. It is read anew: a job may have settled it since.
+func (w *Worker) follow(ctx context.Context, id lead.ID, kept lead.ContactID) error {
+	links, err := w.store.Links(ctx, w.hubID(), []lead.ID{id})
+	if l := links[id]; err == nil && l != nil && l.State == ledger.Passive {
+		l.ContactID = kept
+		_, err = w.store.Settle(ctx, Settlement{Links: []ledger.Link{*l}})
+	}
+	return err
 }
 
 // passive gives up the contact of a lead that is held together with the one that keeps it.

@@ -64,6 +64,7 @@ func (w *Worker) heard(ctx context.Context, k *work) (err error) {
 		k.unseen, k.read, k.looked, k.hint.unknown = true, false, false, true
 		if k.plan.op == opCreate {
 			k.hint.tried = k.plan.addr
+			err = w.noteAsked(ctx, []*work{k}, w.now())
 		}
 	}
 	if !k.done && a.kind != conflict {

@@ -61,7 +61,13 @@ type work struct {
 	closes bool     // a delete is among them
 	past   []string // addresses of given-up rows, by which a delete looks for the contact
 	tomb   *Tomb    // the lead was erased
-	claims []string // addresses no other lead may use meanwhile
+	// claim is what the lead can say for itself where it has no contact and is deleted; asks are contacts of which a person must say whose
+	// they are; touches is how many contacts its erase would touch; by is the evidence by which its contact was found.
+	claim   *claim
+	asks    []lead.ContactID
+	touches int
+	by      Evidence
+	claims  []string // addresses no other lead may use meanwhile
 
 	plan  plan
 	ended []outbox.Outcome // decided row by row, before or beside the fold
@@ -104,6 +110,8 @@ type work struct {
 	readBack    bool
 
 	looked   bool // the addresses were looked up in this job
+	byMark   bool // the next lookup asks for the id property alone
+	marked   bool // it was asked for in this job
 	read     bool // the contact was read in this job, and no write came after
 	linked   bool // the contact was found by a lookup in this job
 	unseen   bool // a 2xx named the lead nowhere

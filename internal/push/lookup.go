@@ -32,11 +32,14 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 			return err
 		}
 		for _, v := range views {
-			byKey["id:"+v.values[t.IDProperty()]] = v
+			byKey["id:"+v.mark] = v
 		}
 	}
 	var emails, named []string
 	for _, k := range works {
+		if k.byMark {
+			continue
+		}
 		emails = append(emails, k.addresses()...)
 		if id := k.answer.refusal.existing; id != "" {
 			named = append(named, string(id))
@@ -72,7 +75,10 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 		return err
 	}
 	for _, k := range works {
-		k.looked = true
+		k.looked, k.marked, k.byMark = k.looked || !k.byMark, true, false
+		if err := w.claimForDelete(ctx, k); err != nil {
+			return err
+		}
 		if err := w.firstLink(ctx, k, byKey, holders); err != nil {
 			k.failed(err, 1)
 			return err
@@ -148,7 +154,7 @@ func (w *Worker) firstLink(ctx context.Context, k *work, byKey map[string]*conta
 			continue
 		}
 		holder, held := holders[v.id]
-		other := v.values[w.table().IDProperty()]
+		other := v.mark
 		if held && holder != k.id || w.table().IDProperty() != "" && other != "" && other != string(k.id) {
 			switch {
 			case strings.HasPrefix(key, "contact:"):
@@ -160,6 +166,11 @@ func (w *Worker) firstLink(ctx context.Context, k *work, byKey map[string]*conta
 			default:
 				k.block(key, taken(v.id, ""))
 			}
+			continue
+		}
+		if mine, err := w.mayLink(ctx, k, v); err != nil {
+			return err
+		} else if !mine {
 			continue
 		}
 		holders[v.id] = k.id

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"leadsync/internal/hubspot"
-	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
 )
@@ -193,19 +192,21 @@ func (w *Worker) blockOthers(ctx context.Context, asked map[string]*work, check 
 			k.block(l.Address, taken(l.ContactID, ""))
 		}
 	}
-	views, err := w.readBatch(ctx, ledger.AddressField, check, []string{ledger.AddressField, moreAddresses})
+	views, err := w.readBatch(ctx, ledger.AddressField, check, []string{ledger.AddressField, moreAddresses, mergedIDs})
 	if err != nil {
 		return err
 	}
-	mine := func(a string, id lead.ContactID) {
-		if k := asked[a]; k != nil && k.link.State == ledger.Linked && k.link.ContactID != id {
-			k.block(a, taken(id, ""))
-		}
-	}
 	for _, v := range views {
-		mine(v.email, v.id)
-		for _, a := range v.more {
-			mine(a, v.id)
+		for _, a := range v.addresses() {
+			k := asked[a]
+			if k == nil || k.link.State != ledger.Linked {
+				continue
+			}
+			if e, err := w.evidence(ctx, &claim{id: k.id, link: k.link}, v); err != nil {
+				return err
+			} else if e == "" {
+				k.block(a, taken(v.id, ""))
+			}
 		}
 	}
 	return nil

@@ -11,45 +11,39 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// findPerson looks for everything that HubSpot holds of a lead: by its link, by the contacts that its rows name, by the id property and by
-// every address that it ever had here. It only reads. nil: another lead's request about one of the addresses is under way, and the contact
-// that it makes is not this person's.
+// findPerson looks for what HubSpot holds of a lead: by its link, by the contacts that it had in this account, by the id property and by the
+// addresses under which one may be. What it finds is the lead's only with evidence. It only reads. nil: another lead's request about one of
+// the addresses is under way, and the contact that it makes is not this person's.
 func (w *Worker) findPerson(ctx context.Context, k *work) (*found, error) {
-	f := &found{Person: Person{Lead: k.id, Row: k.plan.del.ID}}
+	f := &found{Person: Person{Lead: k.id, Row: k.plan.del.ID}, by: map[lead.ContactID]Evidence{}}
+	var err error
+	if f.claim, err = w.claimOf(ctx, k, k.erases()); err != nil {
+		return nil, err
+	}
 	if err := w.traces(ctx, k, f); err != nil {
 		return nil, err
 	}
-	if !w.claimMore(k, f.Addresses) {
+	if !w.claimMore(k, f.look()) {
 		k.hint.until = w.now().Add(addressWait)
 		return nil, nil
 	}
-	own, byAddress, err := w.contactsOf(ctx, k, f)
+	views, err := w.contactsOf(ctx, k, f)
 	if err != nil {
 		return nil, err
 	}
-	others, err := w.heldByOthers(ctx, k, append(slices.Clone(own), byAddress...))
+	others, err := w.heldByOthers(ctx, k, views)
 	if err != nil {
 		return nil, err
 	}
-	shared := withShared(k.plan.del)
-	for _, v := range own {
-		if others[v.id] {
-			if f.shared = true; !shared {
-				continue
-			}
+	for _, v := range views {
+		e, err := w.evidence(ctx, f.claim, v)
+		if err != nil {
+			return nil, err
 		}
-		f.take(v)
+		mark := w.table().IDProperty() != "" && v.mark != "" && v.mark != string(k.id) && e != ByLink && e != ByMerge
+		f.judge(v, e, others[v.id] || mark, w.cfg.AskAdopted)
 	}
-	for _, v := range byAddress {
-		mark := v.values[w.table().IDProperty()]
-		switch {
-		case slices.Contains(f.live, v.id):
-		case others[v.id] || w.table().IDProperty() != "" && mark != "" && mark != string(k.id):
-			f.left++
-		default:
-			f.take(v)
-		}
-	}
+	f.bound()
 	if len(f.live) > 0 {
 		t, err := w.store.Tombstoned(ctx, w.hubID(), nil, f.live, nil)
 		if err != nil {
@@ -60,16 +54,72 @@ func (w *Worker) findPerson(ctx context.Context, k *work) (*found, error) {
 	return f, nil
 }
 
-// take adds a contact that is to be erased, with the addresses it has now.
-func (f *found) take(v *contactView) {
-	if slices.Contains(f.live, v.id) {
-		return
+// erases are the rows of the lead that ask for its erase: an operator's word for one of them counts.
+func (k *work) erases() []outbox.EntryID {
+	var ids []outbox.EntryID
+	for _, r := range k.every {
+		if r.typ == outbox.Erased && r.end == nil {
+			ids = append(ids, r.ID)
+		}
 	}
+	return ids
+}
+
+// judge decides about one contact: it is erased, it is left alone, or a person is asked. other: another lead has it too.
+func (f *found) judge(v *contactView, e Evidence, other, askAdopted bool) {
+	known, own := f.claim.known, e == ByLink || e == ByMerge
+	also := known.Also[v.id] || known.Shared && other && e != ""
+	switch {
+	case slices.Contains(f.seen, v.id):
+		return
+	case known.Leave[v.id], e == "" && !also && (other || !f.claim.near(v, f.named)):
+		if f.spared = append(f.spared, v.addresses()...); other {
+			f.left++
+		} else {
+			f.strangers++
+		}
+	case e == "" && !also:
+		f.asks, f.why = append(f.asks, v.id), "nothing shows that it is this lead's"
+	case other && !also:
+		f.asks, f.why = append(f.asks, v.id), "another lead has it too"
+	case own && askAdopted && !also && (known.Found[v.id] || slices.ContainsFunc(v.merged, func(id lead.ContactID) bool { return known.Found[id] })):
+		f.asks, f.why = append(f.asks, v.id), "it was there before the lead (erase.adopted: ask)"
+	default:
+		if e == "" {
+			e = SaidSo
+		}
+		if f.take(v, e); !own && !also && !v.archived {
+			f.extra = append(f.extra, v.id)
+		}
+	}
+	f.seen = append(f.seen, v.id)
+}
+
+// bound holds back an erase that would touch several live contacts that are not the lead's by its link: one lead_id may stand for everybody.
+func (f *found) bound() {
+	if len(f.extra) > 1 {
+		f.asks, f.why = append(f.asks, f.extra...), "it is not the lead's by its link, and there are several"
+	}
+}
+
+// take adds a contact that is to be erased, with the addresses it has now.
+func (f *found) take(v *contactView, e Evidence) {
 	f.live = append(f.live, v.id)
+	f.by[v.id] = e
 	f.contact(v.id)
-	for _, a := range append([]string{v.email}, v.more...) {
+	for _, a := range v.addresses() {
 		f.address(a)
 	}
+}
+
+// look are the addresses under which a contact of the lead may be.
+func (f *found) look() []string {
+	all := append(f.claim.addresses(), f.named...)
+	for a := range f.claim.asked {
+		all = append(all, a)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func (f *found) contact(id lead.ContactID) {
@@ -101,39 +151,41 @@ func (w *Worker) traces(ctx context.Context, k *work, f *found) error {
 		f.needle(w.cfg.Portal + string(k.id) + word)
 	}
 	f.needle(string(k.id))
-	l := k.link
-	f.contact(l.ContactID)
-	f.address(l.Address)
-	f.address(l.Field(ledger.AddressField).Sent)
-	f.address(l.Field(ledger.AddressField).Seen)
-	for _, a := range l.OptOut.Evidenced {
+	for _, a := range f.claim.addresses() {
 		f.address(a)
 	}
+	for _, a := range append(k.link.OptOut.Evidenced, k.link.Address) {
+		f.needle(a)
+	}
+	var waits []string // addresses of rows that wait
 	err := w.store.EachRow(ctx, k.id, func(e outbox.Entry) error {
 		r := newRow(&e, w.table(), false)
-		f.address(r.addr)
-		f.address(r.lookFor)
+		f.needle(r.addr)
+		f.needle(r.lookFor)
 		if e.Email != nil {
 			f.needle(*e.Email)
-			if a, err := lead.NormalizeAddress(*e.Email); err == nil {
-				f.address(string(a))
-			}
 		}
 		if e.Properties != nil && len(*e.Properties) > len("{}") {
 			f.needle(*e.Properties)
 		}
-		if e.ContactID != nil {
-			f.contact(lead.ContactID(*e.ContactID))
+		if r.typ == outbox.Erased && e.State == outbox.Pending && r.lookFor != "" {
+			f.named = append(f.named, r.lookFor)
+		}
+		if e.State == outbox.Pending && (r.typ == outbox.Registered || r.typ == outbox.Updated) {
+			waits = append(waits, r.addr)
+		}
+		if r.addr != "" && len(f.written) < mostWritten && !slices.Contains(f.written, r.addr) {
+			f.written = append(f.written, r.addr)
 		}
 		return nil
 	})
 	if err != nil {
 		return w.withTrouble(err)
 	}
+	w.askedBefore(f.claim, waits)
 	told, err := w.store.InboxOf(ctx, k.id)
 	for _, r := range told {
-		f.contact(r.ContactID)
-		f.address(lead.LowerKey(r.Email))
+		f.needle(lead.LowerKey(r.Email))
 		if len(r.Properties) > len("{}") {
 			f.needle(r.Properties)
 		}
@@ -141,52 +193,93 @@ func (w *Worker) traces(ctx context.Context, k *work, f *found) error {
 	return w.withTrouble(err)
 }
 
-// contactsOf reads what HubSpot has: the lead's own contacts, live, merged into another or in the recycle bin, and those that only have
-// one of its addresses.
-func (w *Worker) contactsOf(ctx context.Context, k *work, f *found) (own, byAddress []*contactView, err error) {
+// mostWritten bounds the addresses of rows that are looked at only to tell how many contacts were left.
+const mostWritten = 300
+
+// contactsOf reads what HubSpot has: the lead's own contacts, live, merged into another or in the recycle bin, and those that have one of its
+// addresses. Those that are found in several ways come first by the one that says most.
+func (w *Worker) contactsOf(ctx context.Context, k *work, f *found) (all []*contactView, err error) {
 	t := w.table()
 	props := []string{ledger.AddressField, moreAddresses, mergedIDs}
 	if t.IDProperty() != "" {
 		props = append(props, t.IDProperty())
-		if own, err = w.readBatch(ctx, t.IDProperty(), []string{string(k.id)}, props); err != nil {
-			return nil, nil, err
+		if all, err = w.readBatch(ctx, t.IDProperty(), []string{string(k.id)}, props); err != nil {
+			return nil, err
 		}
 	}
-	missing := map[lead.ContactID]bool{}
-	ids := make([]string, len(f.Contacts))
-	for i, id := range f.Contacts {
-		ids[i], missing[id] = string(id), true
+	var ids []lead.ContactID
+	if k.link.ContactID != "" && k.link.State != ledger.None {
+		ids = append(ids, k.link.ContactID)
 	}
-	live, err := w.readBatch(ctx, "", slices.Clone(ids), props)
+	for id := range f.claim.known.Had {
+		ids = append(ids, id)
+	}
+	for id := range f.claim.known.Also {
+		ids = append(ids, id)
+	}
+	own, missing, err := w.readByID(ctx, ids, props)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range missing { // of nobody any more
+		if f.contact(id); f.claim.known.Also[id] {
+			delete(f.claim.known.Also, id)
+		}
+	}
+	look := append(f.look(), f.written...)
+	byAddress, err := w.readBatch(ctx, ledger.AddressField, slices.Clone(look), props)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(look)
+	bin, err := w.readArchived(ctx, ledger.AddressField, slices.Compact(look), props)
+	return slices.Concat(own, all, byAddress, bin), err
+}
+
+// readByID reads contacts by their ids, those in the recycle bin and the survivors of merges, in any number of steps, among them. missing are
+// the ids of which HubSpot has nothing any more.
+func (w *Worker) readByID(ctx context.Context, ids []lead.ContactID, props []string) (views []*contactView, missing []lead.ContactID, err error) {
+	if len(ids) == 0 {
+		return nil, nil, nil
+	}
+	texts := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if id != "" && strings.Trim(string(id), "0123456789") == "" {
+			texts = append(texts, string(id))
+		}
+	}
+	slices.Sort(texts)
+	texts = slices.Compact(texts)
+	live, err := w.readBatch(ctx, "", slices.Clone(texts), props)
 	if err != nil {
 		return nil, nil, err
 	}
-	bin, err := w.readArchived(ctx, "", ids, props)
+	bin, err := w.readArchived(ctx, "", texts, props)
 	if err != nil {
 		return nil, nil, err
 	}
+	there := map[lead.ContactID]bool{}
 	for _, v := range append(live, bin...) {
-		own = append(own, v)
-		delete(missing, v.id)
+		views, there[v.id] = append(views, v), true
 	}
-	for _, id := range f.Contacts {
-		if !missing[id] {
+	for _, text := range texts {
+		id := lead.ContactID(text)
+		if there[id] {
 			continue
 		}
 		c, err := w.hub.Contact(ctx, hubspot.ContactID(id), props, false) // follows merges
 		if notFound(err) {
+			missing = append(missing, id)
 			continue
 		}
 		if err != nil {
 			return nil, nil, err
 		}
-		own = append(own, w.view(c))
+		v := w.view(c)
+		v.askedAs = id
+		views = append(views, v)
 	}
-	if byAddress, err = w.readBatch(ctx, ledger.AddressField, slices.Clone(f.Addresses), props); err != nil {
-		return nil, nil, err
-	}
-	bin, err = w.readArchived(ctx, ledger.AddressField, f.Addresses, props)
-	return own, append(byAddress, bin...), err
+	return views, missing, nil
 }
 
 // readArchived reads contacts in the recycle bin. That they can be asked for by address is not documented: a refusal means none.
@@ -202,6 +295,7 @@ func (w *Worker) readArchived(ctx context.Context, idProperty string, ids, props
 		}
 		for i := range res.Results {
 			if v := w.view(&res.Results[i]); v.id != "" {
+				v.archived = true
 				out = append(out, v)
 			}
 		}

@@ -164,8 +164,11 @@ func (w *Worker) decideUnlinked(k *work, in intent) {
 	if k.newAddress() != "" { // before it is opted out it must be known that nobody else has it
 		look = true
 	}
-	if look && !k.looked {
+	switch {
+	case look && !k.looked:
 		k.plan.op = opLookup
+	case k.plan.op == opUpsert && !k.looked && !k.marked: // whoever is out at the contact that has the property stays out at a new address
+		k.plan.op, k.byMark = opLookup, true
 	}
 }
 

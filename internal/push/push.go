@@ -54,10 +54,14 @@ type Config struct {
 	SecondLook   time.Duration    // how long after an unknown outcome a contact is read once more
 	// Doubt is how long after the start requests of an owner that did not release the portal may still be executed: the leads
 	// that are planned meanwhile are read before they are written, and get a second look. 0 after a clean release.
-	Doubt     time.Duration
+	Doubt time.Duration
+	// LastSeen is when the owner before was alive for certain; it is asked for with Doubt.
+	LastSeen  time.Time
 	NoAddress time.Duration // how long a row waits for an address before it is dead; 0 = for ever
-	// MaxDeletes is how many deletes and erases may go in an hour before they are paused; 0 = any number.
+	// MaxDeletes is how many contacts deletes and erases may touch in an hour before they are paused; 0 = any number.
 	MaxDeletes int
+	// AskAdopted: an erase of a contact that was there before its lead waits for an operator.
+	AskAdopted bool
 	RetainSettled,
 	RetainDead time.Duration // 0 = for ever
 	Consent Consent
@@ -125,6 +129,7 @@ type Settlement struct {
 	Outcomes []outbox.Outcome
 	Links    []ledger.Link
 	Inbox    []InboxRow
+	Asked    []Unanswered
 	High     HighMark // raises the portal's mark when it is higher
 }
 

@@ -31,6 +31,9 @@ type contactView struct {
 	optedOut  bool
 	values    map[string]string // canonical, only what was shown
 	updatedAt time.Time
+	mark      string         // the id property, letter by letter
+	askedAs   lead.ContactID // the id that it was asked for by; another one than its own since a merge
+	archived  bool           // in the recycle bin
 	// history is what the properties with winner newest were before; nil until it was asked for.
 	history map[string][]hubspot.Revision
 }
@@ -54,6 +57,9 @@ func (w *Worker) view(c *hubspot.Contact) *contactView {
 		v.values[p] = t.Canon(p, text)
 	}
 	v.email = v.values[ledger.AddressField]
+	if mark := c.Properties[t.IDProperty()]; t.IDProperty() != "" && mark != nil {
+		v.mark = *mark
+	}
 	for _, a := range strings.Split(v.values[moreAddresses], ";") {
 		if a = lead.LowerKey(a); a != "" {
 			v.more = append(v.more, a)
@@ -94,8 +100,8 @@ var errNameless = errors.New("hubspot shows a contact without its id")
 // readBatch reads contacts by record id or by a unique property, 100 a request. An id of which an answer says nothing, neither that
 // it is there nor that it is not, is asked for once more before it counts as absent.
 func (w *Worker) readBatch(ctx context.Context, idProperty string, ids, props []string) ([]*contactView, error) {
-	var out []*contactView
 	slices.Sort(ids)
+	var out []*contactView
 	for _, part := range parts(slices.Compact(ids)) {
 		for try := 1; try <= 2 && len(part) > 0; try++ {
 			views, silent, nameless, err := w.readPart(ctx, idProperty, part, props)

@@ -99,6 +99,9 @@ func (s *sender) send(works []*work) error {
 		}
 	}
 	failedAll(works, err)
+	if s.kind == opCreate && hubspot.OutcomeUnknown(err) {
+		err = errors.Join(err, s.w.noteAsked(s.ctx, works, begun))
+	}
 	return err
 }
 

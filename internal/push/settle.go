@@ -42,6 +42,9 @@ func (w *Worker) settle(ctx context.Context, works []*work) error {
 			w.scrubLate(ctx, works)
 			for _, k := range works {
 				if k.ended = nil; k.fill == nil {
+					if k.dirty {
+						k.link.Remember()
+					}
 					k.inbox, k.told, k.dirty = nil, nil, false
 				}
 			}

@@ -31,6 +31,7 @@ func (k *work) begin() {
 // does not know. No request for the lead is under way while a job has it.
 func (w *Worker) take(ctx context.Context, k *work, v *contactView) error {
 	if k.plan.del != nil { // it is archived next: what it holds does not matter any more, but the person's consent outlives it
+		k.link.Stored.Last = v.email
 		k.read, k.dirty = true, true
 		return w.takeConsent(ctx, k, v)
 	}

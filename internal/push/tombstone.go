@@ -35,14 +35,22 @@ type Tombstoned struct {
 	Addresses map[string]bool
 }
 
+// DeleteAsk is a delete or an erase before the brake: how many contacts at HubSpot it would touch.
+type DeleteAsk struct {
+	Row      outbox.EntryID
+	Contacts int
+}
+
 // Wiped counts what an erase has overwritten in the database.
 type Wiped struct{ Rows, Inbox int64 }
 
 // People is what push needs of the store to take people away. Each call that writes is one transaction under the lease.
 type People interface {
-	// AllowDeletes asks the brake which deletes and erases may go: most in an hour. paused is since when the others wait for a person,
-	// unix ms, 0 = they need not.
-	AllowDeletes(ctx context.Context, rows []outbox.EntryID, most int, now int64) (allowed []outbox.EntryID, paused int64, err error)
+	// AllowDeletes asks the brake which deletes and erases may go: most contacts in an hour. paused is since when the others wait for a
+	// person, unix ms, 0 = they need not.
+	AllowDeletes(ctx context.Context, asks []DeleteAsk, most int, now int64) (allowed []outbox.EntryID, paused int64, err error)
+	// KnownContacts is what is known of a lead's contacts besides its link, and what operators said of contacts for the rows.
+	KnownContacts(ctx context.Context, hubID int64, id lead.ID, rows []outbox.EntryID) (Known, error)
 	// Tombstoned tells who was erased. A lead with a tombstone is never written; an address with one stops only a lead without a contact.
 	Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, contacts []lead.ContactID, addresses []string) (Tombstoned, error)
 	// Entomb writes the tombstones of a person, and skips all other pending and dead rows of the lead. It may be repeated.

@@ -8,21 +8,27 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// AddRow inserts one row as Add does, but without looking for its event id, and returns the id that the database gave it.
-func (db *DB) AddRow(ctx context.Context, e outbox.Entry) (id outbox.EntryID, err error) {
+// AddRow inserts one row as Add does, but without looking for its event id, and returns the id that the database gave it. said are an
+// operator's words about contacts for it.
+func (db *DB) AddRow(ctx context.Context, e outbox.Entry, said ...ContactWord) (id outbox.EntryID, err error) {
 	err = db.inTx(ctx, func(tx *sql.Tx) error {
 		text, args := db.insertText([]*outbox.Entry{&e})
 		returning := db.dialect.sql().returning
 		if returning != "" {
-			return db.joined(ctx, tx).Raw(text+returning, args...).Row().Scan(&id)
+			if err := db.joined(ctx, tx).Raw(text+returning, args...).Row().Scan(&id); err != nil {
+				return err
+			}
+			return db.say(ctx, tx, portalOr(e.Portal), id, said)
 		}
 		res, err := tx.ExecContext(ctx, text, args...)
 		if err != nil {
 			return db.dialect.scrub(err)
 		}
 		last, err := res.LastInsertId()
-		id = outbox.EntryID(last)
-		return err
+		if id = outbox.EntryID(last); err != nil {
+			return err
+		}
+		return db.say(ctx, tx, portalOr(e.Portal), id, said)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("add a row: %w", err)

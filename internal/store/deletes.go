@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
+	"strconv"
 
 	"gorm.io/gorm/clause"
 
@@ -23,10 +23,17 @@ func (deleteRow) TableName() string { return "leadsync_deletes" }
 // deletesWindow is the time that the brake looks back, in ms.
 const deletesWindow = 3_600_000
 
-// AllowDeletes asks the brake whether deletes and erases may go: most of them in an hour, and those that a person has let go. It returns
-// the rows that may, each of which stays allowed, and since when the others are paused (unix ms, 0 = they are not). One more than most
-// pauses them until ResumeDeletes, also over a restart. ErrLeaseLost when another owner has the portal.
-func (db *DB) AllowDeletes(ctx context.Context, l *Lease, rows []outbox.EntryID, most int, now int64) (allowed []outbox.EntryID, paused int64, err error) {
+// DeleteAsk is a delete or an erase before the brake: how many contacts at HubSpot it would touch.
+type DeleteAsk struct {
+	Row      outbox.EntryID
+	Contacts int
+}
+
+// AllowDeletes asks the brake whether deletes and erases may go: those that touch most contacts together in an hour, and those that a person
+// has let go. It returns the rows that may, each of which stays allowed for as many contacts as it asked for, and since when the others are
+// paused (unix ms, 0 = they are not). One contact more than most pauses them until ResumeDeletes, also over a restart. ErrLeaseLost when
+// another owner has the portal.
+func (db *DB) AllowDeletes(ctx context.Context, l *Lease, asks []DeleteAsk, most int, now int64) (allowed []outbox.EntryID, paused int64, err error) {
 	err = db.fenced(ctx, "count deletes", l, now, func(tx *sql.Tx) error {
 		allowed, paused = nil, 0
 		g := db.joined(ctx, tx)
@@ -34,29 +41,46 @@ func (db *DB) AllowDeletes(ctx context.Context, l *Lease, rows []outbox.EntryID,
 		if err := g.Where("portal = ? AND outbox_id > 0 AND at > 0 AND at <= ?", l.portal, now-deletesWindow).Delete(&deleteRow{}).Error; err != nil {
 			return err
 		}
+		if err := g.Where("portal = ? AND hub_id = 0 AND kind = ? AND at <= ?", l.portal, kindTouch, now-deletesWindow).Delete(&contactRow{}).Error; err != nil {
+			return err
+		}
 		var known []deleteRow
-		if err := g.Where("portal = ? AND outbox_id IN ?", l.portal, append(slices.Clone(rows), 0)).Find(&known).Error; err != nil {
+		if err := g.Where("portal = ? AND (outbox_id IN ? OR outbox_id = 0 OR at > 0)", l.portal, rowsOf(asks)).Find(&known).Error; err != nil {
 			return err
 		}
-		var recent int64
-		if err := g.Model(&deleteRow{}).Where("portal = ? AND outbox_id > 0 AND at > 0", l.portal).Count(&recent).Error; err != nil {
+		touches, err := db.touches(ctx, tx, l.portal)
+		if err != nil {
 			return err
 		}
-		there := map[outbox.EntryID]bool{}
+		there, recent := map[outbox.EntryID]int64{}, 0
 		for _, k := range known {
-			if there[k.OutboxID] = true; k.OutboxID == 0 {
+			switch {
+			case k.OutboxID == 0:
 				paused = k.At
+			case k.At > 0:
+				recent += max(1, touches[k.OutboxID])
+				fallthrough
+			default:
+				there[k.OutboxID] = k.At
 			}
 		}
 		var fresh []deleteRow
-		for _, id := range rows {
+		var counted []contactRow
+		for _, a := range asks {
+			at, known := there[a.Row]
+			more := max(1, a.Contacts)
+			if known {
+				more -= max(1, touches[a.Row])
+			}
 			switch {
-			case there[id]:
-				allowed = append(allowed, id)
+			case known && (at == 0 || more <= 0): // by a person, or counted already
+				allowed = append(allowed, a.Row)
 			case paused != 0:
-			case recent+int64(len(fresh)) < int64(most):
-				allowed = append(allowed, id)
-				fresh = append(fresh, deleteRow{l.portal, id, now})
+			case recent+more <= most:
+				allowed, recent = append(allowed, a.Row), recent+more
+				fresh = append(fresh, deleteRow{l.portal, a.Row, now})
+				counted = append(counted, contactRow{Portal: l.portal, Kind: kindTouch, Owner: strconv.FormatInt(int64(a.Row), 10),
+					N: int64(max(1, a.Contacts)), At: now})
 			default:
 				paused = now
 				fresh = append(fresh, deleteRow{l.portal, 0, now})
@@ -65,12 +89,40 @@ func (db *DB) AllowDeletes(ctx context.Context, l *Lease, rows []outbox.EntryID,
 		if len(fresh) == 0 {
 			return nil
 		}
-		return g.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(fresh, 200).Error
+		if err := g.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(fresh, 200).Error; err != nil || len(counted) == 0 {
+			return err
+		}
+		return g.Clauses(clause.OnConflict{Columns: columns("portal", "hub_id", "kind", "owner", "contact_id"),
+			DoUpdates: clause.AssignmentColumns([]string{"n", "at"})}).CreateInBatches(counted, 200).Error
 	})
 	if err != nil {
 		return nil, 0, err
 	}
 	return allowed, paused, nil
+}
+
+func rowsOf(asks []DeleteAsk) []outbox.EntryID {
+	rows := make([]outbox.EntryID, len(asks))
+	for i, a := range asks {
+		rows[i] = a.Row
+	}
+	return rows
+}
+
+// touches tells how many contacts each delete or erase of the last hour was let touch.
+func (db *DB) touches(ctx context.Context, tx *sql.Tx, portal string) (map[outbox.EntryID]int, error) {
+	var rows []contactRow
+	if err := db.joined(ctx, tx).Where("portal = ? AND hub_id = 0 AND kind = ?", portal, kindTouch).Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	out := map[outbox.EntryID]int{}
+	for _, r := range rows {
+		id, err := strconv.ParseInt(r.Owner, 10, 64)
+		if err == nil {
+			out[outbox.EntryID(id)] = int(r.N)
+		}
+	}
+	return out, nil
 }
 
 // DeletesPaused tells since when deletes and erases of the portal are paused, unix ms; 0 = they are not.
@@ -91,6 +143,9 @@ func (db *DB) ResumeDeletes(ctx context.Context, portal string) (int64, error) {
 	var n int64
 	err := db.inTx(ctx, func(tx *sql.Tx) error {
 		if _, err := db.exec(ctx, tx, `DELETE FROM leadsync_deletes WHERE portal = ?1`, portal); err != nil {
+			return err
+		}
+		if err := db.joined(ctx, tx).Where("portal = ? AND hub_id = 0 AND kind = ?", portal, kindTouch).Delete(&contactRow{}).Error; err != nil {
 			return err
 		}
 		var err error

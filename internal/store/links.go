@@ -77,6 +77,7 @@ func (db *DB) queryLinks(ctx context.Context, doing, text string, args ...any) (
 		if l.OptOut, err = decodeOptOut(out); err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
+		l.Remember()
 		all = append(all, l)
 	}
 	if err := rows.Err(); err != nil {

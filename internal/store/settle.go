@@ -26,6 +26,8 @@ type Settlement struct {
 	// Links name each lead once and replace what is stored. A link that gives a contact up may stand in the same settlement as
 	// the one that takes it.
 	Links []ledger.Link
+	// Asked are creates that had no answer: what they may have made is the lead's.
+	Asked []Asked
 	// Inbox rows are added; their Portal may be empty.
 	Inbox []InboxRow
 	// HighID raises the portal's highest id seen when it is higher; 0 leaves it. HighAt is that row's created_at, 0 = Now.
@@ -85,6 +87,12 @@ func (db *DB) Settle(ctx context.Context, s Settlement) (SettleResult, error) {
 			from = to
 		}
 		if err := db.dropDeleted(ctx, tx, s.Lease.portal, links); err != nil {
+			return err
+		}
+		if err := db.noteContacts(ctx, tx, s.Lease.portal, links, s.Now); err != nil {
+			return err
+		}
+		if err := db.noteAsked(ctx, tx, s.Lease.portal, s.Asked); err != nil {
 			return err
 		}
 		if err := db.addInbox(ctx, tx, s.Lease.portal, s.Inbox, s.Now); err != nil {

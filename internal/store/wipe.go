@@ -68,6 +68,9 @@ func (db *DB) Wipe(ctx context.Context, w Wiping) error {
 				return err
 			}
 		}
+		if err := db.wipeContacts(ctx, tx, portal, id, w.Row); err != nil {
+			return err
+		}
 		// Links of an account that the portal had before name the person too.
 		return db.joined(ctx, tx).Exec("DELETE FROM leadsync_links WHERE portal = ? AND lead_id = ?", portal, id).Error
 	})

@@ -177,7 +177,7 @@ func eraseUnderOldEpoch(e *env) {
 	Exec(e, e.app, `UPDATE leadsync_portals SET epoch = epoch + 1`)
 	e.wants(e.db.Entomb(e.Context(), store.Entombment{Lease: l, HubID: hub, LeadID: "lead-ada", LeadHash: hashOfA, Row: ask, Now: 50}), store.ErrLeaseLost)
 	e.wants(e.db.Wipe(e.Context(), store.Wiping{Lease: l, LeadID: "lead-ada", Row: ask, Note: func(store.Wiped) string { return "" }}), store.ErrLeaseLost)
-	_, _, err := e.db.AllowDeletes(e.Context(), l, []outbox.EntryID{ask}, 1, 50)
+	_, _, err := e.db.AllowDeletes(e.Context(), l, []store.DeleteAsk{{Row: ask, Contacts: 1}}, 1, 50)
 	e.wants(err, store.ErrLeaseLost)
 	if n := e.count("lead-ada"); n < 8 {
 		e.Errorf("only %d columns are left", n)
@@ -193,7 +193,11 @@ func deleteBrake(e *env) {
 	const hour = 3_600_000
 	ask := func(now int64, most int, rows ...outbox.EntryID) string {
 		e.Helper()
-		allowed, paused, err := e.db.AllowDeletes(e.Context(), l, rows, most, now)
+		asks := make([]store.DeleteAsk, len(rows))
+		for i, id := range rows {
+			asks[i] = store.DeleteAsk{Row: id, Contacts: 1}
+		}
+		allowed, paused, err := e.db.AllowDeletes(e.Context(), l, asks, most, now)
 		e.must(err)
 		return fmt.Sprint(allowed, paused)
 	}

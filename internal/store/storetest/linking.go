@@ -90,6 +90,8 @@ func linksRoundTrip(e *env) {
 			"plan":      {Refused: "INVALID_OPTION"}}}
 	bare := ledger.Link{Portal: portal, HubID: hub, LeadID: "b", Fields: map[string]ledger.Field{}}
 	e.settle(store.Settlement{Lease: lease, Links: []ledger.Link{full, bare}})
+	full.Remember()
+	bare.Remember()
 	m, err := e.db.Links(e.Context(), portal, hub, []lead.ID{full.LeadID, bare.LeadID, "none", full.LeadID})
 	e.must(err)
 	if d := cmp.Diff(map[lead.ID]*ledger.Link{full.LeadID: &full, "b": &bare}, m); d != "" {

@@ -94,6 +94,8 @@ func contracts() []contract {
 		{"G9ErasePhases", erasePhases},
 		{"G9EraseUnderOldEpochChangesNothing", eraseUnderOldEpoch},
 		{"DeleteBrake", deleteBrake},
+		{"DeleteBrakeCountsContacts", deleteBrakeCountsContacts},
+		{"ContactsStayKnown", contactsStayKnown},
 	}
 }
 

@@ -1,0 +1,295 @@
+package push
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+)
+
+// Whose contact is it? Whatever destroys or overwrites asks evidence, and nothing else decides it: a purge, an archive, an opt-out that
+// follows a change of address, the write of a link. An address or an id in a row, of whatever state, proves nothing: end users type
+// addresses, and an application may write what it likes. Without evidence the act waits for an operator.
+
+// Evidence is why a contact is a lead's; the empty one: nothing shows that it is.
+type Evidence string
+
+// The kinds of evidence. The words stand in notes.
+const (
+	ByLink       Evidence = "link"        // this account's link names it
+	ByMerge      Evidence = "merge"       // HubSpot's record says that the linked contact was merged into it, in any number of steps
+	ByIDProperty Evidence = "id property" // mapping.id_property on it holds exactly the lead's id
+	ByDelivery   Evidence = "delivery"    // the lead had it in this account, and it has an address that it had then
+	ByRequest    Evidence = "request"     // made by an app since a create of ours whose outcome is not known, under its address
+	SaidSo       Evidence = "operator"    // an operator said so for this row
+)
+
+// Known is what leadsync itself, and no row of the application, knows of a lead's contacts besides its link.
+type Known struct {
+	Had         map[lead.ContactID][]string // contacts that it had in this account, with their addresses then
+	Found       map[lead.ContactID]bool     // contacts that were there before the lead was linked to them
+	Asked       map[string]int64            // addresses under which a create of ours without an answer may have made one, since when, unix ms
+	Also, Leave map[lead.ContactID]bool     // an operator's words for the row that acts
+	Shared      bool                        // an operator's word for every contact that another lead has too since a merge
+}
+
+// claim is what a lead can say for itself when somebody asks whether a contact is its.
+type claim struct {
+	id    lead.ID
+	link  *ledger.Link
+	known Known
+	// asked are addresses under which a create of ours may have been carried out without an answer, each with the earliest time, unix ms.
+	asked map[string]int64
+}
+
+// claimOf reads what is known of a lead for the rows that act.
+func (w *Worker) claimOf(ctx context.Context, k *work, rows []outbox.EntryID) (*claim, error) {
+	known, err := w.store.KnownContacts(ctx, w.hubID(), k.id, rows)
+	if err != nil {
+		return nil, w.withTrouble(err)
+	}
+	c := &claim{id: k.id, link: k.link, known: known, asked: map[string]int64{}}
+	for a, at := range known.Asked {
+		c.doubts(a, at)
+	}
+	return c, nil
+}
+
+// evidence tells why the contact is the lead's. It asks HubSpot only where a create of ours may have made it.
+func (w *Worker) evidence(ctx context.Context, c *claim, v *contactView) (Evidence, error) {
+	if e := c.evidence(v, w.table().IDProperty() != ""); e != "" {
+		return e, nil
+	}
+	var since int64
+	for _, a := range v.addresses() {
+		if t := c.asked[a]; t != 0 && (since == 0 || t < since) {
+			since = t
+		}
+	}
+	if since == 0 {
+		return "", nil
+	}
+	made, err := w.madeSince(ctx, v, since)
+	if err != nil || !made {
+		return "", err
+	}
+	return ByRequest, nil
+}
+
+// evidence is the part of it that is known here.
+func (c *claim) evidence(v *contactView, marks bool) Evidence {
+	l := c.link
+	switch own := l.ContactID; {
+	case own == "" || l.State == ledger.None || l.State == ledger.Deleted || l.State == ledger.Purged:
+	case l.State == ledger.Passive && (v.id == own || v.swallowed(own)):
+		return ByMerge
+	case v.id == own:
+		return ByLink
+	case v.swallowed(own):
+		return ByMerge
+	}
+	if marks && v.mark == string(c.id) {
+		return ByIDProperty
+	}
+	for id, had := range c.known.Had {
+		if (v.id == id || v.swallowed(id)) && slices.ContainsFunc(v.addresses(), func(a string) bool { return slices.Contains(had, a) }) {
+			return ByDelivery
+		}
+	}
+	return ""
+}
+
+// swallowed reports whether HubSpot says that the contact id was merged into this one. It says so in hs_merged_object_ids, of which it is not
+// documented that it lists the ids of earlier merges too, and by answering a request for the old id with this record
+// (https://developers.hubspot.com/changelog/updated-merge-functionality-for-contacts-and-companies, read 2026-11-22).
+func (v *contactView) swallowed(id lead.ContactID) bool {
+	return id != v.id && (v.askedAs == id || slices.Contains(v.merged, id))
+}
+
+// addresses are all that the contact has.
+func (v *contactView) addresses() []string {
+	if v.email == "" {
+		return v.more
+	}
+	return append([]string{v.email}, v.more...)
+}
+
+// addresses are those that the lead's contacts had while they were its, in this account.
+func (c *claim) addresses() []string {
+	var all []string
+	add := func(a string) {
+		if a != "" && !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	if c.link.State == ledger.Linked || c.link.State == ledger.Gone {
+		add(c.link.Address)
+		f := c.link.Field(ledger.AddressField)
+		add(f.Sent)
+		add(f.Seen)
+	}
+	for _, had := range c.known.Had {
+		for _, a := range had {
+			add(a)
+		}
+	}
+	return all
+}
+
+// near reports whether a contact without evidence is one of which a person must say whose it is: the lead had it, or it has an address that
+// the lead's contacts had or that the row itself names. What only other rows name is somebody else's until shown otherwise.
+func (c *claim) near(v *contactView, named []string) bool {
+	if _, had := c.known.Had[v.id]; had {
+		return true
+	}
+	known := append(c.addresses(), named...)
+	return slices.ContainsFunc(v.addresses(), func(a string) bool { return slices.Contains(known, a) })
+}
+
+// markMargin forgives clocks that differ, HubSpot's and ours, in ms.
+const markMargin = 60_000
+
+// madeSince reports whether an app gave the contact its first address at or after a time: a request of ours that got no answer may have.
+// Property history names INTEGRATION for what apps write (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide,
+// read 2026-11-22); a contact that people made, or that was there before, is not it.
+func (w *Worker) madeSince(ctx context.Context, v *contactView, since int64) (bool, error) {
+	res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{string(v.id)}, Properties: []string{ledger.AddressField},
+		History: []string{ledger.AddressField}, Archived: v.archived})
+	if notFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for i := range res.Results {
+		if past := res.Results[i].History[ledger.AddressField]; lead.ContactID(res.Results[i].ID) == v.id && len(past) > 0 {
+			first := slices.MinFunc(past, func(a, b hubspot.Revision) int { return a.At.Compare(b.At) })
+			return first.SourceType == "INTEGRATION" && first.At.UnixMilli() >= since-markMargin, nil
+		}
+	}
+	return false, nil
+}
+
+// Unanswered is a create of ours without an answer: who for, under which address, and when it began, unix ms.
+type Unanswered struct {
+	HubID   int64
+	Lead    lead.ID
+	Address string
+	At      int64
+}
+
+// noteAsked keeps, durably, that creates had no answer: what they may have made is the lead's.
+func (w *Worker) noteAsked(ctx context.Context, works []*work, began time.Time) error {
+	var asked []Unanswered
+	for _, k := range works {
+		asked = append(asked, Unanswered{w.hubID(), k.id, k.plan.addr, outbox.Millis(began)})
+	}
+	return w.keep(ctx, asked)
+}
+
+func (w *Worker) keep(ctx context.Context, asked []Unanswered) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	_, err := w.store.Settle(ctx, Settlement{Asked: asked})
+	return w.withTrouble(err)
+}
+
+// askedBefore adds what the owner before may have asked for without noting it, because it was killed: creates for rows that still wait.
+func (w *Worker) askedBefore(c *claim, addresses []string) {
+	if w.cfg.Doubt <= 0 || c.link.State == ledger.Linked {
+		return
+	}
+	for _, a := range addresses {
+		c.doubts(a, outbox.Millis(w.cfg.LastSeen))
+	}
+}
+
+// keepAsked keeps what askedBefore added: the rows that told it are ended next, and the look behind it may be another process's.
+func (w *Worker) keepAsked(ctx context.Context, c *claim) error {
+	var asked []Unanswered
+	for a, at := range c.asked {
+		if c.known.Asked[a] == 0 {
+			asked = append(asked, Unanswered{w.hubID(), c.id, a, at})
+		}
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	return w.keep(ctx, asked)
+}
+
+// doubts notes an address with the time from which a contact under it may be ours.
+func (c *claim) doubts(address string, since int64) {
+	if t := c.asked[address]; address != "" && (t == 0 || since < t) {
+		c.asked[address] = since
+	}
+}
+
+// claimForDelete reads what a lead without a contact that is deleted can say for itself.
+func (w *Worker) claimForDelete(ctx context.Context, k *work) (err error) {
+	if k.plan.del == nil {
+		return nil
+	}
+	if k.claim, err = w.claimOf(ctx, k, []outbox.EntryID{k.plan.del.ID}); err != nil {
+		return err
+	}
+	k.asks = nil
+	w.askedBefore(k.claim, k.past)
+	return nil
+}
+
+// mayLink reports whether a lead without a contact may be linked to one that was found for it. A registration with the address of a contact
+// that was there takes that contact, by design; a delete takes none without evidence.
+func (w *Worker) mayLink(ctx context.Context, k *work, v *contactView) (bool, error) {
+	c := k.claim
+	if k.plan.del == nil {
+		c = &claim{id: k.id, link: k.link}
+	}
+	e, err := w.evidence(ctx, c, v)
+	if err != nil {
+		return false, err
+	}
+	if k.plan.del == nil {
+		k.link.Found = e == ""
+		return true, nil
+	}
+	var named []string
+	if k.plan.del.lookFor != "" {
+		named = append(named, k.plan.del.lookFor)
+	}
+	switch {
+	case c.known.Leave[v.id]:
+		return false, nil
+	case e == "" && c.known.Also[v.id]:
+		e = SaidSo
+	case e == "":
+		if c.near(v, named) && !slices.Contains(k.asks, v.id) {
+			k.asks = append(k.asks, v.id)
+		}
+		return false, nil
+	}
+	k.by = e
+	return true, nil
+}
+
+// mostAsked bounds the contacts that a note names.
+const mostAsked = 20
+
+// askNote names contacts of which a person must say whose they are.
+func askNote(ids []lead.ContactID, why, command string) string {
+	texts := make([]string, 0, mostAsked)
+	for _, id := range ids[:min(len(ids), mostAsked)] {
+		texts = append(texts, "contact "+string(id))
+	}
+	more := ""
+	if n := len(ids) - len(texts); n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("%s%s: %s; `%s --also CONTACT` takes it along, `--leave CONTACT` leaves it alone", strings.Join(texts, ", "), more, why, command)
+}

@@ -1,0 +1,111 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+	"leadsync/internal/store"
+)
+
+// deleteBrakeCountsContacts: what is bounded is contacts; a row that wants more than it was allowed asks again.
+func deleteBrakeCountsContacts(e *env) {
+	l := e.acquire("one")
+	const hour = 3_600_000
+	for i, c := range []struct {
+		now   int64
+		asks  []store.DeleteAsk
+		want  string
+		clear bool
+	}{
+		{10, []store.DeleteAsk{{Row: 1, Contacts: 3}}, "[1] 0", false},
+		{20, []store.DeleteAsk{{Row: 1, Contacts: 3}, {Row: 2, Contacts: 2}}, "[1 2] 0", false},
+		{30, []store.DeleteAsk{{Row: 1, Contacts: 4}, {Row: 2, Contacts: 1}}, "[2] 30", false}, // one more than it was allowed, and they are five
+		{40, []store.DeleteAsk{{Row: 3, Contacts: 0}}, "[] 30", true},
+		{50, []store.DeleteAsk{{Row: 4, Contacts: 6}}, "[] 50", true}, // alone it is too many
+		{60, []store.DeleteAsk{{Row: 5, Contacts: 5}}, "[5] 0", false},
+		{70 + hour, []store.DeleteAsk{{Row: 6, Contacts: 5}}, "[6] 0", false},
+	} {
+		allowed, paused, err := e.db.AllowDeletes(e.Context(), l, c.asks, 5, c.now)
+		e.must(err)
+		if got := fmt.Sprint(allowed, paused); got != c.want {
+			e.Errorf("question %d: %s, want %s", i, got, c.want)
+		}
+		if c.clear {
+			_, err := e.db.ResumeDeletes(e.Context(), portal)
+			e.must(err)
+		}
+	}
+}
+
+// contactsStayKnown: what a link gives up stays on record in its account, what was there before is told apart, an operator's words are for
+// one row, and a wipe takes all of it.
+func contactsStayKnown(e *env) {
+	lease := e.acquire("one")
+	link := ledger.Link{Portal: portal, HubID: hub, LeadID: "a", State: ledger.Linked, ContactID: "901", Address: "one@example.com", Found: true}
+	write := func() {
+		e.settle(store.Settlement{Lease: lease, Links: []ledger.Link{link}})
+		m, err := e.db.Links(e.Context(), portal, hub, []lead.ID{"a"})
+		e.must(err)
+		link = *m["a"]
+	}
+	known := func(hubID int64, id lead.ID, had, found string) {
+		e.Helper()
+		k, err := e.db.ContactsOf(e.Context(), portal, hubID, id)
+		e.must(err)
+		if fmt.Sprint(k.Had) != had || fmt.Sprint(k.Found) != found {
+			e.Errorf("had %v, found %v; want %s, %s", k.Had, k.Found, had, found)
+		}
+	}
+	write()
+	known(hub, "a", "map[]", "map[901:true]")
+	link.AppliedID = 5
+	write()
+	known(hub, "a", "map[]", "map[901:true]")
+	link.Address = "two@example.com"
+	write()
+	known(hub, "a", "map[901:[one@example.com]]", "map[901:true]")
+	link.State, link.Address, link.Stored.Last = ledger.Deleted, "", "seen@example.com"
+	write()
+	known(hub, "a", "map[901:[one@example.com two@example.com seen@example.com]]", "map[901:true]")
+	link.State, link.ContactID, link.Address = ledger.Linked, "902", "two@example.com"
+	write()
+	link.State, link.ContactID = ledger.None, ""
+	write()
+	known(hub, "a", "map[901:[one@example.com two@example.com seen@example.com] 902:[two@example.com]]", "map[901:true]")
+	known(hub+1, "a", "map[]", "map[]")
+	e.settle(store.Settlement{Lease: lease, Asked: []store.Asked{{HubID: hub, Lead: "a", Address: "x@example.com", At: 7}, {HubID: hub, Lead: "a", Address: "y@example.com", At: 9}}})
+	if k, err := e.db.ContactsOf(e.Context(), portal, hub, "a"); err != nil || fmt.Sprint(k.Asked) != "map[x@example.com:7 y@example.com:7]" {
+		e.Errorf("asked %v, %v", k.Asked, err)
+	}
+	known(hub, "A", "map[]", "map[]")
+
+	row, err := e.db.AddRow(e.Context(), outbox.Entry{Portal: portal, LeadID: ptr("a"), Type: ptr("lead.erased")},
+		store.ContactWord{Contact: "901", Also: true}, store.ContactWord{Contact: store.AnyShared, Also: true})
+	e.must(err)
+	e.must(e.db.SayOfContacts(e.Context(), row, []store.ContactWord{{Contact: "901"}, {Contact: "903", Also: true}}))
+	if err := e.db.SayOfContacts(e.Context(), row, []store.ContactWord{{Contact: "9' OR 1"}}); err == nil {
+		e.Error("a contact that is no number")
+	}
+	said := func(rows ...outbox.EntryID) string {
+		e.Helper()
+		words, err := e.db.SaidOfContacts(e.Context(), portal, rows)
+		e.must(err)
+		slices.SortFunc(words, func(a, b store.ContactWord) int { return strings.Compare(string(a.Contact), string(b.Contact)) })
+		return fmt.Sprint(words)
+	}
+	if got := said(row, row+1); got != "[{901 false} {903 true} {shared true}]" {
+		e.Errorf("said %s", got)
+	}
+	if got := said(row + 1); got != "[]" {
+		e.Errorf("said of another row: %s", got)
+	}
+	e.must(e.db.Wipe(e.Context(), store.Wiping{Lease: lease, LeadID: "a", Row: row, Marker: "erased:x", Note: func(store.Wiped) string { return "" }}))
+	known(hub, "a", "map[]", "map[]")
+	if got := said(row); got != "[]" {
+		e.Errorf("after the wipe: %s", got)
+	}
+}
