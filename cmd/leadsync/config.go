@@ -49,6 +49,9 @@ func newConfigCheckCommand(env *environment) *cobra.Command {
 			result := checked{OK: err == nil, File: env.configFile, Problems: []string{}, Warnings: []string{}}
 			if cfg != nil {
 				result.File = cfg.File
+				if w := cfg.DatabaseWarning(); w != "" && cfg.Database.URLFile != "" && !fileOnly {
+					cfg.Warnings = append(cfg.Warnings, "database.url_file: "+w)
+				}
 				result.Warnings = append(result.Warnings, cfg.Warnings...)
 			}
 			if refused, ok := errors.AsType[*config.Error](err); ok && asJSON {

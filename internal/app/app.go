@@ -124,6 +124,9 @@ func (a *App) warn(cfg *config.Loaded) {
 	for _, w := range cfg.Warnings {
 		a.log.Warn(observe.ConfigWarning, observe.Warning, w)
 	}
+	if w := cfg.DatabaseWarning(); w != "" && cfg.Database.URLFile != "" { // that of database.url is among the others
+		a.log.Warn(observe.ConfigWarning, observe.Warning, "database.url_file: "+w)
+	}
 	for _, e := range cfg.Exposed(nil) {
 		if e.All {
 			a.log.Warn(observe.ConfigWarning, observe.Warning, e.String())

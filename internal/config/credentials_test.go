@@ -79,7 +79,7 @@ func TestMissingCredentialsDependOnTheMode(t *testing.T) {
 	}
 	put(t, ".", "token-key", "k")
 	put(t, ".", "hubspot-token", "t")
-	put(t, ".", "db-url", "postgres://u:p@h/x\n")
+	put(t, ".", "db-url", "postgres://u:p@h/x?sslmode=verify-full\n")
 	if got := names(static); len(got) > 0 {
 		t.Errorf("all there: %q", got)
 	}
@@ -91,7 +91,7 @@ func TestMissingCredentialsDependOnTheMode(t *testing.T) {
 	if got := names(static); len(got) > 0 {
 		t.Errorf("authorities are there: %q", got)
 	}
-	if url, err := static.DatabaseURL(); err != nil || url.Reveal() != "postgres://u:p@h/x" {
+	if url, err := static.DatabaseURL(); err != nil || url.Reveal() != "postgres://u:p@h/x?sslmode=verify-full" {
 		t.Errorf("url_file: %v", err)
 	}
 	if token, err := static.StaticToken(); err != nil || token.Reveal() != "t" {

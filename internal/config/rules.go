@@ -25,6 +25,9 @@ func (v *validator) database(d *Database) {
 	if problem := databaseProblem(d.URL.Reveal()); problem != "" {
 		v.check(key, false, "%s", problem)
 	}
+	if _, warning := wire(d.URL.Reveal()); warning != "" {
+		v.warn(key, warning)
+	}
 }
 
 // byVariable tells a place in the environment from one in the file.
@@ -54,7 +57,8 @@ func databaseProblem(text string) string {
 		if strings.Trim(parsed.Path, "/") == "" && parsed.Query().Get("dbname") == "" {
 			return "names no database, " + forms
 		}
-		return ""
+		problem, _ := wire(text)
+		return problem
 	}
 	return "has an unknown scheme, " + forms
 }

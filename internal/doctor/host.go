@@ -126,6 +126,9 @@ func (r *Report) credentials(in Input) {
 			r.note(checkHost, e.What(), why, e.Cure())
 		}
 	}
+	if w := in.Config.DatabaseWarning(); w != "" {
+		r.note(checkHost, w, "who listens or answers on the way reads every lead, and can log in as leadsync", "see the README, The application's database")
+	}
 }
 
 // writable looks at who may change what leadsync relies on: its configuration, its secrets, the SQLite file and their folders.
