@@ -75,3 +75,13 @@ const inboxColumns = `id, portal, lead_id, contact_id, email, coalesce(change_ty
 // nextReason reads one entry of the index, see statements.
 const nextReason = `SELECT (SELECT reason FROM lead_outbox WHERE portal = ?1 AND state = ?2 AND state <> 'pending' AND reason > ?3
   ORDER BY reason LIMIT 1)`
+
+// countParts counts the pending rows of each portal, with the lowest id, from each partial index over them.
+func countParts(contact, consent string) string {
+	var parts []string
+	for _, which := range []string{`not_before IS NULL AND lane <> 'backfill' AND ` + contact, `not_before IS NULL AND lane = 'backfill' AND ` + contact,
+		`not_before IS NOT NULL AND ` + contact, `not_before IS NULL AND ` + consent, `not_before IS NOT NULL AND ` + consent} {
+		parts = append(parts, `SELECT portal, count(*) AS n, min(id) AS first FROM lead_outbox WHERE state = 'pending' AND `+which+` GROUP BY portal`)
+	}
+	return strings.Join(parts, ` UNION ALL `)
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"io/fs"
 
 	"leadsync/internal/ledger"
@@ -30,7 +31,7 @@ type dialect interface {
 	// migration opens what a migration needs; the caller closes its pool.
 	migration(ctx context.Context) (migration, error)
 	// schema is the folder of migrations as it fits the server.
-	schema() (fs.FS, error)
+	schema(ctx context.Context, pool *sql.DB) (fs.FS, error)
 
 	// cleanse takes what was overwritten out of the files, see Scrub.
 	cleanse(ctx context.Context, db *DB, needles []string) error
@@ -93,8 +94,10 @@ type statements struct {
 	purgeBare     string // portal, state, before, limit; rows without a reason
 	purgeReason   string // portal, state, before, limit, reason
 	nextReason    string // portal, state, reason; the next reason of settled rows in order, NULL after the last
-	countPending  string
+	portals       string // those that have rows, when the two that count take one; empty = they take none and count for all
+	countPending  string // portal, count, lowest id
 	countSettled  string
+	createdAt     string // id
 	schemaTable   string // 1 when the table of versions exists
 	goneAfter     string // portal, hub, contact, limit; linkColumns of links in state gone, by contact
 	// pendingAddresses is portal, addresses; e-mail columns of pending rows that may be one of them.

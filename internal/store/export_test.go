@@ -41,6 +41,8 @@ func (db *DB) HotStatements(portal string, leads, contacts, addresses, events []
 		{"byAddress", s.byAddress, []any{1, d.texts(addresses)}},
 		{"byContact", s.byContact, []any{1, d.texts(contacts)}},
 		{"holders", s.holders, []any{1, d.texts(contacts)}},
+		{"pendingAddresses", s.pendingAddresses, []any{portal, d.texts(append(addresses, ""))}},
+		{"createdAt", s.createdAt, []any{ids[0]}},
 		{"lookAt", s.lookAt, []any{portal, 1, 1000, 100}},
 		{"fence", s.fence, []any{0, 0, 1, portal, 1}},
 		{"settle", settle.text, settle.args},
@@ -75,3 +77,6 @@ func (db *DB) MigrateTo(ctx context.Context, version int64) error {
 	_, _, err := db.migrateTo(ctx, version)
 	return err
 }
+
+// SetLargeTable changes from which size PostgreSQL makes an index while inserts go on.
+func SetLargeTable(n int64) (was int64) { was, largeTable = largeTable, n; return was }

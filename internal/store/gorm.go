@@ -17,6 +17,9 @@ const slowQuery = "slow query"
 // slowAfter is when a query is worth a line.
 const slowAfter = time.Second
 
+// slowText is how much of its text, in bytes, the line shows.
+const slowText = 300
+
 // gormConfig is the same for every pool. Errors are returned, not logged: a line for them is the caller's.
 func gormConfig(log *slog.Logger) *gorm.Config {
 	return &gorm.Config{
@@ -43,6 +46,6 @@ func (gormLogger) ParamsFilter(_ context.Context, sql string, _ ...any) (string,
 func (g gormLogger) Trace(ctx context.Context, begin time.Time, fc func() (string, int64), _ error) {
 	if d := time.Since(begin); d >= slowAfter {
 		text, rows := fc()
-		g.log.LogAttrs(ctx, slog.LevelWarn, slowQuery, slog.Duration(observe.Elapsed, d), slog.String("sql", text), slog.Int64(observe.Rows, rows))
+		g.log.LogAttrs(ctx, slog.LevelWarn, slowQuery, slog.Duration(observe.Elapsed, d), slog.String("sql", text[:min(len(text), slowText)]), slog.Int64(observe.Rows, rows))
 	}
 }

@@ -37,10 +37,6 @@ func (db *DB) Migrate(ctx context.Context) (from, to int64, err error) {
 }
 
 func (db *DB) migrateTo(ctx context.Context, version int64) (from, to int64, err error) {
-	files, err := db.dialect.schema()
-	if err != nil {
-		return 0, 0, fmt.Errorf("migrate: %w", err)
-	}
 	m, err := db.dialect.migration(ctx)
 	if err != nil {
 		return 0, 0, fmt.Errorf("migrate: %w", err)
@@ -56,6 +52,10 @@ func (db *DB) migrateTo(ctx context.Context, version int64) (from, to int64, err
 		return 0, 0, err
 	}
 	if err := mendVersions(ctx, db, m); err != nil {
+		return from, from, fmt.Errorf("migrate: %w", err)
+	}
+	files, err := db.dialect.schema(ctx, m.pool)
+	if err != nil {
 		return from, from, fmt.Errorf("migrate: %w", err)
 	}
 	p, err := goose.NewProvider(m.dialect, m.pool, files, goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true),

@@ -3,8 +3,10 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -122,5 +124,62 @@ func TestUpgradeThatIsStoppedSaysWhatItWaitedFor(t *testing.T) {
 				t.Errorf("it ended with %v", err)
 			}
 		})
+	}
+}
+
+// TestUpgradeOfALargeTableMakesItsIndexWhileInsertsGoOn takes the way of a large table, with a transaction open on it and a try behind it that
+// left an index which is not valid. It has a database of its own: the index waits for every snapshot in the database.
+func TestUpgradeOfALargeTableMakesItsIndexWhileInsertsGoOn(t *testing.T) {
+	schema := storetest.Postgres(t)
+	name := "leadsync_large_" + strings.ToLower(rand.Text()[:12])
+	admin := storetest.App(t, schema)
+	storetest.Exec(t, admin, `CREATE DATABASE `+name)
+	t.Cleanup(func() { storetest.Exec(t, admin, `DROP DATABASE `+name+` WITH (FORCE)`) })
+	u, err := url.Parse(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path, u.RawQuery = "/"+name, ""
+	was := store.SetLargeTable(0)
+	defer store.SetLargeTable(was)
+	db := storetest.OpenRaw(t, u.String()+"?sslmode=disable")
+	if err := db.MigrateTo(t.Context(), 11); err != nil {
+		t.Fatal(err)
+	}
+	app := storetest.App(t, u.String()+"?sslmode=disable")
+	storetest.Exec(t, app, `INSERT INTO lead_outbox (lead_id, email) VALUES ('a', 'Ada@example.com')`)
+	storetest.Exec(t, app, `CREATE INDEX lead_outbox_address ON lead_outbox (id)`)
+	open, err := app.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Rollback() //nolint:errcheck // ended below
+	if _, err := open.ExecContext(t.Context(), `INSERT INTO lead_outbox (lead_id, email) VALUES ('b', 'Bob@example.com')`); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { _, _, err := db.Migrate(t.Context()); done <- err }()
+	var longest time.Duration
+	for begun := time.Now(); time.Since(begun) < 2*time.Second; {
+		at := time.Now()
+		storetest.Exec(t, app, `INSERT INTO lead_outbox (lead_id, email) VALUES ('c', 'Carl@example.com')`)
+		longest = max(longest, time.Since(at))
+	}
+	if longest > time.Second {
+		t.Errorf("an insert took %s", longest)
+	}
+	if err := open.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	found, err := db.PendingAddresses(t.Context(), "default", []string{"ada@example.com", "bob@example.com", "carl@example.com"})
+	if err != nil || len(found) != 3 {
+		t.Errorf("found %v (%v)", found, err)
+	}
+	var valid bool
+	if err := app.QueryRowContext(t.Context(), `SELECT indisvalid FROM pg_index WHERE indexrelid = 'lead_outbox_address'::regclass`).Scan(&valid); err != nil || !valid {
+		t.Errorf("the index is valid: %t (%v)", valid, err)
 	}
 }

@@ -61,6 +61,10 @@ func lockSession(pool *sql.DB, begin, take string, args ...any) func(context.Con
 		}
 		for {
 			taken, err := tryLock(ctx, conn, begin, take, args)
+			if err == nil && taken && begin != "" {
+				// Else the snapshot of the statement before stays open, and an index that is made while inserts go on waits for it.
+				_, err = conn.ExecContext(ctx, `SELECT 1`)
+			}
 			if err == nil && taken {
 				stop := keepAlive(ctx, conn)
 				// The connection ends here and not in the pool, and the lock with it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -28,6 +29,7 @@ const (
 // asks again.
 func (db *DB) patiently(ctx context.Context, m migration, f func() error) error {
 	begun, said := time.Now(), time.Time{}
+	defer db.sayWhileWaiting(ctx, m, begun)()
 	for try := 1; ; try++ {
 		if m.brief != nil {
 			if err := m.brief(ctx, try); err != nil {
@@ -38,7 +40,7 @@ func (db *DB) patiently(ctx context.Context, m migration, f func() error) error 
 		if err == nil || !tableInUse(err) {
 			return err
 		}
-		if time.Since(said) >= schemaSayEvery {
+		if said.IsZero() { // later ones are sayWhileWaiting's
 			said = time.Now()
 			db.log.WarnContext(ctx, observe.MigrationWaits, observe.Cause, db.openTransaction(ctx, m), observe.Elapsed, time.Since(begun).Round(time.Second))
 		}
@@ -48,6 +50,26 @@ func (db *DB) patiently(ctx context.Context, m migration, f func() error) error 
 		case <-time.After(schemaPause):
 		}
 	}
+}
+
+// sayWhileWaiting says every now and then what DDL waits for that nobody waits behind, and that has no time-out therefore, until the
+// returned function is called.
+func (db *DB) sayWhileWaiting(ctx context.Context, m migration, begun time.Time) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		t := time.NewTicker(schemaSayEvery)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+				db.log.WarnContext(ctx, observe.MigrationWaits, observe.Cause, db.openTransaction(ctx, m), observe.Elapsed, time.Since(begun).Round(time.Second))
+			}
+		}
+	})
+	return func() { cancel(); done.Wait() }
 }
 
 // tableInUse reports that DDL did not get its lock in time.
@@ -68,7 +90,7 @@ func (db *DB) openTransaction(ctx context.Context, m migration) string {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var session, seconds int64
-	if err := m.pool.QueryRowContext(ctx, m.blocker).Scan(&session, &seconds); err != nil {
+	if err := db.read.QueryRowContext(ctx, m.blocker).Scan(&session, &seconds); err != nil {
 		return unknown
 	}
 	return fmt.Sprintf("session %d of the database has had a transaction open for %s", session, time.Duration(seconds)*time.Second)

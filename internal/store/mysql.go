@@ -242,7 +242,7 @@ const mysqlBlocker = `SELECT trx_mysql_thread_id, TIMESTAMPDIFF(SECOND, trx_star
   WHERE trx_mysql_thread_id <> CONNECTION_ID() ORDER BY trx_started LIMIT 1`
 
 // schema has the collation of the server filled in.
-func (d *mysqlDialect) schema() (fs.FS, error) {
+func (d *mysqlDialect) schema(context.Context, *sql.DB) (fs.FS, error) {
 	return migrationFiles("mysql", func(text string) string { return withCollation(text, d.collation) })
 }
 

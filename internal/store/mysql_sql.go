@@ -89,14 +89,17 @@ func mysqlStatements(collation string) *statements {
 		purgeBare:   purge(`reason IS NULL`),
 		purgeReason: purge(`reason = ?5`),
 		nextReason:  nextReason,
-		// The portals are found by leaps through the index.
-		countPending: `SELECT STRAIGHT_JOIN o.portal, left(coalesce(o.event_type, ''), 64) AS t, count(*), min(o.created_at) FROM (SELECT DISTINCT portal FROM lead_outbox) AS p
-  JOIN lead_outbox o ` + byReady + `ON o.portal = p.portal AND o.state = 'pending' GROUP BY o.portal, t`,
-		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox ` + bySettled + `WHERE state <> 'pending' GROUP BY portal, state, reason`,
-		schemaTable:  `SELECT count(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'leadsync_schema'`,
-		goneAfter:    strings.Replace(goneAfter, `leadsync_links `, `leadsync_links FORCE INDEX (leadsync_links_known) `, 1),
-		pendingAddresses: `SELECT DISTINCT email FROM lead_outbox ` + byReady + `WHERE portal = ?1 AND state = 'pending' AND email IS NOT NULL AND (
-  lower(trim(email)) IN (SELECT j.v FROM ` + mysqlTexts + `) OR length(email) <> char_length(email) OR email REGEXP '[[:cntrl:]]')`,
+		// Leaps through the index, one a portal: DISTINCT would pass over every entry.
+		portals: `WITH RECURSIVE p AS (SELECT min(portal) AS portal FROM lead_outbox
+  UNION ALL SELECT (SELECT min(o.portal) FROM lead_outbox o WHERE o.portal > p.portal) FROM p WHERE p.portal IS NOT NULL) SELECT portal FROM p WHERE portal IS NOT NULL`,
+		countPending: `SELECT portal, count(*), min(id) FROM lead_outbox ` + byReady + `WHERE portal = ?1 AND state = 'pending' GROUP BY portal`,
+		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox ` + bySettled + `
+  WHERE portal = ?1 AND (state < 'pending' OR state > 'pending') GROUP BY portal, state, reason`,
+		createdAt:   `SELECT created_at FROM lead_outbox WHERE id = ?1`,
+		schemaTable: `SELECT count(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'leadsync_schema'`,
+		goneAfter:   strings.Replace(goneAfter, `leadsync_links `, `leadsync_links FORCE INDEX (leadsync_links_known) `, 1),
+		pendingAddresses: `SELECT STRAIGHT_JOIN DISTINCT o.email FROM ` + mysqlLeads + `
+  JOIN lead_outbox o FORCE INDEX (lead_outbox_address) ON o.portal = ?1 AND o.state = 'pending' AND o.address_key = j.v`,
 		inboxColumns: inboxColumns,
 		purgeInbox:   `DELETE FROM lead_inbox WHERE portal = ?1 AND acked_at < ?2 ORDER BY acked_at LIMIT ?3`,
 		leadMatch:    `o.lead_id = ? AND o.lead_id = ?`,

@@ -121,16 +121,16 @@ func wrapChange(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// change updates the selected rows in id order, in transactions of settleChunk rows, so that no application's insert waits long
+// change updates the selected rows in id order, in transactions of changeChunk rows, so that no application's insert waits long
 // for a million of them.
 func (db *DB) change(ctx context.Context, q Selection, may string, columns map[string]any) (total int64, err error) {
 	if len(q.IDs) == 0 && q.State == "" && q.Reason == "" && q.LeadID == "" && q.Since == 0 {
 		return 0, ErrNothingSelected
 	}
-	update := func(ids []outbox.EntryID) error {
+	update := func(which string, args ...any) error {
 		return db.again(ctx, func() error {
 			g := db.narrow(db.gwrite.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID, q.Since)
-			res := g.Where(may).Where("o.id IN ?", ids).Updates(columns)
+			res := g.Where(may).Where(which, args...).Updates(columns)
 			if res.Error == nil {
 				total += res.RowsAffected
 			}
@@ -139,83 +139,33 @@ func (db *DB) change(ctx context.Context, q Selection, may string, columns map[s
 	}
 	if len(q.IDs) > 0 {
 		for ids := range slices.Chunk(q.IDs, settleChunk) {
-			if err := update(ids); err != nil {
+			if err := update("o.id IN ?", ids); err != nil {
 				return total, err
 			}
 		}
 		return total, nil
 	}
 	for after := outbox.EntryID(0); ; {
+		// The rows up to the last of a chunk, by its id and not by a list of them: what a server reads and a log repeats stays short.
 		var ids []outbox.EntryID
 		g := db.narrow(db.gread.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID, q.Since)
-		if err := g.Where(may).Where("o.id > ?", after).Order("o.id").Limit(settleChunk).Pluck("o.id", &ids).Error; err != nil {
+		if err := g.Where(may).Where("o.id > ?", after).Order("o.id").Limit(changeChunk).Pluck("o.id", &ids).Error; err != nil {
 			return total, err
 		}
 		if len(ids) == 0 {
 			return total, nil
 		}
-		if err := update(ids); err != nil {
+		last := ids[len(ids)-1]
+		if err := update("o.id > ? AND o.id <= ?", after, last); err != nil {
 			return total, err
 		}
-		after = ids[len(ids)-1]
+		after = last
 	}
 }
 
-// CountRow counts rows of one portal, state and reason. Only pending rows are told apart by type, and only they have
-// OldestCreatedAt (unix ms): a million settled rows are counted from an index that holds neither.
-type CountRow struct {
-	Portal          string
-	State           outbox.State
-	Reason          outbox.Reason
-	Type            outbox.Type
-	Count           int64
-	OldestCreatedAt int64
-}
-
-// CountPending counts the pending rows alone, which costs as much as there are of them.
-func (db *DB) CountPending(ctx context.Context) ([]CountRow, error) {
-	var all []CountRow
-	pending, err := db.gread.WithContext(ctx).Raw(db.dialect.sql().countPending).Rows()
-	if err != nil {
-		return nil, fmt.Errorf("count rows: %w", err)
-	}
-	defer pending.Close()
-	for pending.Next() {
-		c := CountRow{State: outbox.Pending}
-		if err := pending.Scan(&c.Portal, &c.Type, &c.Count, &c.OldestCreatedAt); err != nil {
-			return nil, fmt.Errorf("count rows: %w", err)
-		}
-		all = append(all, c)
-	}
-	if err := pending.Err(); err != nil {
-		return nil, fmt.Errorf("count rows: %w", err)
-	}
-	return all, nil
-}
-
-// Counts counts lead_outbox for all portals.
-func (db *DB) Counts(ctx context.Context) ([]CountRow, error) {
-	all, err := db.CountPending(ctx)
-	if err != nil {
-		return nil, err
-	}
-	settled, err := db.gread.WithContext(ctx).Raw(db.dialect.sql().countSettled).Rows()
-	if err != nil {
-		return nil, fmt.Errorf("count rows: %w", err)
-	}
-	defer settled.Close()
-	for settled.Next() {
-		var c CountRow
-		if err := settled.Scan(&c.Portal, &c.State, &c.Reason, &c.Count); err != nil {
-			return nil, fmt.Errorf("count rows: %w", err)
-		}
-		all = append(all, c)
-	}
-	if err := settled.Err(); err != nil {
-		return nil, fmt.Errorf("count rows: %w", err)
-	}
-	return all, nil
-}
+// changeChunk is how many rows an operator's change takes in one transaction: some tens of milliseconds, in which SQLite lets nobody else
+// write.
+const changeChunk = 2000
 
 // PurgeSettled deletes at most limit rows of the portal in the given settled states that were settled before the time (unix ms),
 // the oldest of each state and reason first, and returns how many, also with an error; without one, fewer than limit means that

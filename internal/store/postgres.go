@@ -108,19 +108,32 @@ func (d *postgresDialect) migration(context.Context) (migration, error) {
 const postgresBlocker = `SELECT l.pid, coalesce(floor(extract(epoch FROM clock_timestamp() - a.xact_start)), 0)::bigint
   FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_stat_activity a ON a.pid = l.pid
   WHERE l.granted AND c.relname LIKE 'lead%' AND c.relnamespace = current_schema()::regnamespace AND l.pid <> pg_backend_pid()
-  ORDER BY a.xact_start NULLS LAST LIMIT 1`
+    AND a.application_name <> 'leadsync migrate' ORDER BY a.xact_start NULLS LAST LIMIT 1`
+
+// largeTable is the size of lead_outbox, in bytes, from which an index is made while inserts go on. That waits for every transaction in the
+// database, a dump of hours too; making a small one keeps inserts waiting for some tenths of a second, and ends.
+var largeTable = int64(64 << 20)
 
 // schema has a short wait for tables in front of each file, see patiently. A setting of the session would not do behind a pooler, and a file
 // without a transaction takes no lock that an insert minds.
-func (d *postgresDialect) schema() (fs.FS, error) {
+func (d *postgresDialect) schema(ctx context.Context, pool *sql.DB) (fs.FS, error) {
+	var size int64
+	if err := pool.QueryRowContext(ctx, `SELECT coalesce(pg_relation_size(to_regclass('lead_outbox')), 0)`).Scan(&size); err != nil {
+		return nil, d.scrub(err)
+	}
 	brief := fmt.Sprintf("-- +goose Up\nSET LOCAL lock_timeout = %d;\n", schemaLockWait.Milliseconds())
 	return migrationFiles("postgres", func(text string) string {
-		if strings.Contains(text, "+goose NO TRANSACTION") {
-			return text
+		if strings.Contains(text, noTransaction) {
+			if size >= largeTable {
+				return text
+			}
+			text = strings.ReplaceAll(strings.Replace(text, noTransaction, "", 1), " CONCURRENTLY", "")
 		}
 		return strings.Replace(text, "-- +goose Up\n", brief, 1)
 	})
 }
+
+const noTransaction = "-- +goose NO TRANSACTION\n"
 
 // bind numbers arguments the way of the server: ?1 is $1.
 func (d *postgresDialect) bind(text string, args []any) (string, []any) {

@@ -74,26 +74,19 @@ var postgresStatements = func() *statements {
   WHERE portal = ?4 AND epoch = ?5`,
 		eventsThere: `SELECT j.event FROM unnest(?2::text[]) AS j(event) CROSS JOIN LATERAL (SELECT 1 FROM lead_outbox p
   WHERE p.portal = ?1 AND p.event_id IS NOT NULL AND substr(p.event_id, 1, 255) = substr(j.event, 1, 255) AND p.event_id = j.event LIMIT 1) AS e`,
-		returning:   ` RETURNING id`,
-		insert:      `(?,?,?,?,?,?,?,coalesce(?::bigint,floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint))`,
-		purgeBare:   `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason IS NULL`) + `)`,
-		purgeReason: `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason = ?5`) + `)`,
-		nextReason:  nextReason,
-		countPending: `SELECT portal, substr(coalesce(event_type, ''), 1, 64), count(*), min(created_at) FROM (
-    SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane <> 'backfill' AND ` + postgresContact + `
-    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane = 'backfill' AND ` + postgresContact + `
-    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NOT NULL AND ` + postgresContact + `
-    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND ` + postgresConsent + `
-    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NOT NULL AND ` + postgresConsent + `) AS p
-  GROUP BY 1, 2`,
+		returning:    ` RETURNING id`,
+		insert:       `(?,?,?,?,?,?,?,coalesce(?::bigint,floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint))`,
+		purgeBare:    `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason IS NULL`) + `)`,
+		purgeReason:  `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason = ?5`) + `)`,
+		nextReason:   nextReason,
+		countPending: `SELECT portal, sum(n)::bigint, min(first) FROM (` + countParts(postgresContact, postgresConsent) + `) AS p GROUP BY portal`,
 		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox WHERE state <> 'pending' GROUP BY portal, state, reason`,
+		createdAt:    `SELECT created_at FROM lead_outbox WHERE id = ?1`,
 		schemaTable:  `SELECT CASE WHEN to_regclass('leadsync_schema') IS NULL THEN 0 ELSE 1 END`,
 		goneAfter:    goneAfter,
-		pendingAddresses: `SELECT DISTINCT email FROM (
-    SELECT email FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NULL AND lane <> 'backfill'
-    UNION ALL SELECT email FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NULL AND lane = 'backfill'
-    UNION ALL SELECT email FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NOT NULL) AS p
-  WHERE email IS NOT NULL AND (lower(btrim(email, E' \t\r\n')) = ANY(?2::text[]) OR octet_length(email) <> char_length(email))`,
+		pendingAddresses: `SELECT DISTINCT o.email FROM unnest(?2::text[]) AS j(key) CROSS JOIN LATERAL (SELECT email FROM lead_outbox p
+  WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND CASE WHEN p.email COLLATE "C" ~ '[^ -~]' THEN ''
+    ELSE substr(lower(btrim(p.email) COLLATE "C"), 1, 255) END = j.key OFFSET 0) AS o`,
 		inboxColumns: inboxColumns,
 		// An array, so that a wide table is not read whole to be joined with a hundred ids.
 		purgeInbox: `DELETE FROM lead_inbox WHERE id = ANY(ARRAY(SELECT id FROM lead_inbox WHERE portal = ?1 AND acked_at IS NOT NULL AND acked_at < ?2

@@ -254,7 +254,9 @@ func (d *sqliteDialect) migration(ctx context.Context) (migration, error) {
 	return migration{pool: pool, dialect: goose.DialectSQLite3, lock: lockMigration(d.path + ".leadsync.migrate.lock")}, err
 }
 
-func (d *sqliteDialect) schema() (fs.FS, error) { return fs.Sub(migrations.FS, "sqlite") }
+func (d *sqliteDialect) schema(context.Context, *sql.DB) (fs.FS, error) {
+	return fs.Sub(migrations.FS, "sqlite")
+}
 
 func (d *sqliteDialect) bind(text string, args []any) (string, []any) { return text, args }
 

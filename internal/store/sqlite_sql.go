@@ -16,6 +16,10 @@ const sqliteColumns = `o.id, o.portal, CAST(o.event_id AS TEXT), CAST(o.lead_id 
 // it, and Ready cuts the bytes instead.
 const sqliteLead = `substr(CAST(o.lead_id AS TEXT), 1, 255)`
 
+// sqliteAddress is the indexed form of an address, see addressKey.
+const sqliteAddress = `CASE WHEN CAST(p.email AS TEXT) GLOB '*[^ -~]*' OR length(CAST(p.email AS TEXT)) <> length(CAST(p.email AS BLOB)) THEN ''
+  ELSE substr(lower(trim(CAST(p.email AS TEXT))), 1, 255) END`
+
 // The rows of the unsubscribe lane and those of the contact lane, word for word as in the conditions of the partial indexes.
 const (
 	sqliteConsent = `coalesce(CAST(event_type AS TEXT), '') IN ` + consentTypes
@@ -76,26 +80,18 @@ var sqliteStatements = func() *statements {
   WHERE portal = ? AND epoch = ?`,
 		eventsThere: `SELECT j.value FROM json_each(?2) j WHERE EXISTS (SELECT 1 FROM lead_outbox p
   WHERE p.portal = ?1 AND p.event_id IS NOT NULL AND substr(p.event_id, 1, 255) = substr(j.value, 1, 255) AND p.event_id = j.value)`,
-		returning:   ` RETURNING id`,
-		insert:      `(?,?,?,?,?,?,?,coalesce(?,CAST((julianday('now')-2440587.5)*86400000 AS INTEGER)))`,
-		purgeBare:   `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason IS NULL`) + `)`,
-		purgeReason: `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason = ?5`) + `)`,
-		nextReason:  nextReason,
-		countPending: `SELECT portal, substr(coalesce(CAST(event_type AS TEXT), ''), 1, 64), count(*), min(CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END) FROM (
-    SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane <> 'backfill' AND ` + sqliteContact + `
-    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND lane = 'backfill' AND ` + sqliteContact + `
-    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NOT NULL AND ` + sqliteContact + `
-    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NULL AND ` + sqliteConsent + `
-    UNION ALL SELECT portal, event_type, created_at FROM lead_outbox WHERE state = 'pending' AND not_before IS NOT NULL AND ` + sqliteConsent + `)
-  GROUP BY 1, 2`,
+		returning:    ` RETURNING id`,
+		insert:       `(?,?,?,?,?,?,?,coalesce(?,CAST((julianday('now')-2440587.5)*86400000 AS INTEGER)))`,
+		purgeBare:    `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason IS NULL`) + `)`,
+		purgeReason:  `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason = ?5`) + `)`,
+		nextReason:   nextReason,
+		countPending: `SELECT portal, sum(n), min(first) FROM (` + countParts(sqliteContact, sqliteConsent) + `) GROUP BY portal`,
 		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox WHERE state <> 'pending' GROUP BY portal, state, reason`,
+		createdAt:    `SELECT CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END FROM lead_outbox WHERE id = ?`,
 		schemaTable:  `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'leadsync_schema'`,
 		goneAfter:    goneAfter,
-		pendingAddresses: `SELECT DISTINCT CAST(email AS TEXT) FROM (
-    SELECT email FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NULL AND lane <> 'backfill'
-    UNION ALL SELECT email FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NULL AND lane = 'backfill'
-    UNION ALL SELECT email FROM lead_outbox WHERE portal = ?1 AND state = 'pending' AND not_before IS NOT NULL)
-  WHERE email IS NOT NULL AND (lower(trim(email, ' ' || char(9, 10, 13))) IN (SELECT value FROM json_each(?2)) OR length(CAST(email AS BLOB)) <> length(email))`,
+		pendingAddresses: `SELECT DISTINCT CAST(p.email AS TEXT) FROM json_each(?2) j CROSS JOIN lead_outbox p
+  WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND ` + sqliteAddress + ` = j.value`,
 		// What an application put there is acknowledged, also when it is no number.
 		inboxColumns: strings.Replace(inboxColumns, `acked_at`, `CASE WHEN acked_at IS NULL OR typeof(acked_at) = 'integer' THEN acked_at ELSE 0 END`, 1),
 		purgeInbox: `DELETE FROM lead_inbox WHERE id IN (SELECT id FROM lead_inbox WHERE portal = ?1 AND acked_at IS NOT NULL AND acked_at < ?2

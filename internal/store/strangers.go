@@ -120,17 +120,21 @@ func (db *DB) GoneAfter(ctx context.Context, portal string, hubID int64, after l
 	return all[:min(limit, len(all))], nil
 }
 
-// PendingAddresses returns those of the addresses (in the form of lead.LowerKey) that a pending row of the portal carries. It looks at
-// every pending row of the portal.
+// PendingAddresses returns those of the addresses (in the form of lead.LowerKey) that a pending row of the portal carries. It finds them
+// by an index, and looks besides at every pending row whose address is not plain ASCII.
 func (db *DB) PendingAddresses(ctx context.Context, portal string, addresses []string) ([]string, error) {
 	if len(addresses) == 0 {
 		return nil, nil
 	}
 	asked := make(map[string]bool, len(addresses))
+	keys := []string{""}
 	for _, a := range addresses {
 		asked[a] = true
+		if key, ok := addressKey(a); ok {
+			keys = append(keys, key)
+		}
 	}
-	rows, err := db.rows(ctx, db.read, db.dialect.sql().pendingAddresses, portal, db.dialect.texts(distinct(addresses)))
+	rows, err := db.rows(ctx, db.read, db.dialect.sql().pendingAddresses, portal, db.dialect.texts(distinct(keys)))
 	if err != nil {
 		return nil, fmt.Errorf("look for pending addresses: %w", err)
 	}
@@ -150,4 +154,15 @@ func (db *DB) PendingAddresses(ctx context.Context, portal string, addresses []s
 		return nil, fmt.Errorf("look for pending addresses: %w", err)
 	}
 	return found, nil
+}
+
+// addressKey is what the index over pending addresses holds for an address in the form of lead.LowerKey: its first 255 characters. One
+// with anything but printable ASCII has the key that is empty.
+func addressKey(a string) (key string, ok bool) {
+	for i := range len(a) {
+		if a[i] < ' ' || a[i] > '~' {
+			return "", false
+		}
+	}
+	return a[:min(len(a), 255)], true
 }

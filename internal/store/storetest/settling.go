@@ -224,7 +224,7 @@ func account(e *env) {
 			pending = append(pending, c)
 		}
 	}
-	if len(pending) != 1 || pending[0].Type != outbox.Registered || pending[0].Portal != portal || pending[0].OldestCreatedAt == 0 {
+	if len(pending) != 1 || pending[0].Count == 0 || pending[0].Portal != portal || pending[0].OldestCreatedAt == 0 {
 		e.Errorf("pending rows are counted as %+v", pending)
 	}
 }

@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"leadsync/internal/outbox"
+)
+
+// CountRow counts rows of one portal, state and reason. Type is empty: types are told apart by nobody while this version acts on all
+// that it knows, and would have each row read where an index is enough. OldestCreatedAt (unix ms) is the one of the pending row with the
+// lowest id.
+type CountRow struct {
+	Portal          string
+	State           outbox.State
+	Reason          outbox.Reason
+	Type            outbox.Type
+	Count           int64
+	OldestCreatedAt int64
+}
+
+// CountPending counts the pending rows alone: an entry of an index a row.
+func (db *DB) CountPending(ctx context.Context) ([]CountRow, error) {
+	var all []CountRow
+	err := db.count(ctx, db.dialect.sql().countPending, func(rows *sql.Rows) error {
+		c := CountRow{State: outbox.Pending}
+		var first int64
+		if err := rows.Scan(&c.Portal, &c.Count, &first); err != nil {
+			return err
+		}
+		c.OldestCreatedAt = first // its id, until the rows are closed
+		all = append(all, c)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count rows: %w", err)
+	}
+	for i := range all {
+		id := all[i].OldestCreatedAt
+		err := db.one(ctx, db.read, []any{&all[i].OldestCreatedAt}, db.dialect.sql().createdAt, id)
+		if errors.Is(err, sql.ErrNoRows) {
+			all[i].OldestCreatedAt = 0 // it was removed since
+		} else if err != nil {
+			return nil, fmt.Errorf("count rows: %w", err)
+		}
+	}
+	return all, nil
+}
+
+// Counts counts lead_outbox for all portals.
+func (db *DB) Counts(ctx context.Context) ([]CountRow, error) {
+	all, err := db.CountPending(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = db.count(ctx, db.dialect.sql().countSettled, func(rows *sql.Rows) error {
+		var c CountRow
+		if err := rows.Scan(&c.Portal, &c.State, &c.Reason, &c.Count); err != nil {
+			return err
+		}
+		all = append(all, c)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count rows: %w", err)
+	}
+	return all, nil
+}
+
+// count runs a statement that counts, once for all portals or, where its index begins with the portal, once for each.
+func (db *DB) count(ctx context.Context, text string, each func(*sql.Rows) error) error {
+	portals := db.dialect.sql().portals
+	if portals == "" {
+		return db.each(ctx, each, text)
+	}
+	var all []string
+	err := db.each(ctx, func(rows *sql.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		all = append(all, name)
+		return err
+	}, portals)
+	for _, name := range all {
+		if err == nil {
+			err = db.each(ctx, each, text, name)
+		}
+	}
+	return err
+}
+
+// each runs a literal statement and gives its rows to f.
+func (db *DB) each(ctx context.Context, f func(*sql.Rows) error, text string, args ...any) error {
+	rows, err := db.rows(ctx, db.read, text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
