@@ -87,6 +87,14 @@ func (r *Report) inspect(ctx context.Context, in Input) {
 		r.wrong(checkDatabase, "the SQLite file is in journal mode "+seen.Mode+", not wal", "every read of leadsync would block the application's inserts",
 			"close other programs that hold the file, then start leadsync: it switches the mode; a file on a network share cannot have it")
 	}
+	r.looked()
+	if seen.Odd != "" {
+		r.wrong(checkDatabase, "a session is not as leadsync sets it: "+seen.Odd, "what a lost process has locked may stay, or text and times may be read wrongly",
+			"connect to the server itself, or tell what stands in between to leave the settings of a session alone")
+	}
+	if seen.Pooler {
+		r.fact(checkDatabase, "a pooler stands in front of the server: nothing is kept in a session, push.notify has no effect")
+	}
 	if seen.Clock != 0 {
 		r.looked()
 		r.skew(checkDatabase, "the database server", time.UnixMilli(seen.Clock), before, after,

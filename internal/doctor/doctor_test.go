@@ -109,6 +109,9 @@ func TestEachFault(t *testing.T) {
 		{"key that does not open", func(p *patient) { p.in.KeyError = errors.New("broken seal") }, Wrong, checkDatabase, "cannot be used", "leadsync_keys"},
 		{"no answer", func(p *patient) { p.db.inspectErr = errors.New("gone") }, Wrong, checkDatabase, "does not answer", "cause"},
 		{"standby", func(p *patient) { p.db.seen = store.Inspection{Engine: "PostgreSQL", Mode: "standby", ReadOnly: true} }, Wrong, checkDatabase, "standby", "primary"},
+		{"session", func(p *patient) {
+			p.db.seen = store.Inspection{Engine: "PostgreSQL", Mode: "read-write", Odd: "lock_timeout is 0 and not 5000"}
+		}, Wrong, checkDatabase, "lock_timeout is 0", "settings of a session"},
 		{"journal", func(p *patient) { p.db.seen.Mode = "delete" }, Wrong, checkDatabase, "journal mode delete", "network share"},
 		{"database clock", func(p *patient) { p.db.seen.Clock = today.Add(3 * time.Minute).UnixMilli() }, Wrong, checkDatabase, "3m ahead of", "timedatectl"},
 		{"old schema", func(p *patient) { p.db.current = 4 }, Wrong, checkDatabase, "version 4", "migrate up"},

@@ -3,7 +3,11 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Inspection is what a database says of itself.
@@ -13,6 +17,8 @@ type Inspection struct {
 	Mode     string // SQLite: the journal mode; servers: read-write, read-only, or standby
 	ReadOnly bool   // the server takes no writes
 	Clock    int64  // unix ms of the server; 0 for SQLite, which has this machine's
+	Pooler   bool   // something stands in front of PostgreSQL that shares its sessions
+	Odd      string // what a session is that we did not ask for, "lock_timeout is 0s"; empty = nothing
 }
 
 // The statements of Inspect: version, read-only or not, clock. SQLite tells its mode by a pragma, which stands alone.
@@ -45,6 +51,41 @@ func (db *DB) Inspect(ctx context.Context) (Inspection, error) {
 	if strings.Contains(strings.ToLower(seen.Version), "mariadb") {
 		seen.Engine = "MariaDB"
 	}
+	if seen.Odd, err = db.oddSession(ctx); err != nil {
+		return Inspection{}, fmt.Errorf("inspect %s: %w", db.redacted, err)
+	}
+	if pg, is := db.dialect.(*postgresDialect); is {
+		seen.Pooler = pg.pooled
+	}
 	seen.ReadOnly = seen.Mode == "standby" || seen.Mode == "read-only"
 	return seen, nil
 }
+
+// oddSession compares a session with what we set in each: what stands in between may have lost it.
+func (db *DB) oddSession(ctx context.Context) (string, error) {
+	want := map[string]string{}
+	text := ""
+	switch d := db.dialect.(type) {
+	case *postgresDialect:
+		if d.pooled {
+			return "", nil // nothing is set there
+		}
+		want, text = postgresSettings, `SELECT setting FROM pg_settings WHERE name = '%s'`
+	case *mysqlDialect:
+		want = map[string]string{"character_set_client": "utf8mb4", "character_set_results": "utf8mb4", "time_zone": "+00:00",
+			"innodb_lock_wait_timeout": seconds(lockWait), "net_read_timeout": seconds(idleInTransaction), "wait_timeout": seconds(peerSilent)}
+		text = `SELECT @@SESSION.%s`
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		var is string
+		if err := db.one(ctx, db.read, []any{&is}, fmt.Sprintf(text, name)); err != nil {
+			return "", err
+		}
+		if is != want[name] && !strings.HasPrefix(name, "tcp_") { // no TCP, no such limit
+			return name + " is " + is + " and not " + want[name], nil
+		}
+	}
+	return "", nil
+}
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }

@@ -58,3 +58,15 @@ func TestLeaseOutlivesTheLongestRequest(t *testing.T) {
 		t.Errorf("a standby has the portal after %s, without the two seconds between its questions", took)
 	}
 }
+
+// TestOldestServers: hidden columns are MySQL's since 8.0.23.
+func TestOldestServers(t *testing.T) {
+	for version, want := range map[string]bool{
+		"8.0.22": false, "8.0.0": false, "5.7.44": false, "8.0.23": true, "8.0.23-0ubuntu0": true, "8.4.0": true, "9.1.0": true,
+		"10.5.27-MariaDB": false, "10.6.1-MariaDB": true, "5.5.5-10.6.1-MariaDB": true, "10.11.19-MariaDB-0+deb12u1": true, "11.4.2-MariaDB": true,
+	} {
+		if _, err := binaryCollation(version); (err == nil) != want {
+			t.Errorf("%s: %v, want it taken: %t", version, err, want)
+		}
+	}
+}

@@ -24,6 +24,9 @@ func TestMySQLSession(t *testing.T) {
 		results != "utf8mb4" || wait > 10 {
 		t.Errorf("isolation %s, sql_mode %s, character sets %s and %s, lock wait %d s", isolation, mode, client, results, wait)
 	}
+	if seen, err := db.Inspect(t.Context()); err != nil || seen.Odd != "" {
+		t.Errorf("%+v, %v", seen, err)
+	}
 }
 
 // TestMySQLMigrationThatBroke: DDL cannot be undone, so a migration that died between a table and its line in the list of versions is
