@@ -11,7 +11,9 @@ import (
 
 	"leadsync/internal/lead"
 	"leadsync/internal/observe"
+	"leadsync/internal/outbox"
 	"leadsync/internal/status"
+	"leadsync/internal/store"
 )
 
 // health is whether the work moves. Safe for concurrent use; the zero value is well.
@@ -97,6 +99,10 @@ func (o *ownership) lookAtHealth(ctx context.Context) {
 		return
 	}
 	snap := o.snapshot()
+	if snap.Dead > 0 && snap.Stall(o.began.UnixMilli(), now, a.cfg.Status.AlertAfter) != nil && o.noneDead(ctx) {
+		a.meters.forgive()
+		snap = o.snapshot()
+	}
 	var found []status.Problem
 	if p := snap.Stall(o.began.UnixMilli(), now, a.cfg.Status.AlertAfter); p != nil {
 		found = append(found, *p)
@@ -107,6 +113,15 @@ func (o *ownership) lookAtHealth(ctx context.Context) {
 		}
 	}
 	a.setHealth(found)
+}
+
+// noneDead reports whether no dead row is left: a person has put them back, skipped or removed them.
+func (o *ownership) noneDead(ctx context.Context) bool {
+	n, err := within(ctx, func(ctx context.Context) (n int, err error) {
+		err = o.app.db.List(ctx, store.ListQuery{Portal: o.app.cfg.Portal, State: outbox.Dead, Limit: 1}, func(outbox.Entry) error { n++; return nil })
+		return n, err
+	})
+	return err == nil && n == 0
 }
 
 // setHealth keeps the problems, and says when they become others.

@@ -115,6 +115,78 @@ func TestWorkThatStandsStillTurnsAllRed(t *testing.T) {
 	}
 }
 
+// TestPoisonStaysUntilARowGetsSomewhere: neither time nor a restart makes it green, but a row that is delivered, or a person who skips the dead ones.
+func TestPoisonStaysUntilARowGetsSomewhere(t *testing.T) {
+	for _, mend := range []string{"deliver", "skip"} {
+		inBubble(t, hubspotsim.Config{Seed: 4}, "", func(r *rig) {
+			r.start()
+			for i := range 6 {
+				r.made(r.event(fmt.Sprint(i), "lead.registered", "no address", ""))
+			}
+			r.settled(time.Minute)
+			red := func(when string) {
+				t.Helper()
+				report := r.report()
+				if s := r.daemon.health.all(); len(s) != 1 || s[0].Code != status.CodePoison || report.OK || report.Problems[0].Code != status.CodePoison {
+					t.Errorf("%s: health %+v, status %v %+v", when, s, report.OK, report.Problems)
+				}
+			}
+			time.Sleep(20 * time.Minute)
+			red("after 20 minutes")
+			time.Sleep(5 * time.Hour)
+			red("after five hours")
+			r.stop()
+			r.start()
+			time.Sleep(20 * time.Minute)
+			red("after a restart")
+			if mend == "skip" {
+				_, err := r.db.Exec(`UPDATE lead_outbox SET state = 'skipped', reason = 'by_operator' WHERE state = 'dead'`)
+				must(t, err)
+			} else {
+				r.event("7", "lead.registered", "ada@example.com", "")
+				r.settled(time.Minute)
+			}
+			time.Sleep(time.Minute)
+			if s, report := r.daemon.health.all(), r.report(); len(s) != 0 || !report.OK {
+				t.Errorf("%s: %+v, status %+v", mend, s, report.Problems)
+			}
+		})
+	}
+}
+
+// TestStatusTellsOneMoment: from a second after rows were delivered status says that HubSpot answered and how many requests there were, at the
+// first start and after a restart; never are delivered rows beside "never" and 0.
+func TestStatusTellsOneMoment(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 5}, "", func(r *rig) {
+		check := func(when string) {
+			t.Helper()
+			p := r.report().Portals[0]
+			if p.Queue.Delivered > 0 && (p.LastSuccessAt == nil || p.Budget.DailyUsed != nil && *p.Budget.DailyUsed == 0) {
+				t.Errorf("%s: %d delivered, last success %v, budget %+v", when, p.Queue.Delivered, p.LastSuccessAt, p.Budget)
+			}
+		}
+		r.start()
+		for life := range 3 {
+			for i := range 5 {
+				r.event(fmt.Sprint(life, "-", i), "lead.registered", fmt.Sprintf("n%d-%d@example.com", life, i), "")
+			}
+			r.settled(time.Minute)
+			time.Sleep(1100 * time.Millisecond)
+			check(fmt.Sprint("life ", life))
+			if p := r.report().Portals[0]; p.Budget.DailyUsed == nil || *p.Budget.DailyUsed == 0 {
+				t.Errorf("life %d: no request counted", life)
+			}
+			r.stop()
+			check("stopped")
+			r.start()
+			for range 30 {
+				check("starting")
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+	})
+}
+
 // A pause by hand is no alarm: the person knows. Neither are rows that are put off for a reason of their own.
 func TestWhatIsMeantToWaitIsNoAlarm(t *testing.T) {
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {

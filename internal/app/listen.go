@@ -92,6 +92,11 @@ func (w *window) Report(ctx context.Context) (status.Report, error) {
 		return status.Report{}, errors.New("database " + db.String() + ": " + store.Cause(err))
 	}
 	in.Now = time.Now()
+	for i := range in.Portals { // what this process knows of its portal now, not what it saved of late
+		if text, err := o.snapshot().Marshal(); err == nil && in.Portals[i].Portal == o.cfg.Portal {
+			in.Portals[i].Status, in.Portals[i].StatusAt = string(text), in.Now.UnixMilli()
+		}
+	}
 	w.report, w.made = status.Build(in), in.Now
 	return w.report, nil
 }

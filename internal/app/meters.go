@@ -19,6 +19,8 @@ type meters struct {
 	mu     sync.Mutex
 	moved  progress
 	minute minute
+	// answered is when HubSpot last answered an owner before well, unix ms.
+	answered int64
 }
 
 // progress is when rows last got somewhere.
@@ -95,15 +97,24 @@ func (m *meters) progress(s *status.Snapshot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s.LastProgressAt, s.Dead, s.DeadReason, s.LastDeadAt = m.moved.at, m.moved.dead, string(m.moved.reason), m.moved.lastDeadAt
+	s.LastSuccessAt = max(s.LastSuccessAt, m.answered)
 }
 
 // resume takes over what an owner before saw, so that a restart does not make work that stands still look young.
 func (m *meters) resume(s status.Snapshot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.moved.at < s.LastProgressAt {
+	m.answered = max(m.answered, s.LastSuccessAt)
+	if max(m.moved.at, m.moved.lastDeadAt) < max(s.LastProgressAt, s.LastDeadAt) {
 		m.moved = progress{s.LastProgressAt, s.Dead, s.LastDeadAt, outbox.Reason(s.DeadReason)}
 	}
+}
+
+// forgive forgets the rows that ended dead: none is there any more.
+func (m *meters) forgive() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.moved.dead, m.moved.lastDeadAt, m.moved.reason = 0, 0, ""
 }
 
 // takeMinute gives what happened since the last call.

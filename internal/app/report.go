@@ -62,7 +62,7 @@ func (s *statusLine) take() (string, bool) {
 	return line, true
 }
 
-// report saves how the lane stands, at every change and at least every status.SaveEvery, until ctx ends; then once more with what
+// report saves how the lane stands, at every change, also of rows that were settled, and at least every status.SaveEvery, until ctx ends; then once more with what
 // the last requests brought.
 func (o *ownership) report(ctx, hold context.Context) {
 	t := time.NewTicker(time.Second)
@@ -73,7 +73,8 @@ func (o *ownership) report(ctx, hold context.Context) {
 	for {
 		o.app.loops.turn(loopReport, time.Second)
 		snap := o.snapshot()
-		key := fmt.Sprint(snap.State, snap.Cause, snap.Since, snap.PropertyProblems, snap.ConsentCause, snap.DeletesPausedAt, o.hub.tokens.expiresAt() != nil)
+		// What it says beside the rows must be of the same moment as they: while rows move it is saved each second.
+		key := fmt.Sprint(snap.LastProgressAt, snap.Dead, snap.LastSuccessAt != 0, snap.Budget.DailyUsed != nil, snap.State, snap.Cause, snap.Since, snap.PropertyProblems, snap.ConsentCause, snap.DeletesPausedAt, o.hub.tokens.expiresAt() != nil)
 		now := time.Now()
 		due := key != last || now.Sub(saved) >= status.SaveEvery
 		if due && o.store(hold, snap) {
@@ -153,7 +154,10 @@ func (o *ownership) snapshot() status.Snapshot {
 		LastSuccessAt: millis(p.LastGood), Token: status.Token{Mode: &mode, ExpiresAt: o.hub.tokens.expiresAt()}, PropertyProblems: p.Problems,
 		ConsentCause: p.ConsentCause, ConsentCure: p.ConsentCure, DeletesPausedAt: p.DeletesPausedAt, Version: o.app.version}
 	snap.Budget = status.Budget{WindowUsed: number(b.WindowUsed, b.WindowLimit), WindowLimit: number(b.WindowLimit, b.WindowLimit),
-		DailyUsed: number(b.DailyUsed, 1), DailyLimit: number(b.DailyLimit, b.DailyLimit)}
+		DailyLimit: number(b.DailyLimit, b.DailyLimit)}
+	if b.DailyKnown {
+		snap.Budget.DailyUsed = number(b.DailyUsed, 1)
+	}
 	o.app.meters.progress(&snap)
 	snap.WaitingSince = o.app.health.waitingSince()
 	snap.Streams, snap.ClockOff = o.pulls.status(), o.pulls.puller.ClockOff().Milliseconds()

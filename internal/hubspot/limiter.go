@@ -246,6 +246,7 @@ func (l *Limiter) AssumeFull() {
 type Budget struct {
 	WindowUsed, WindowLimit int
 	DailyUsed, DailyLimit   int
+	DailyKnown              bool      // false until the first request has read the count of the day
 	HeldUntil               time.Time // zero = not held
 	HeldFor                 string    // rate_limited, migrating, daily_limit, or the reason given to Hold
 }
@@ -260,6 +261,7 @@ func (l *Limiter) Budget() Budget {
 		WindowLimit: l.general.limit,
 		DailyUsed:   l.day.usedOn(now),
 		DailyLimit:  l.dailyLimit(),
+		DailyKnown:  l.day.known,
 	}
 	if l.general.fullUntil.After(now) {
 		b.WindowUsed = b.WindowLimit

@@ -29,10 +29,11 @@ type day struct {
 	turn  chan struct{}
 
 	name         string
-	used         int // ours, from the store's count
-	reserved     int // left of the block
-	statedLimit  int // from the headers, which only static tokens get
-	statedUsed   int // all apps of the account
+	used         int  // ours, from the store's count
+	reserved     int  // left of the block
+	known        bool // the store has told its count once
+	statedLimit  int  // from the headers, which only static tokens get
+	statedUsed   int  // all apps of the account
 	refusedUntil time.Time
 }
 
@@ -74,7 +75,7 @@ func (l *Limiter) takeDaily(ctx context.Context) error {
 		}
 		l.mu.Lock()
 		if l.day.name == name {
-			l.day.used, l.day.reserved = before, dailyBlock
+			l.day.used, l.day.reserved, l.day.known = before, dailyBlock, true
 		}
 		l.mu.Unlock()
 	}

@@ -129,7 +129,7 @@ func tiles(p status.Portal, now int64) []tile {
 	if p.Queue.Dead > 0 {
 		dead.Mark, dead.Note = "bad", status.Counted(p.DeadReasons)
 	}
-	answer := tile{Name: "HubSpot answered", Value: "never", Note: "since the start"}
+	answer := tile{Name: "HubSpot answered", Value: "not yet", Note: "by what is known here"}
 	if p.LastSuccessAt != nil {
 		answer.Value, answer.Note = ago(*p.LastSuccessAt, now), "ago"
 	}

@@ -146,7 +146,11 @@ func (p *Portal) stall(in Input) *Problem {
 	if !p.fresh {
 		return nil
 	}
-	return p.snapshot.Stall(in.Owners[p.Portal].Since, in.Now, in.AlertAfter)
+	s := p.snapshot
+	if p.Queue.Dead == 0 {
+		s.Dead = 0 // they were put back, skipped or removed since
+	}
+	return s.Stall(in.Owners[p.Portal].Since, in.Now, in.AlertAfter)
 }
 
 // pausedByHand lists the lanes of the portal that an operator paused.

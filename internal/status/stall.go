@@ -37,7 +37,8 @@ func (s Snapshot) stalled(servedSince int64, now time.Time, alertAfter time.Dura
 	if since > limit || now.Add(-settling).UnixMilli() < servedSince {
 		return 0, false, false
 	}
-	if poison = s.Dead >= poisonLeast && s.LastDeadAt > limit; poison {
+	// Time alone mends nothing: it stays until a row gets somewhere, or no dead one is left.
+	if poison = s.Dead >= poisonLeast; poison {
 		return since, true, true
 	}
 	waiting := s.WaitingSince
