@@ -131,20 +131,27 @@ func TestEvidenceEraseAfterThePortalMoved(t *testing.T) {
 
 // A lead's own contact was archived by people, and a taken address was skipped by an operator: the delete archives nobody else.
 func TestEvidenceDeleteLeavesStrangers(t *testing.T) {
-	inBubble(t, hubspotsim.Config{Seed: 704}, "", func(r *rig) {
-		r.stranger(map[string]string{"email": "stranger@example.com", "firstname": "Stranger"})
-		r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
-		r.start()
-		r.settled(time.Minute)
-		id := r.event("1", "lead.updated", "stranger@example.com", "{}")
-		time.Sleep(20 * time.Second)
-		r.skip(id)
-		must(t, r.sim.Archive(hubspotsim.Target{Email: "ada@example.com"}))
-		del := r.event("1", "lead.deleted", "", "")
-		r.settled(time.Hour)
-		r.want(del, "delivered")
-		r.wantContact("stranger@example.com", map[string]string{"firstname": "Stranger"})
-	})
+	for _, known := range []bool{false, true} { // that the own contact is gone
+		inBubble(t, hubspotsim.Config{Seed: 704}, "", func(r *rig) {
+			r.stranger(map[string]string{"email": "stranger@example.com", "firstname": "Stranger"})
+			r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
+			r.start()
+			r.settled(time.Minute)
+			id := r.event("1", "lead.updated", "stranger@example.com", "{}")
+			time.Sleep(20 * time.Second)
+			r.skip(id)
+			must(t, r.sim.Archive(hubspotsim.Target{Email: "ada@example.com"}))
+			if known {
+				gone := r.event("1", "lead.updated", "", `{"company":"Engines"}`)
+				r.settled(time.Minute)
+				r.want(gone, "dead/contact_gone")
+			}
+			del := r.event("1", "lead.deleted", "", "")
+			r.settled(time.Hour)
+			r.want(del, "delivered")
+			r.wantContact("stranger@example.com", map[string]string{"firstname": "Stranger"})
+		})
+	}
 	// Somebody made a contact at the address that the lead's own had: the delete looks for the own one alone, and when it names the address a
 	// person must say whose it is.
 	for _, named := range []string{"", "ada@example.com"} {
