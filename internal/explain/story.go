@@ -180,6 +180,8 @@ func (s *Story) tellLink() {
 		switch {
 		case f.Refused != "":
 			one.Verdict = "left out: " + f.Refused
+		case len(f.Maybe) > 0:
+			one.Verdict = "in doubt: a request that carried it ended without an answer; the contact is read again"
 		case !f.Shown && f.Sent != "":
 			one.Verdict = "sent, not shown by HubSpot yet"
 		case f.Owed:

@@ -27,6 +27,14 @@ type Field struct {
 	Refused string `json:"r,omitempty"`
 	// Owed marks a value of HubSpot's in Seen that lost to a pending row and was not told to the application yet.
 	Owed bool `json:"o,omitempty"`
+	// Maybe are the values that requests of ours with an unknown outcome may have put there, or may still put there; canonical, never
+	// changed in place. See Link.MayHold.
+	Maybe []string `json:"m,omitempty"`
+}
+
+// IsZero reports whether nothing at all is known of the property.
+func (f Field) IsZero() bool {
+	return f.Sent == "" && f.Seen == "" && !f.Shown && f.Set == 0 && f.Refused == "" && !f.Owed && len(f.Maybe) == 0
 }
 
 // State of a link.
@@ -61,7 +69,7 @@ type Link struct {
 	// AppliedID is the highest outbox id settled for the lead, ClosedAtID the id of its last delete.
 	AppliedID  int64
 	ClosedAtID int64
-	// SecondLookAt is when the contact is to be read once more, unix ms; 0 = not.
+	// SecondLookAt is when the contact is to be read once more, unix ms; 0 = not. Until then a request of ours may still be executed.
 	SecondLookAt int64
 	// Found: the contact was there before the lead was linked to it. It is written with the link and not read back; evidence is.
 	Found bool

@@ -83,7 +83,7 @@ func (l *Link) Merge(r Reading) Verdict {
 		f.observe(r.Canon)
 		return Ours
 	}
-	if own != nil && own.Canon != f.Seen && own.ID > f.Set {
+	if own != nil && own.Canon != f.Seen && own.ID >= f.Set {
 		if r.Winner == HubSpot {
 			f.observe(r.Canon)
 			f.Set = max(f.Set, r.Top+1)

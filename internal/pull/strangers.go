@@ -192,7 +192,7 @@ func (r *run) merge(l *ledger.Link, v *view) map[string]inbox.Value {
 	out := map[string]inbox.Value{}
 	for p, canon := range v.values {
 		hears := told(r.table, p)
-		if !hears && p != ledger.AddressField || canon == "" && l.Field(p) == (ledger.Field{}) {
+		if !hears && p != ledger.AddressField || canon == "" && l.Field(p).IsZero() {
 			continue
 		}
 		was := l.Field(p).Seen

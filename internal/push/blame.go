@@ -122,7 +122,7 @@ func (w *Worker) suspect(k *work) (own bool) {
 	switch {
 	case own && n == 1:
 		k.answer.refusal = refusalOf(err)
-		w.ownFailure(k, ownTrouble(err))
+		w.ownFailure(k, ownTrouble(err), hubspot.OutcomeUnknown(err))
 		k.resting = true
 		k.answer = answer{}
 		return true
@@ -152,11 +152,11 @@ func ownTrouble(err error) string {
 	case r.status/100 == 4:
 		return "while others succeeded, " + refusalNote(r)
 	}
-	return "the request with this row alone ended without an answer while others succeeded"
+	return unclearNote
 }
 
-// ownFailure counts one attempt of the rows that the failed request was for.
-func (w *Worker) ownFailure(k *work, note string) {
+// ownFailure counts one attempt of the rows that the failed request was for; unclear: it may have been executed all the same.
+func (w *Worker) ownFailure(k *work, note string, unclear bool) {
 	if k.plan.op == opErase {
 		k.ended = append(k.ended, w.retryLater(k.plan.del, k, outbox.GaveUp, note))
 		k.done, k.revisit = true, false
@@ -165,7 +165,11 @@ func (w *Worker) ownFailure(k *work, note string) {
 	if len(k.plan.all.rows) == 0 && k.plan.del != nil {
 		k.plan.all.rows = []*row{k.plan.del}
 	}
-	w.attemptFailed(k, outbox.GaveUp, note)
+	if unclear {
+		w.attemptUnclear(k)
+	} else {
+		w.attemptFailed(k, outbox.GaveUp, note)
+	}
 	if k.plan.del != nil {
 		k.behindDelete()
 	}

@@ -69,14 +69,20 @@ func (in *intent) dropOvertaken(l *ledger.Link) {
 	}
 }
 
-// dropHeld removes what HubSpot is known to hold.
-func (in *intent) dropHeld(l *ledger.Link) {
+// dropHeld removes what HubSpot is known to hold; late are values that stand there against the ledger.
+func (in *intent) dropHeld(l *ledger.Link, late map[string]string) {
+	holds := func(p, canon string) bool {
+		if there, ok := late[p]; ok {
+			return there == canon
+		}
+		return l.Field(p).Holds(canon)
+	}
 	for p, c := range in.changes {
-		if l.Field(p).Holds(c.canon) {
+		if holds(p, c.canon) {
 			delete(in.changes, p)
 		}
 	}
-	if in.addr != nil && l.Field(ledger.AddressField).Holds(in.addr.canon) {
+	if in.addr != nil && holds(ledger.AddressField, in.addr.canon) {
 		in.addr = nil
 	}
 }

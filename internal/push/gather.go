@@ -136,7 +136,7 @@ func (w *Worker) newWork(id lead.ID, lr LeadRows, link *ledger.Link, duplicate m
 	if h == nil {
 		h = &hint{unknown: w.inDoubt()}
 	}
-	k := &work{id: id, more: lr.More, link: link, hint: h}
+	k := &work{id: id, more: lr.More, link: link, hint: h, doubt: link.InDoubt()}
 	for i := range lr.Rows {
 		e := &lr.Rows[i]
 		if e.ID > k.top.ID {

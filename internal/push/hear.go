@@ -61,7 +61,8 @@ func (w *Worker) heard(ctx context.Context, k *work) (err error) {
 	case archived, notArchived:
 		w.heardArchived(k)
 	case unnamed:
-		k.unseen, k.read, k.looked, k.hint.unknown = true, false, false, true
+		k.unseen, k.read, k.looked = true, false, false
+		w.doubts(k)
 		if k.plan.op == opCreate {
 			k.hint.tried = k.plan.addr
 			err = w.noteAsked(ctx, []*work{k}, w.now())
@@ -90,10 +91,8 @@ func (w *Worker) heardNothingToSend(k *work) {
 	case k.link.State != ledger.Linked: // its addresses are blocked
 		w.putOff(k, k.upToDelete())
 		k.done = true
-	case k.hint.unknown || k.linked:
-		if k.hint.unknown {
-			k.link.SecondLookAt = outbox.Millis(w.now().Add(w.cfg.SecondLook))
-		}
+	case k.inDoubt() || k.linked:
+		w.doubtsFold(k)
 		w.finish(k, outbox.Delivered, "", nil) // the reading shows the values
 	default:
 		w.finish(k, outbox.Skipped, outbox.Unchanged, nil)
@@ -123,8 +122,8 @@ func (w *Worker) accept(k *work, v *contactView) {
 	case fresh:
 		k.link.Wrote(ledger.AddressField, k.plan.addr, k.link.Field(ledger.AddressField).Set, v.shown(ledger.AddressField))
 	}
-	if k.hint.unknown || k.link.Unshown() {
-		k.link.SecondLookAt = outbox.Millis(w.now().Add(w.cfg.SecondLook))
+	if w.doubtsFold(k); k.link.Unshown() {
+		w.lookAfter(k)
 	}
 	w.finish(k, outbox.Delivered, "", notTaken)
 }

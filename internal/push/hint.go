@@ -117,8 +117,14 @@ type work struct {
 	unseen   bool // a 2xx named the lead nowhere
 	doubtful bool // a delete waits for what an earlier request may still do
 	// archived counts the requests that archived the contact in this job.
-	archived  int
-	history   []*row       // rows of the lead in any state, read when a rule needs them
+	archived int
+	// doubt: a request about the lead may have done, or may still do, what is not known (see ledger.Link.InDoubt).
+	doubt bool
+	// late are values of requests in doubt that stand in the contact against the ledger, by property. What the ledger holds goes there
+	// again.
+	late      map[string]string
+	newest    int64        // highest outbox id of any row of the lead, 0 = not read yet
+	arrived   []*row       // pending rows that came after the others were read
 	view      *contactView // the last reading of its contact
 	told      []string     // properties that its inbox rows tell
 	conflicts int          // properties that both sides changed

@@ -72,7 +72,7 @@ func (w *Worker) runRounds(ctx context.Context, j *job) error {
 		open = w.letGo(j, open)
 		writes := map[op][]*work{}
 		for _, k := range open {
-			if k.done {
+			if k.done || w.endSpent(k) {
 				continue
 			}
 			if k.plan.op != opSettle && k.unseen && k.wasRead() {

@@ -2,7 +2,6 @@ package push
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"leadsync/internal/hubspot"
@@ -15,7 +14,7 @@ import (
 // lookEvery is how often the worker asks which contacts are to be looked at again.
 const lookEvery = 15 * time.Second
 
-// LookAgain reads contacts once more some time after an outcome that was unknown or not shown, and writes again what an older
+// LookAgain reads contacts once more some time after an outcome that was unknown or not shown, and writes again what a late
 // request of ours undid. HubSpot has no conditional write: a request that it executes after our time-out puts an older value over a
 // newer one, and this is how that heals. It returns when ctx ends.
 func (w *Worker) LookAgain(ctx context.Context) {
@@ -60,7 +59,7 @@ func (w *Worker) lookOnce(ctx context.Context) (more bool, err error) {
 	var works []*work
 	for i := range links {
 		if w.claimLead(links[i].LeadID) {
-			works = append(works, &work{id: links[i].LeadID, hint: &hint{}, unread: true})
+			works = append(works, &work{id: links[i].LeadID})
 		}
 	}
 	defer func() {
@@ -71,7 +70,7 @@ func (w *Worker) lookOnce(ctx context.Context) (more bool, err error) {
 	if len(works) == 0 {
 		return false, nil
 	}
-	// The links are read again now that no job has their leads.
+	// The links are read again now that no job has their leads, with the rows that wait.
 	ids := make([]lead.ID, len(works))
 	for i, k := range works {
 		ids[i] = k.id
@@ -80,16 +79,20 @@ func (w *Worker) lookOnce(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	held, err := w.heldWorks(ctx, ids)
+	if err != nil {
+		return false, err
+	}
 	var linked, others []*work
-	for _, k := range works {
-		switch k.link = fresh[k.id]; {
-		case k.link == nil:
-		case k.link.State == ledger.Linked:
+	for _, k := range held {
+		if k.words = nil; k.link.State == ledger.Linked {
 			linked = append(linked, k)
-		default: // there is no contact to look at; the links behind it in the queue must not wait for it
-			k.link.SecondLookAt, k.dirty = 0, true
-			others = append(others, k)
+			delete(fresh, k.id)
 		}
+	}
+	for id, l := range fresh { // nothing is looked at, and the links behind them in the queue must not wait; the doubt itself stays
+		l.SecondLookAt = 0
+		others = append(others, &work{id: id, hint: &hint{}, link: l, dirty: true, unread: true})
 	}
 	if err := w.settle(ctx, others); err != nil || len(linked) == 0 {
 		return more && err == nil, err
@@ -97,8 +100,9 @@ func (w *Worker) lookOnce(ctx context.Context) (more bool, err error) {
 	return more, w.lookAt(ctx, linked)
 }
 
-// lookAt reads the contacts and compares each with its ledger. A value of ours, of an older row, that stands there against the ledger
-// is written again; anything else is taken as it is.
+// lookAt reads the contacts and takes the readings into the ledgers, like any other: what a person changed goes through the rule of the
+// winner and is told. What only a request of ours in doubt can have put there is written again as the ledger has it. After it nothing is in
+// doubt.
 func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 	ctx = hubspot.WithGate(ctx, w.mayWrite)
 	ids := make([]string, len(works))
@@ -115,23 +119,38 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 	}
 	var again []*work
 	for _, k := range works {
-		k.link.SecondLookAt, k.dirty = 0, true
+		k.dirty = true
 		v := byID[k.link.ContactID]
-		if v == nil {
-			continue // the next write finds out where it went
+		if v == nil { // the next write finds out where it went
+			k.link.SecondLookAt = 0
+			continue
 		}
-		if _, err := w.top(ctx, k, ""); err != nil {
+		if err := w.take(ctx, k, v); err != nil {
 			return err
 		}
 		k.plan = plan{op: opUpdate, diff: intent{changes: map[string]change{}}}
-		for p, f := range k.link.Fields {
-			w.compare(k, v, p, f)
+		k.plan.diff.mend(k)
+		if _, late := k.late[ledger.AddressField]; late {
+			f := k.link.Field(ledger.AddressField)
+			k.plan.diff.addr = &change{property: ledger.AddressField, send: f.Sent, canon: f.Sent, set: f.Set}
 		}
+		k.link.EndDoubt(v.begun)
 		if !k.plan.diff.empty() {
 			k.plan.all.rows = []*row{{Entry: &outbox.Entry{ID: outbox.EntryID(k.link.AppliedID)}}}
 			again = append(again, k)
 		}
 	}
+	if err := w.writeAgain(ctx, again, byID); err != nil {
+		return err
+	}
+	for _, k := range works {
+		k.plan = plan{}
+	}
+	return w.settle(ctx, works)
+}
+
+// writeAgain writes what a late request of ours undid.
+func (w *Worker) writeAgain(ctx context.Context, again []*work, byID map[lead.ContactID]*contactView) error {
 	for len(again) > 0 {
 		s := &sender{w: w, ctx: ctx, kind: opUpdate}
 		if err := s.send(again); err != nil {
@@ -141,7 +160,10 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 		for _, k := range again {
 			switch k.answer.kind {
 			case unnamed:
-				k.link.SecondLookAt = outbox.Millis(w.now().Add(w.cfg.SecondLook))
+				for p, there := range k.late {
+					k.link.MayHold(p, there)
+				}
+				w.doubts(k)
 			case accepted:
 				for p, c := range k.plan.diff.changes {
 					k.link.Wrote(p, c.canon, c.set, k.answer.contact.shown(p))
@@ -161,39 +183,5 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 		}
 		again = rest
 	}
-	for _, k := range works {
-		k.plan = plan{}
-	}
-	return w.settle(ctx, works)
-}
-
-// compare takes one field of a second look: seen as it is now, or to be written again.
-func (w *Worker) compare(k *work, v *contactView, property string, f ledger.Field) {
-	now := v.shown(property)
-	if now == nil || *now == f.Seen {
-		if now != nil && !f.Shown {
-			k.link.Wrote(property, f.Sent, f.Set, now)
-		}
-		return
-	}
-	values := pendingValues(k.history, property)
-	if slices.ContainsFunc(values, func(p ledger.Pending) bool { return p.Canon == *now && p.ID > f.Set }) {
-		return // a row on its way to be settled; its job reads the contact itself
-	}
-	for _, p := range values {
-		if p.Canon != *now || p.Canon == f.Sent || property == ledger.AddressField && (f.Sent == "" || (v.optedOut || k.link.Consent == ledger.Out) && !k.link.Evidenced(f.Sent)) {
-			continue
-		}
-		c := change{property: property, send: f.Sent, canon: f.Sent, set: f.Set}
-		if property == ledger.AddressField {
-			k.plan.diff.addr = &c
-		} else {
-			k.plan.diff.changes[property] = c
-		}
-		return
-	}
-	if !f.Shown { // how HubSpot keeps what we sent
-		k.link.Wrote(property, f.Sent, f.Set, now)
-	}
-	// A person's edit is left to the pull: it alone tells the application.
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
 )
 
 // lookup looks for a contact of each unlinked lead: by the id property, then by every address of its pending rows in row order,
@@ -83,6 +84,9 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 			k.failed(err, 1)
 			return err
 		}
+		if k.doubt && k.link.State == ledger.None && k.link.EndDoubt(outbox.Millis(begun)) {
+			k.dirty = true
+		}
 	}
 	return nil
 }
@@ -91,9 +95,9 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 // for: they are another lead's.
 func (k *work) addresses() []string {
 	out := addresses(k.lookedFor())
-	more := k.past
+	more := append(slices.Clone(k.past), k.triedBefore()...)
 	if k.link.Address != "" && !k.namedLater() && (!k.closes || k.link.State == ledger.None || k.link.State == ledger.Linked) {
-		more = append(slices.Clone(more), k.link.Address)
+		more = append(more, k.link.Address)
 	}
 	for _, a := range more {
 		if !slices.Contains(out, a) {
@@ -101,6 +105,14 @@ func (k *work) addresses() []string {
 		}
 	}
 	return slices.DeleteFunc(out, func(a string) bool { _, no := k.blocked[a]; return no })
+}
+
+// triedBefore are addresses with which a contact of the lead may have been made: a create of ours is in doubt.
+func (k *work) triedBefore() []string {
+	if k.link.State != ledger.None {
+		return nil
+	}
+	return k.link.Field(ledger.AddressField).Maybe
 }
 
 // holders maps contacts to the lead that is linked to them, or to one that was merged into them.
@@ -141,8 +153,10 @@ func (w *Worker) holders(ctx context.Context, found map[string]*contactView) (ma
 // firstLink links a lead to the contact that was found for it, if no other lead has it.
 func (w *Worker) firstLink(ctx context.Context, k *work, byKey map[string]*contactView, holders map[lead.ContactID]lead.ID) error {
 	keys := []string{"id:" + string(k.id)}
-	if slices.Contains(k.addresses(), k.hint.tried) {
-		keys = append(keys, k.hint.tried)
+	for _, a := range append([]string{k.hint.tried}, k.triedBefore()...) {
+		if slices.Contains(k.addresses(), a) {
+			keys = append(keys, a)
+		}
 	}
 	keys = append(keys, k.addresses()...)
 	if id := k.answer.refusal.existing; id != "" {

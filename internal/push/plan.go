@@ -99,10 +99,11 @@ func (k *work) drop(rows []*row) {
 
 func (w *Worker) decideLinked(k *work, in intent) {
 	diff := in.clone()
-	diff.dropHeld(k.link)
+	diff.dropHeld(k.link, k.late)
+	diff.mend(k)
 	k.plan.diff = diff
 	switch {
-	case k.hint.unknown && !k.read:
+	case k.inDoubt() && !k.read:
 		k.plan.op = opRead
 	case diff.empty() && !k.read && (k.more || !proved(k.rows, k.link)):
 		k.plan.op = opRead
@@ -153,7 +154,7 @@ func (w *Worker) decideUnlinked(k *work, in intent) {
 	}
 	k.plan.addr = addr
 	t := w.table()
-	look := k.hint.unknown || k.hint.lookup || k.more
+	look := k.inDoubt() || k.hint.lookup || k.more
 	if t.IDProperty() != "" {
 		k.plan.op = opUpsert
 		look = look || t.NeedsReading()

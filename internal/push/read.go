@@ -10,6 +10,7 @@ import (
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
 )
 
 // Contact properties that are read besides the mapped ones. Further addresses of a contact stand in hs_additional_emails,
@@ -34,7 +35,8 @@ type contactView struct {
 	mark      string         // the id property, letter by letter
 	askedAs   lead.ContactID // the id that it was asked for by; another one than its own since a merge
 	archived  bool           // in the recycle bin
-	// history is what the properties with winner newest were before; nil until it was asked for.
+	begun     int64          // when the reading began, by our clock, unix ms; 0 = not known
+	// history is what properties were before, of those that it was asked for.
 	history map[string][]hubspot.Revision
 }
 
@@ -136,6 +138,7 @@ func parts(ids []string) [][]string {
 
 // readPart makes one request. silent are the ids of which the answer says nothing; nameless: it shows a contact without its id.
 func (w *Worker) readPart(ctx context.Context, idProperty string, ids, props []string) (views []*contactView, silent []string, nameless bool, err error) {
+	begun := outbox.Millis(w.now())
 	res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDProperty: idProperty, IDs: ids, Properties: props})
 	if errors.Is(err, lead.ErrNotFound) || hubspot.Classify(err) == hubspot.ClassNotFound {
 		return nil, nil, false, nil // none of them
@@ -147,6 +150,7 @@ func (w *Worker) readPart(ctx context.Context, idProperty string, ids, props []s
 	named := map[string]bool{}
 	for i := range res.Results {
 		v := w.view(&res.Results[i])
+		v.begun = begun
 		if v.id == "" {
 			nameless = true
 			continue

@@ -92,8 +92,7 @@ func (s *sender) send(works []*work) error {
 	}
 	if hubspot.OutcomeUnknown(err) {
 		for _, k := range works {
-			k.hint.unknown = true
-			if s.kind == opCreate {
+			if s.w.doubts(k); s.kind == opCreate {
 				k.hint.tried = k.plan.addr
 			}
 		}

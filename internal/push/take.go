@@ -12,7 +12,6 @@ import (
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/observe"
-	"leadsync/internal/outbox"
 )
 
 // begin starts the ledger of another life: what the old contact held says nothing of this one, but the application's word stands, and
@@ -37,6 +36,7 @@ func (w *Worker) take(ctx context.Context, k *work, v *contactView) error {
 	}
 	t := w.table()
 	told := map[string]told{}
+	k.late = map[string]string{}
 	for p, canon := range v.values {
 		if p == ledger.AddressField || p == moreAddresses || p == mergedIDs || strings.HasPrefix(p, optedOut) {
 			continue
@@ -64,6 +64,9 @@ func (w *Worker) take(ctx context.Context, k *work, v *contactView) error {
 	for p := range told {
 		k.told = append(k.told, p)
 	}
+	if len(k.late) == 0 {
+		k.link.EndDoubt(v.begun)
+	}
 	if len(told) > 0 {
 		k.inbox = append(k.inbox, inboxUpdate(k, v, told, t))
 	}
@@ -74,7 +77,7 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 	t := w.table()
 	direction, winner := t.Rule(property)
 	f := k.link.Field(property)
-	if canon == "" && f == (ledger.Field{}) {
+	if canon == "" && f.IsZero() {
 		return nil
 	}
 	if _, carried := k.link.Fields[property]; !carried && direction == "" {
@@ -85,14 +88,26 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 	if old := k.fill[property]; len(r.Pending) == 0 && old.Sent != "" && property != ledger.AddressField {
 		r.Pending = []ledger.Pending{{Canon: old.Sent, ID: old.Set}}
 	}
-	if !r.Told && f == (ledger.Field{}) && len(r.Pending) == 0 {
+	if !r.Told && f.IsZero() && len(r.Pending) == 0 {
 		return nil // the application neither sends nor hears it
 	}
-	if late, err := w.arrivedLate(ctx, k, r, f); late || err != nil {
+	if late, err := w.arrivedLate(ctx, k, v, r, f); late || err != nil {
+		if late {
+			k.late[property] = canon
+		}
 		return err
 	}
+	if canon != f.Seen && !f.Shown && f.Sent != "" { // how HubSpot keeps what we sent, or somebody's edit behind it
+		own, err := w.ours(ctx, v, property, f.Sent)
+		if own {
+			k.link.Wrote(property, f.Sent, f.Set, &canon)
+		}
+		if own || err != nil {
+			return err
+		}
+	}
 	if canon != f.Seen && (r.Told || winner == mapping.HubSpot || winner == mapping.FillEmpty) {
-		top, err := w.top(ctx, k, property)
+		top, err := w.newestRow(ctx, k)
 		if err != nil {
 			return err
 		}
@@ -129,29 +144,10 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 	return nil
 }
 
-// arrivedLate reports whether a value is an older one of ours that HubSpot wrote after our time-out. While a second look is due such a
-// value is left to it: taken here as somebody's edit, it would stay.
-func (w *Worker) arrivedLate(ctx context.Context, k *work, r ledger.Reading, f ledger.Field) (bool, error) {
-	same := func(p ledger.Pending) bool { return p.Canon == r.Canon }
-	if k.link.SecondLookAt == 0 || r.Canon == f.Seen || r.Canon == f.Sent || slices.ContainsFunc(r.Pending, same) {
-		return false, nil
-	}
-	if _, err := w.top(ctx, k, r.Property); err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(pendingValues(k.history, r.Property), func(p ledger.Pending) bool { return same(p) && p.ID <= f.Set }), nil
-}
-
 // withArrived adds the values of rows that were committed after the lead's rows were read: a value taken from HubSpot stands above them
 // too, so they must have their say first.
 func (k *work) withArrived(pending []ledger.Pending, property string) []ledger.Pending {
-	var arrived []*row
-	for _, r := range k.history {
-		if r.State == outbox.Pending && r.end == nil && !slices.Contains(k.ids, r.ID) {
-			arrived = append(arrived, r)
-		}
-	}
-	pending = append(pending, pendingValues(arrived, property)...)
+	pending = append(pending, pendingValues(k.arrived, property)...)
 	slices.SortFunc(pending, func(a, b ledger.Pending) int { return cmp.Compare(a.ID, b.ID) })
 	return pending
 }
@@ -163,7 +159,7 @@ func (w *Worker) changedAfter(ctx context.Context, k *work, v *contactView, r le
 		return false, nil
 	}
 	last := r.Pending[len(r.Pending)-1].ID
-	for _, own := range append(slices.Clone(k.rows), k.history...) {
+	for _, own := range append(slices.Clone(k.rows), k.arrived...) {
 		if own.id() != last {
 			continue
 		}
@@ -179,28 +175,30 @@ func (w *Worker) changedAfter(ctx context.Context, k *work, v *contactView, r le
 
 // changedAt is when the property got the value that HubSpot holds.
 func (w *Worker) changedAt(ctx context.Context, v *contactView, property string) (time.Time, error) {
-	if v.history == nil {
-		var newest []string
-		for _, p := range w.table().Properties() {
-			if _, winner := w.table().Rule(p); winner == mapping.Newest {
-				newest = append(newest, p)
-			}
-		}
-		res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{string(v.id)}, Properties: newest, History: newest})
-		if err != nil && !notFound(err) {
-			return time.Time{}, err
-		}
-		v.history = map[string][]hubspot.Revision{}
-		for i := 0; err == nil && i < len(res.Results); i++ {
-			if lead.ContactID(res.Results[i].ID) == v.id && res.Results[i].History != nil {
-				v.history = res.Results[i].History
-			}
-		}
-	}
-	if known := v.history[property]; len(known) > 0 && !known[0].At.IsZero() {
-		return known[0].At, nil
+	known, err := w.revisions(ctx, v, property)
+	if err != nil || len(known) > 0 && !known[0].At.IsZero() {
+		return newestAt(known), err
 	}
 	return v.updatedAt, nil
+}
+
+func newestAt(known []hubspot.Revision) (at time.Time) {
+	if len(known) > 0 {
+		at = known[0].At
+	}
+	return at
+}
+
+// historyOf lists the properties whose history is asked for together: the one, and those whose winner is the newest.
+func (w *Worker) historyOf(v *contactView, property string) []string {
+	list := []string{property}
+	for _, p := range w.table().Properties() {
+		if _, winner := w.table().Rule(p); winner == mapping.Newest && v.history == nil {
+			list = append(list, p)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // decided counts a property that both sides changed, and names who lost.
@@ -217,23 +215,31 @@ func (w *Worker) decided(k *work, property string, verdict ledger.Verdict) {
 	w.cfg.Log.Info(observe.ConflictDecided, w.cfg.Person(k.id), observe.ContactID, string(k.link.ContactID), observe.Property, property, observe.Winner, winner)
 }
 
-// top is the highest outbox id of any row of the lead, in any state, that carries the property.
-func (w *Worker) top(ctx context.Context, k *work, property string) (int64, error) {
-	if k.history == nil {
-		rows, err := w.store.RowsOf(ctx, k.id, historyRows)
-		if err != nil {
-			return 0, err
-		}
-		k.history = make([]*row, len(rows))
-		for i := range rows {
-			k.history[i] = newRow(&rows[i], w.table(), false)
+// newestRow is the highest outbox id of any row of the lead, in any state and whatever it carries: a value that is taken from HubSpot
+// stands above all of them, however many there are. The pending ones that came since the others were read are read too.
+func (w *Worker) newestRow(ctx context.Context, k *work) (int64, error) {
+	if k.newest != 0 {
+		return k.newest, nil
+	}
+	rows, err := w.store.RowsOf(ctx, k.id, 1)
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	newest := int64(rows[0].ID)
+	pending, err := w.store.PendingOf(ctx, []lead.ID{k.id}, wideRows, wideSize)
+	if err != nil {
+		return 0, err
+	}
+	k.arrived = nil
+	for i := range pending[k.id].Rows {
+		if e := &pending[k.id].Rows[i]; !slices.Contains(k.ids, e.ID) {
+			if r := newRow(e, w.table(), false); r.end == nil {
+				k.arrived = append(k.arrived, r)
+			}
 		}
 	}
-	var top int64
-	for _, p := range pendingValues(k.history, property) {
-		top = max(top, p.ID)
-	}
-	return top, nil
+	k.newest = newest
+	return newest, nil
 }
 
 // standAbove lifts what the application is about to be told above the rows of the lead that came since the contact was read: the inbox has
@@ -242,12 +248,12 @@ func (w *Worker) standAbove(ctx context.Context, k *work) error {
 	if len(k.told) == 0 {
 		return nil
 	}
-	k.history = nil
+	k.newest = 0
+	top, err := w.newestRow(ctx, k)
+	if err != nil {
+		return err
+	}
 	for _, p := range k.told {
-		top, err := w.top(ctx, k, p)
-		if err != nil {
-			return err
-		}
 		k.link.Raise(p, top+1)
 	}
 	return nil

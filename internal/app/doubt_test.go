@@ -1,0 +1,273 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"leadsync/internal/hubspotsim"
+)
+
+// bothOf maps one field each way with a winner, and pulls often.
+func bothOf(field, winner string) string {
+	return fmt.Sprintf(`pull: {schedule: "@every 15s", lagged_schedule: "@every 2m", optout_schedule: "@every 1h", archived_schedule: "@daily"}
+push: {max_attempts: 3}
+mapping:
+  fields:
+    - {lead: %s, contact: %s, direction: both, winner: %s}
+    - {lead: zip, contact: zip}
+`, field, field, winner)
+}
+
+// An update was applied and its answer lost; whatever becomes of its row, the doubt stands: the next event that says the old value again
+// is sent, for a value, a cleared field and the address, also after a restart.
+func TestDoubtOutlivesTheRow(t *testing.T) {
+	ends := map[string]func(r *rig, id int64){
+		"skipped": func(r *rig, id int64) {
+			_, err := r.db.Exec(`UPDATE lead_outbox SET state = 'skipped', reason = 'by_operator', not_before = NULL, settled_at = 1 WHERE id = ?`, id)
+			must(r.t, err)
+		},
+		"skipped, then a restart": func(r *rig, id int64) {
+			_, err := r.db.Exec(`UPDATE lead_outbox SET state = 'skipped', reason = 'by_operator', not_before = NULL, settled_at = 1 WHERE id = ?`, id)
+			must(r.t, err)
+			r.stop()
+			r.start()
+		},
+		"superseded": func(*rig, int64) {},
+	}
+	events := map[string][3]string{ // properties before, of the update, and of the event behind it
+		"value":   {`{"city":"Old"}`, `{"city":"New"}`, `{"city":"Old"}`},
+		"cleared": {`{"city":"Old"}`, `{"city":null}`, `{"city":"Old"}`},
+		"set":     {`{"zip":"1"}`, `{"city":"New"}`, `{"city":null}`},
+	}
+	for how, end := range ends {
+		for what, e := range events {
+			waits := []time.Duration{10 * time.Second, 100 * time.Second, 5 * time.Minute}
+			if what != "value" {
+				waits = waits[:1]
+			}
+			for _, later := range waits {
+				t.Run(fmt.Sprint(how, "/", what, "/", later), func(t *testing.T) {
+					inBubble(t, hubspotsim.Config{Seed: 901}, "", func(r *rig) {
+						r.event("1", "lead.registered", "ada@example.com", e[0])
+						r.start()
+						r.settled(time.Minute)
+						before := r.contact("ada@example.com")["city"]
+						must(t, r.sim.SetFaults("batch_update=lostx1,batch_read=500x2"))
+						id := r.event("1", "lead.updated", "", e[1])
+						time.Sleep(1200 * time.Millisecond)
+						if c := r.contact("ada@example.com"); c["city"] == before {
+							t.Fatal("the update was not applied")
+						}
+						end(r, id)
+						time.Sleep(later)
+						next := r.event("1", "lead.updated", "", e[2])
+						r.settled(2 * time.Minute)
+						r.wantContact("ada@example.com", map[string]string{"city": before})
+						if later < 2*time.Minute { // later the second look has mended it already
+							r.want(next, "delivered")
+						}
+						time.Sleep(5 * time.Minute)
+						r.wantContact("ada@example.com", map[string]string{"city": before})
+					})
+				})
+			}
+		}
+	}
+}
+
+// unclear answers 503 to the writes whose body holds a word, applied or not.
+type unclear struct {
+	inner   http.RoundTripper
+	word    string
+	applied func(n int) bool // by the number of the request
+	n       *int
+}
+
+func (u unclear) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !strings.HasSuffix(req.URL.Path, "/batch/update") && !strings.HasSuffix(req.URL.Path, "/batch/create") {
+		return u.inner.RoundTrip(req)
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	text, _ := io.ReadAll(body)
+	if !strings.Contains(string(text), u.word) {
+		return u.inner.RoundTrip(req)
+	}
+	*u.n++
+	if u.applied(*u.n) {
+		resp, err := u.inner.RoundTrip(req)
+		if err != nil {
+			return nil, err
+		}
+		resp.Body.Close()
+	}
+	return &http.Response{StatusCode: 503, Status: "503 Service Unavailable", Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: req,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}, nil
+}
+
+// The last attempt was applied but answered 503: the contact is read back before the row is dead, whether it had one already or not, and
+// with a row that is not applied nothing is sent once more.
+func TestDoubtLastAttemptIsReadBack(t *testing.T) {
+	for _, kind := range []string{"update", "create"} {
+		for _, applied := range []bool{true, false} {
+			t.Run(fmt.Sprint(kind, " ", applied), func(t *testing.T) {
+				inBubble(t, hubspotsim.Config{Seed: 902}, "push: {max_attempts: 2}", func(r *rig) {
+					n, id := 0, int64(0)
+					r.base = func(inner http.RoundTripper) http.RoundTripper {
+						return unclear{inner, "Mark", func(int) bool { return applied && id != 0 && r.outcome(id).Attempts == 1 }, &n}
+					}
+					if kind == "update" {
+						r.event("1", "lead.registered", "ada@example.com", `{"city":"Old"}`)
+					}
+					r.event("2", "lead.registered", "bob@example.com", `{"city":"Old"}`)
+					r.start()
+					r.settled(time.Minute)
+					id = r.event("1", map[string]string{"update": "lead.updated", "create": "lead.registered"}[kind],
+						map[string]string{"update": "", "create": "ada@example.com"}[kind], `{"city":"Mark"}`)
+					for i := 0; r.outcome(id).State == "pending" && i < 1000; i++ {
+						if kind == "create" { // others succeed, in requests of their own
+							r.event("2", "lead.updated", "", fmt.Sprintf(`{"city":"C%d"}`, i))
+						} else {
+							r.event(fmt.Sprint("new", i), "lead.registered", fmt.Sprintf("new%d@example.com", i), "")
+						}
+						time.Sleep(2 * time.Second)
+					}
+					t.Logf("%d requests, %d attempts", n, r.outcome(id).Attempts)
+					word, city := "dead/gave_up", "Old"
+					if applied {
+						word, city = "delivered", "Mark"
+					}
+					r.want(id, word)
+					time.Sleep(5 * time.Minute)
+					if kind == "update" || applied {
+						r.wantContact("ada@example.com", map[string]string{"city": city})
+					} else if c := r.contact("ada@example.com"); c != nil {
+						t.Errorf("the contact is %v", c)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A dead row that is retried once does not overwrite a value of HubSpot's that the application was told, however many rows came since.
+func TestDoubtNoRuleCountsRows(t *testing.T) {
+	for _, behind := range []int{1, 100, 199, 200, 210, 450} {
+		t.Run(fmt.Sprint(behind), func(t *testing.T) {
+			inBubble(t, hubspotsim.Config{Seed: 903}, bothOf("city", "app"), func(r *rig) {
+				r.pull, r.patient = true, true
+				r.event("1", "lead.registered", "ada@example.com", `{"city":"Old"}`)
+				r.start()
+				r.settled(time.Minute)
+				id := r.event("1", "lead.updated", "", `{"city":"Dead"}`)
+				_, err := r.db.Exec(`UPDATE lead_outbox SET state = 'dead', reason = 'refused', settled_at = 1 WHERE id = ?`, id)
+				must(t, err)
+				for i := range behind {
+					r.event("1", "lead.updated", "", fmt.Sprintf(`{"zip":"%d"}`, i))
+				}
+				r.settled(5 * time.Minute)
+				must(t, r.sim.Edit(hubspotsim.Target{Email: "ada@example.com"}, map[string]string{"city": "Person"}))
+				time.Sleep(time.Minute)
+				r.wantInbox(`contact.updated {"city":{"value":"Person","was":"Old"}}`)
+				_, err = r.db.Exec(`UPDATE lead_outbox SET state = 'pending', attempts = 0, reason = NULL, settled_at = NULL WHERE id = ?`, id)
+				must(t, err)
+				r.settled(time.Minute)
+				r.want(id, "skipped/overtaken")
+				r.wantContact("ada@example.com", map[string]string{"city": "Person"})
+			})
+		})
+	}
+}
+
+// toggles are what a field may be set to and back: a text, a checkbox, an emptied field, a status.
+var toggles = []struct{ field, first, second string }{
+	{"city", "First", "Second"}, {"city", "First", ""}, {"city", "", "Second"}, {"hs_lead_status", "NEW", "OPEN"}, {"vip", "true", "false"}, {"vip", "false", ""},
+}
+
+var vip = hubspotsim.Property{Name: "vip", Type: "bool", FieldType: "booleancheckbox", Options: []hubspotsim.Option{{Label: "Yes", Value: "true"},
+	{Label: "No", Value: "false"}}}
+
+// After a lost answer a person sets a field back to a value that an older row once had: it is never undone by the second look, and it is
+// told, under every winner.
+func TestDoubtPersonSetsBackAnEarlierValue(t *testing.T) {
+	for _, winner := range []string{"app", "hubspot", "newest", "fill_empty"} {
+		for _, x := range toggles {
+			faults := []string{"lost", "late:5s"}
+			if x.second != "Second" {
+				faults = faults[:1]
+			}
+			for _, fault := range faults {
+				t.Run(winner+"/"+x.field+"/"+x.first+"-"+x.second+"/"+fault, func(t *testing.T) {
+					inBubble(t, hubspotsim.Config{Seed: 904, IndexLag: 2 * time.Second, Properties: []hubspotsim.Property{vip}}, bothOf(x.field, winner), func(r *rig) {
+						r.pull = true
+						r.eventAt(time.Now(), "1", "lead.registered", "ada@example.com", fieldOf(x.field, x.first))
+						r.start()
+						r.settled(time.Minute)
+						must(t, r.sim.SetFaults("batch_update="+fault+"x1"))
+						time.Sleep(time.Second)
+						r.eventAt(time.Now(), "1", "lead.updated", "", fieldOf(x.field, x.second))
+						r.settled(time.Minute)
+						time.Sleep(20 * time.Second)
+						r.wantContact("ada@example.com", map[string]string{x.field: x.second})
+						must(t, r.sim.Edit(hubspotsim.Target{Email: "ada@example.com"}, map[string]string{x.field: x.first}))
+						time.Sleep(5 * time.Minute)
+						r.wantContact("ada@example.com", map[string]string{x.field: x.first})
+						r.wantInbox("contact.updated " + toldOf(x.field, x.first, x.second))
+						must(t, r.sim.Edit(hubspotsim.Target{Email: "ada@example.com"}, map[string]string{x.field: x.second}))
+						time.Sleep(5 * time.Minute)
+						r.wantContact("ada@example.com", map[string]string{x.field: x.second})
+					})
+				})
+			}
+		}
+	}
+}
+
+// A person sets the very value that a request of ours with an unknown outcome may have set: the history says who it was.
+func TestDoubtHistorySaysWhoWrote(t *testing.T) {
+	for _, winner := range []string{"app", "hubspot", "newest", "fill_empty"} {
+		t.Run(winner, func(t *testing.T) {
+			inBubble(t, hubspotsim.Config{Seed: 905, IndexLag: 2 * time.Second}, bothOf("city", winner), func(r *rig) {
+				r.pull = true
+				r.eventAt(time.Now(), "1", "lead.registered", "ada@example.com", `{"city":"First"}`)
+				r.start()
+				r.settled(time.Minute)
+				must(t, r.sim.SetFaults("batch_update=lostx1"))
+				r.eventAt(time.Now(), "1", "lead.updated", "", `{"city":"Second"}`)
+				r.settled(time.Minute)
+				r.eventAt(time.Now(), "1", "lead.updated", "", `{"city":"Third"}`)
+				r.settled(time.Minute)
+				r.wantContact("ada@example.com", map[string]string{"city": "Third"})
+				must(t, r.sim.Edit(hubspotsim.Target{Email: "ada@example.com"}, map[string]string{"city": "Second"}))
+				time.Sleep(5 * time.Minute)
+				r.wantContact("ada@example.com", map[string]string{"city": "Second"})
+				r.wantInbox("contact.updated " + toldOf("city", "Second", "Third"))
+			})
+		})
+	}
+}
+
+// fieldOf is a row's properties with one field, null when it is empty.
+func fieldOf(field, value string) string {
+	if value == "" {
+		return fmt.Sprintf(`{%q:null}`, field)
+	}
+	return fmt.Sprintf(`{%q:%q}`, field, value)
+}
+
+// toldOf is what the inbox says of one field.
+func toldOf(field, value, was string) string {
+	q := func(s string) string {
+		if s == "" {
+			return "null"
+		}
+		return fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprintf(`{%q:{"value":%s,"was":%s}}`, field, q(value), q(was))
+}

@@ -1,0 +1,177 @@
+package push
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
+	"leadsync/internal/outbox"
+)
+
+// A request with an unknown outcome may have been executed, or may still be. From that moment until a reading after its last possible
+// execution the doubt stands on the lead's link, with the values that the request carried: a skip, a retry, a dead row, a newer row or a
+// restart do not end it. A lead in doubt is read before anything of it is called unchanged, is sent or is dead.
+
+// inDoubt reports whether the lead must be read first.
+func (k *work) inDoubt() bool { return k.hint.unknown || k.doubt }
+
+// doubts notes a request with an unknown outcome: what was sent for the lead may stand in its contact.
+func (w *Worker) doubts(k *work) {
+	k.hint.unknown, k.doubt = true, true
+	for p, c := range k.plan.diff.changes {
+		k.link.MayHold(p, c.canon)
+	}
+	if c := k.plan.diff.addr; c != nil {
+		k.link.MayHold(ledger.AddressField, c.canon)
+	} else if k.link.State != ledger.Linked && k.plan.addr != "" {
+		k.link.MayHold(ledger.AddressField, k.plan.addr)
+	}
+	w.lookAfter(k)
+}
+
+// lookAfter lets the contact be read once more, after the last moment at which a request of until now can be executed.
+func (w *Worker) lookAfter(k *work) {
+	k.link.SecondLookAt, k.dirty = max(k.link.SecondLookAt, outbox.Millis(w.now().Add(w.cfg.SecondLook))), true
+}
+
+// doubtsFold does so for a lead of which an earlier owner may have sent what its rows say.
+func (w *Worker) doubtsFold(k *work) {
+	if !k.hint.unknown {
+		return
+	}
+	for _, r := range k.plan.all.rows {
+		for _, v := range r.values {
+			k.link.MayHold(v.Property, v.Canon)
+		}
+		if r.addr != "" {
+			k.link.MayHold(ledger.AddressField, r.addr)
+		}
+	}
+	w.lookAfter(k)
+}
+
+// attemptUnclear counts one attempt of every due row of the fold whose request alone ended without an answer. A row that has had its last
+// waits all the same: what it did is read before it is dead, see endSpent.
+func (w *Worker) attemptUnclear(k *work) {
+	for _, r := range k.plan.all.rows {
+		o := w.retryLater(r, k, outbox.GaveUp, unclearNote)
+		if o.State == outbox.Dead {
+			o.State, o.Reason, o.NotBefore = outbox.Pending, "", outbox.Millis(w.now().Add(w.wait(k, o.Attempts)))
+		}
+		if k.more { // rows that were not read have no not_before
+			k.hint.until = time.UnixMilli(o.NotBefore)
+		}
+		k.ended = append(k.ended, o)
+	}
+	k.done = true
+}
+
+const unclearNote = "the request with this row alone ended without an answer while others succeeded"
+
+// endSpent ends rows that have had their last attempt, now that a reading has shown that it was not applied. It reports whether nothing is
+// left to write; the others are planned anew.
+func (w *Worker) endSpent(k *work) bool {
+	if k.plan.op == opSettle || !k.inDoubt() || !k.wasRead() {
+		return false
+	}
+	var spent []*row
+	for _, r := range k.plan.all.rows {
+		if r.Attempts < w.cfg.MaxAttempts {
+			continue
+		}
+		spent = append(spent, r)
+		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Dead, Reason: outbox.GaveUp, Note: unclearNote, Attempts: r.Attempts,
+			ContactID: k.link.ContactID})
+	}
+	switch {
+	case len(spent) == 0:
+		return false
+	case k.plan.del != nil:
+		k.behindDelete()
+		k.done = true
+		return true
+	}
+	k.drop(spent)
+	w.decide(k)
+	k.done = len(k.rows) == 0
+	return k.done
+}
+
+// ours reports whether the value that a property has in HubSpot was put there by a request of ours, as the property's own history says.
+// Writes of an app have the source INTEGRATION and the app's id; which source a service key has is not known, and how far a history goes
+// back neither: where it does not say that it was us, it was not.
+func (w *Worker) ours(ctx context.Context, v *contactView, property string, sent string) (bool, error) {
+	known, err := w.revisions(ctx, v, property)
+	if err != nil || len(known) == 0 || !appSource[known[0].SourceType] {
+		return false, err
+	}
+	t := w.table()
+	if t.Canon(property, known[0].Value) != v.values[property] {
+		return false, nil // it was changed since the reading
+	}
+	for _, r := range known[1:] { // whose id our own last write has
+		if appSource[r.SourceType] && t.Canon(property, r.Value) == sent {
+			return r.SourceID == known[0].SourceID, nil
+		}
+	}
+	return true, nil
+}
+
+// appSource are the sources of an app's writes in a property's history: INTEGRATION in captures of answers; API is seen too. What people do
+// is CRM_UI and others (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide, read 2026-11-22).
+var appSource = map[string]bool{"INTEGRATION": true, "API": true}
+
+// revisions is the history of a property, newest first; one more reading of the contact for each that is asked for.
+func (w *Worker) revisions(ctx context.Context, v *contactView, property string) ([]hubspot.Revision, error) {
+	if known, asked := v.history[property]; asked {
+		return known, nil
+	}
+	list := w.historyOf(v, property)
+	res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{string(v.id)}, Properties: list, History: list})
+	if err != nil && !notFound(err) {
+		return nil, err
+	}
+	if v.history == nil {
+		v.history = map[string][]hubspot.Revision{}
+	}
+	for _, p := range list {
+		v.history[p] = nil
+	}
+	for i := 0; err == nil && i < len(res.Results); i++ {
+		if lead.ContactID(res.Results[i].ID) == v.id {
+			for p, known := range res.Results[i].History {
+				v.history[p] = known
+			}
+		}
+	}
+	return v.history[property], nil
+}
+
+// arrivedLate reports whether a value is one of a request of ours in doubt, executed after our time-out, and stands against the ledger. An
+// address that would have to be opted out first is left as it is: it is taken like somebody's edit.
+func (w *Worker) arrivedLate(ctx context.Context, k *work, v *contactView, r ledger.Reading, f ledger.Field) (bool, error) {
+	same := func(p ledger.Pending) bool { return p.Canon == r.Canon && p.ID >= f.Set }
+	if !slices.Contains(f.Maybe, r.Canon) || r.Canon == f.Seen || r.Canon == f.Sent || slices.ContainsFunc(r.Pending, same) {
+		return false, nil
+	}
+	if r.Property == ledger.AddressField && (f.Sent == "" || (v.optedOut || k.link.Consent == ledger.Out) && !k.link.Evidenced(f.Sent)) {
+		return false, nil
+	}
+	return w.ours(ctx, v, r.Property, f.Sent)
+}
+
+// mend adds what the ledger holds where a late request put something else. The address is left to the second look, which asks for nothing
+// else.
+func (in *intent) mend(k *work) {
+	for p, there := range k.late {
+		if _, ok := in.changes[p]; ok || p == ledger.AddressField || k.unfit[p] {
+			continue
+		}
+		if f := k.link.Field(p); f.Sent != there {
+			in.changes[p] = change{property: p, send: f.Sent, canon: f.Sent, set: f.Set}
+		}
+	}
+}
