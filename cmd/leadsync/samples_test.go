@@ -78,7 +78,13 @@ func (c *consumer) exec(text string) {
 func (c *consumer) fill() {
 	c.Helper()
 	c.exec(`CREATE TABLE leads (id VARCHAR(255) PRIMARY KEY, city TEXT, subscribed INTEGER NOT NULL DEFAULT 1)`)
-	c.exec(`INSERT INTO leads (id, city) VALUES ('42', 'London'), ('43', 'Bern'), ('44', 'Oslo'), ('45', 'Rom')`)
+	c.exec(`INSERT INTO leads (id, city) VALUES ('42', 'London'), ('43', 'Bern'), ('44', 'Oslo'), ('45', 'Rom'), ('46', 'Own'), ('47', 'Own'), ('48', 'Own')`)
+	c.exec(`INSERT INTO lead_outbox (id, lead_id, event_type, properties, state) VALUES (1, '46', 'lead.updated', '{"city":"Own"}', 'pending'),
+  (2, '47', 'lead.updated', '{"city":"Own"}', 'delivered'), (3, '48', 'lead.updated', '{"zip":"1"}', 'pending'), (4, '48', 'lead.updated', '{"city":"Own"}', 'skipped'),
+  (5, '42', 'lead.updated', '{"city":null}', 'delivered')`)
+	c.exec(`INSERT INTO lead_inbox (portal, lead_id, change_type, properties, above_id) VALUES
+  ('default', '46', 'contact.updated', '{"city":{"value":"Late","was":"Rom"}}', 0), ('default', '47', 'contact.updated', '{"city":{"value":"Late","was":"Rom"}}', 1),
+  ('default', '48', 'contact.updated', '{"city":{"value":"Told","was":"Own"}}', 2), ('default', '42', 'contact.updated', '{"city":{"value":"Told","was":null}}', 5)`)
 	c.exec(`INSERT INTO lead_inbox (portal, lead_id, change_type, properties, acked_at) VALUES
   ('default', '42', 'contact.updated', '{"city":{"value":"Paris","was":"London"}}', NULL),
   ('default', '42', 'contact.updated', '{"city":{"value":"Wien","was":"Paris"}}', NULL),
@@ -119,7 +125,7 @@ func (c *consumer) new(portal string) (n int) {
 	return n
 }
 
-const consumed = "42 Wien 1, 43 - 1, 44 Oslo 0, 45 Rom 1, new 0, of the other portal 1"
+const consumed = "42 Wien 1, 43 - 1, 44 Oslo 0, 45 Rom 1, 46 Own 1, 47 Own 1, 48 Told 1, new 0, of the other portal 1"
 
 // consumes runs a sample that makes one pass: without the application's table it fails and acknowledges nothing, with it it applies
 // everything, and a second pass finds nothing.

@@ -60,6 +60,11 @@ func (b bounded) EarlierEvents(ctx context.Context, rows []outbox.Entry) (map[ou
 	return within(ctx, func(ctx context.Context) (map[outbox.EntryID]bool, error) { return b.Store.EarlierEvents(ctx, rows) })
 }
 
+// Untaken tells until when what the application was told was not acknowledged.
+func (b bounded) Untaken(ctx context.Context, id lead.ID) (map[string]int64, error) {
+	return within(ctx, func(ctx context.Context) (map[string]int64, error) { return b.Store.Untaken(ctx, id) })
+}
+
 func (b bounded) RowsOf(ctx context.Context, id lead.ID, limit int) ([]outbox.Entry, error) {
 	return within(ctx, func(ctx context.Context) ([]outbox.Entry, error) { return b.Store.RowsOf(ctx, id, limit) })
 }

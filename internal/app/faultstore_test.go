@@ -148,6 +148,10 @@ func (s shaky) EarlierEvents(ctx context.Context, rows []outbox.Entry) (map[outb
 	return through(ctx, s.shakes, "EarlierEvents", func() (map[outbox.EntryID]bool, error) { return s.Store.EarlierEvents(ctx, rows) })
 }
 
+func (s shaky) Untaken(ctx context.Context, id lead.ID) (map[string]int64, error) {
+	return through(ctx, s.shakes, "Untaken", func() (map[string]int64, error) { return s.Store.Untaken(ctx, id) })
+}
+
 func (s shaky) RowsOf(ctx context.Context, id lead.ID, limit int) ([]outbox.Entry, error) {
 	return through(ctx, s.shakes, "RowsOf", func() ([]outbox.Entry, error) { return s.Store.RowsOf(ctx, id, limit) })
 }

@@ -71,7 +71,8 @@ func (s *pullStore) Commit(ctx context.Context, p pull.Page) error {
 		return fmt.Errorf("encode the position of stream %s: %w", p.Stream, err)
 	}
 	_, err = s.db.Settle(ctx, store.Settlement{Lease: s.lease, Now: outbox.Millis(time.Now()), Links: p.Links, Inbox: inboxRows(s.portal, p.Inbox),
-		Stream: &store.StreamRow{HubID: p.HubID, Stream: string(p.Stream), Position: string(position)}, Strangers: p.Strangers, Drop: p.Drop})
+		Withdraw: replaced(p.Inbox),
+		Stream:   &store.StreamRow{HubID: p.HubID, Stream: string(p.Stream), Position: string(position)}, Strangers: p.Strangers, Drop: p.Drop})
 	if errors.Is(err, store.ErrLeaseLost) {
 		return pull.ErrLeaseLost
 	}

@@ -84,6 +84,11 @@ func (s *pushStore) EarlierEvents(ctx context.Context, rows []outbox.Entry) (map
 	return s.DB.EarlierEvents(ctx, s.portal, rows)
 }
 
+// Untaken tells until when what the application was told was not acknowledged.
+func (s *pushStore) Untaken(ctx context.Context, id lead.ID) (map[string]int64, error) {
+	return s.DB.Untaken(ctx, s.portal, id)
+}
+
 // RowsOf returns the newest rows of a lead in any state.
 func (s *pushStore) RowsOf(ctx context.Context, id lead.ID, limit int) ([]outbox.Entry, error) {
 	return s.DB.RowsOf(ctx, s.portal, id, limit)
@@ -112,7 +117,7 @@ func (s *pushStore) Settle(ctx context.Context, in push.Settlement) (int, error)
 		asked[i] = store.Asked(a)
 	}
 	res, err := s.DB.Settle(ctx, store.Settlement{Lease: s.lease, Now: outbox.Millis(time.Now()), Outcomes: in.Outcomes, Links: in.Links,
-		Inbox: rows, Asked: asked, HighID: in.High.ID, HighAt: in.High.CreatedAt})
+		Inbox: rows, Asked: asked, Withdraw: append(in.Withdraw, replaced(in.Inbox)...), HighID: in.High.ID, HighAt: in.High.CreatedAt})
 	var taken *store.ContactTakenError
 	if errors.As(err, &taken) {
 		err = &push.TakenError{ContactID: taken.ContactID, Holder: taken.Holder}
@@ -126,8 +131,21 @@ func inboxRows(portal string, in []inbox.Row) []store.InboxRow {
 	for i, r := range in {
 		rows[i] = store.InboxRow{Portal: portal, LeadID: text(string(r.LeadID)), ContactID: text(string(r.ContactID)), Email: text(r.Email),
 			ChangeType: r.ChangeType, Properties: r.Properties, ChangedAt: &in[i].ChangedAt}
+		if r.Above != 0 {
+			rows[i].AboveID = &in[i].Above
+		}
 	}
 	return rows
+}
+
+// replaced is what rows take the place of.
+func replaced(rows []inbox.Row) (out []inbox.Withdrawal) {
+	for _, r := range rows {
+		if r.Replaces {
+			out = append(out, inbox.Withdrawal{LeadID: r.LeadID, Fields: inbox.Fields(r.Properties)})
+		}
+	}
+	return out
 }
 
 func text(s string) *string {

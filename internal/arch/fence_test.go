@@ -27,7 +27,7 @@ var fence = map[string]string{
 	"pull":            "inbox lead ledger mapping hubspot",                            // HubSpot -> inbox
 	"files":           "",                                                             // files where others can change the names
 	"schedule":        "",                                                             // cron
-	"store":           "lead outbox ledger auth files backoff /migrations",            // the only one that knows SQL
+	"store":           "lead outbox ledger inbox auth files backoff /migrations",      // the only one that knows SQL
 	"store/storetest": "lead outbox ledger auth store",                                // contract suite of the dialects
 	"config":          "files",                                                        // file and environment -> Config
 	"sdnotify":        "",                                                             // systemd's datagrams

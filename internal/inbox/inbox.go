@@ -34,6 +34,17 @@ type Row struct {
 	ChangeType string
 	Properties string // JSON
 	ChangedAt  int64  // unix ms, HubSpot's time
+	// Above is the highest outbox id of the lead that was known when the change was decided, 0 = NULL: it is to be applied only where no
+	// later event of the application carries the field.
+	Above int64
+	// Replaces: the fields of the row are taken out of the lead's rows that are not acknowledged yet.
+	Replaces bool
+}
+
+// Withdrawal takes fields of a lead out of the rows that the application has not acknowledged yet: its own event won over them.
+type Withdrawal struct {
+	LeadID lead.ID
+	Fields []string // lead field names
 }
 
 // Value is one property that changed. The empty string is an unset property; it is told as null.
@@ -51,6 +62,19 @@ func Properties(values map[string]Value) string {
 	}
 	text, _ := json.Marshal(out) // strings cannot fail
 	return string(text)
+}
+
+// Fields are the names in the JSON of Properties.
+func Fields(properties string) []string {
+	var all map[string]json.RawMessage
+	if json.Unmarshal([]byte(properties), &all) != nil {
+		return nil
+	}
+	names := make([]string, 0, len(all))
+	for name := range all {
+		names = append(names, name)
+	}
+	return names
 }
 
 // MergedProperties is the JSON of a merge: the records that are no more.

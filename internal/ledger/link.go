@@ -27,6 +27,10 @@ type Field struct {
 	Refused string `json:"r,omitempty"`
 	// Owed marks a value of HubSpot's in Seen that lost to a pending row and was not told to the application yet.
 	Owed bool `json:"o,omitempty"`
+	// Told: the application was told of Seen, and no row of its has been written over it since. Base is what it knew before; while it has not
+	// taken what it was told (see Reading.Unheard), its rows are decided against Base.
+	Told bool   `json:"t,omitempty"`
+	Base string `json:"b,omitempty"`
 	// Maybe are the values that requests of ours with an unknown outcome may have put there, or may still put there; canonical, never
 	// changed in place. See Link.MayHold.
 	Maybe []string `json:"m,omitempty"`
@@ -34,7 +38,7 @@ type Field struct {
 
 // IsZero reports whether nothing at all is known of the property.
 func (f Field) IsZero() bool {
-	return f.Sent == "" && f.Seen == "" && !f.Shown && f.Set == 0 && f.Refused == "" && !f.Owed && len(f.Maybe) == 0
+	return f.Sent == "" && f.Seen == "" && !f.Shown && f.Set == 0 && f.Refused == "" && !f.Owed && !f.Told && len(f.Maybe) == 0
 }
 
 // State of a link.

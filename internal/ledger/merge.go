@@ -29,6 +29,9 @@ type Reading struct {
 	// Top is the highest outbox id of any row of the lead, in any state, that carries the property. A value that is taken from
 	// HubSpot stands above all of them.
 	Top int64
+	// Unheard: the application has not taken yet what it was told of the property, or a pending row that carries it was written before that.
+	// It is decided as if it had not been told.
+	Unheard bool
 	// Told is false for a field of direction push: the application never hears of it and its word always counts.
 	Told bool
 	// Winner decides when both sides changed.
@@ -61,7 +64,11 @@ func (v Verdict) Tell() bool { return v == Theirs || v == HubWins }
 func (l *Link) Merge(r Reading) Verdict {
 	f := l.field(r.Property)
 	defer func() { l.setField(r.Property, f) }()
-	if r.Canon == f.Seen {
+	base, again := f.Seen, r.Unheard && f.Told
+	if again {
+		base = f.Base
+	}
+	if newer := len(r.Pending) > 0 && r.Pending[len(r.Pending)-1].ID >= f.Set; r.Canon == f.Seen && !(again && newer) {
 		f.Shown = true
 		return Same
 	}
@@ -80,20 +87,27 @@ func (l *Link) Merge(r Reading) Verdict {
 				f.Set = max(f.Set, p.ID)
 			}
 		}
+		told := f.Told && r.Canon == f.Seen
 		f.observe(r.Canon)
+		f.Told, f.Base = told, r.Canon
+		if !told {
+			f.Base = ""
+		}
 		return Ours
 	}
-	if own != nil && own.Canon != f.Seen && own.ID >= f.Set {
+	if own != nil && own.Canon != base && own.ID >= f.Set {
 		if r.Winner == HubSpot {
 			f.observe(r.Canon)
 			f.Set = max(f.Set, r.Top+1)
 			if !r.Told {
 				return HubKeeps
 			}
+			f.Told, f.Base = true, base
 			return HubWins
 		}
+		told, known := f.Told, f.Base
 		f.observe(r.Canon)
-		f.Owed = r.Told
+		f.Owed, f.Told, f.Base = r.Told, told, known // what was told is withdrawn when the row is written
 		return AppWins
 	}
 	f.observe(r.Canon)
@@ -101,12 +115,13 @@ func (l *Link) Merge(r Reading) Verdict {
 		return Recorded
 	}
 	f.Set = max(f.Set, r.Top+1)
+	f.Told, f.Base = true, base
 	return Theirs
 }
 
 // observe takes HubSpot's value: what we sent stands no longer.
 func (f *Field) observe(canon string) {
-	f.Sent, f.Seen, f.Shown, f.Refused, f.Owed = canon, canon, true, "", false
+	f.Sent, f.Seen, f.Shown, f.Refused, f.Owed, f.Told, f.Base = canon, canon, true, "", false, false, ""
 }
 
 // Holds reports whether HubSpot is known to hold the value: it is what was seen, or what we sent and whose showing has not moved.
@@ -122,6 +137,9 @@ func (l *Link) Overtaken(property string, id int64) bool { return l.Fields[prope
 // It returns false when the answer shows another value than the one sent.
 func (l *Link) Wrote(property, canon string, set int64, shown *string) bool {
 	f := l.field(property)
+	if canon != f.Seen {
+		f.Told, f.Base = false, ""
+	}
 	f.Sent, f.Seen, f.Shown, f.Refused, f.Owed = canon, canon, shown != nil, "", false
 	if shown != nil {
 		f.Seen = *shown
@@ -155,7 +173,7 @@ func (l *Link) Owes(still func(property string, set int64) bool) map[string]stri
 		if !f.Owed || still(p, f.Set) {
 			continue
 		}
-		f.Owed = false
+		f.Owed, f.Told, f.Base = false, true, f.Seen
 		l.Fields[p] = f
 		if owed == nil {
 			owed = map[string]string{}

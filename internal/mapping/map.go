@@ -13,6 +13,7 @@ const (
 	CodeDoesntExist    = "PROPERTY_DOESNT_EXIST"
 	CodeReadOnly       = "READ_ONLY_VALUE"
 	CodeInvalidOption  = "INVALID_OPTION"  // enumeration or bool
+	CodeAppend         = "APPEND_REFUSED"  // a multi-select value with a leading ';'
 	CodeInvalidInteger = "INVALID_INTEGER" // HubSpot's code for every number that is none
 	CodeInvalidDate    = "INVALID_DATE"    // date or datetime
 	CodeTooLong        = "VALUE_TOO_LONG"  // ours: HubSpot's code is not documented
@@ -55,7 +56,9 @@ type Mapped struct {
 //	number       decimal, with exponent if need be, as number or text: no thousands separators, no words
 //	bool         true and false; in text also yes, no, 1, 0, in any case; the numbers 1 and 0
 //	enumeration  the internal value, else the label, else either without regard to case if that fits one option only
-//	multi-select options separated by ';', replacing what is there (a leading ';', HubSpot's append, is dropped)
+//	multi-select options separated by ';', replacing what is there. A leading ';' would add to it
+//	             at HubSpot (https://developers.hubspot.com/docs/api-reference/latest/crm/properties/guide, read 2026-11-22): what the
+//	             field holds then is not what the event says, so it is refused by name
 //	date         YYYY-MM-DD; ISO 8601 or milliseconds at midnight, anything else is refused rather than shifted by a day
 //	datetime     ISO 8601 (without a zone: UTC; a day: its midnight UTC); milliseconds, but not seconds by mistake
 //
@@ -155,6 +158,9 @@ func (d *definition) coerce(r Raw) (send, code string) {
 	case kindOptions:
 		send, ok = d.optionSet(r.Text)
 		code = CodeInvalidOption
+		if t := strings.TrimSpace(r.Text); strings.HasPrefix(t, ";") && strings.Trim(t, "; ") != "" {
+			ok, code = false, CodeAppend
+		}
 	case kindDate:
 		send, ok = parseDay(r.Text)
 		code = CodeInvalidDate

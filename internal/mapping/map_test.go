@@ -99,7 +99,9 @@ func TestMapValues(t *testing.T) {
 		{"owner", num("1234"), "1234", "1234", ""},
 
 		{"topics", text("sql;go;sql"), "go;sql", "go;sql", ""},
-		{"topics", text("; SQL ; Go"), "go;sql", "go;sql", ""},
+		{"topics", text(" SQL ; Go;"), "go;sql", "go;sql", ""},
+		{"topics", text(";go"), "", "", CodeAppend},
+		{"topics", text(" ; SQL ; Go"), "", "", CodeAppend},
 		{"topics", text("Law; tax"), "law", "law", ""},
 		{"topics", text("go;cooking"), "", "", CodeInvalidOption},
 		{"topics", text(";"), "", "", ""},

@@ -18,6 +18,21 @@ import (
 // inDoubt reports whether the lead must be read first.
 func (k *work) inDoubt() bool { return k.hint.unknown || k.doubt }
 
+// mayHaveBeenSent reports whether a row has a value that is in doubt, and not the ledger's.
+func (k *work) mayHaveBeenSent() bool {
+	for _, r := range k.rows {
+		for _, v := range r.values {
+			if f := k.link.Field(v.Property); f.Sent != v.Canon && slices.Contains(f.Maybe, v.Canon) {
+				return true
+			}
+		}
+		if f := k.link.Field(ledger.AddressField); r.addr != "" && f.Sent != r.addr && slices.Contains(f.Maybe, r.addr) {
+			return true
+		}
+	}
+	return false
+}
+
 // doubts notes a request with an unknown outcome: what was sent for the lead may stand in its contact.
 func (w *Worker) doubts(k *work) {
 	k.hint.unknown, k.doubt = true, true

@@ -127,6 +127,8 @@ func (m *memory) EarlierEvents(context.Context, []outbox.Entry) (map[outbox.Entr
 	return nil, nil
 }
 
+func (m *memory) Untaken(context.Context, lead.ID) (map[string]int64, error) { return nil, nil }
+
 func (m *memory) RowsOf(_ context.Context, id lead.ID, limit int) ([]outbox.Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

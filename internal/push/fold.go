@@ -69,9 +69,13 @@ func (in *intent) dropOvertaken(l *ledger.Link) {
 	}
 }
 
-// dropHeld removes what HubSpot is known to hold; late are values that stand there against the ledger.
-func (in *intent) dropHeld(l *ledger.Link, late map[string]string) {
+// dropHeld removes what HubSpot is known to hold; late are values that stand there against the ledger, unheard are properties of which it
+// must be decided first whether the application knows what stands there.
+func (in *intent) dropHeld(l *ledger.Link, late map[string]string, unheard map[string]bool) {
 	holds := func(p, canon string) bool {
+		if unheard[p] {
+			return l.Field(p).Seen == canon
+		}
 		if there, ok := late[p]; ok {
 			return there == canon
 		}
@@ -85,6 +89,16 @@ func (in *intent) dropHeld(l *ledger.Link, late map[string]string) {
 	if in.addr != nil && holds(ledger.AddressField, in.addr.canon) {
 		in.addr = nil
 	}
+}
+
+// hasAny reports whether one of the properties is to be written.
+func (in intent) hasAny(properties map[string]bool) bool {
+	for p := range properties {
+		if _, ok := in.changes[p]; ok || p == ledger.AddressField && in.addr != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // unheard reports whether a property is to be cleared that the ledger has never heard of: a contact that was there before us may hold

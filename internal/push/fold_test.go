@@ -43,7 +43,7 @@ func TestFoldAgainstTheLedger(t *testing.T) {
 		"x": {Sent: "A", Seen: "A", Shown: true, Set: 5}, "y": {Sent: "B", Seen: "b", Shown: true, Set: 1}}}
 	in := fold([]*row{testRow(3, "", "x", "old"), testRow(6, "", "y", "b")}, nil)
 	in.dropOvertaken(l)
-	in.dropHeld(l, nil)
+	in.dropHeld(l, nil, nil)
 	if !in.empty() {
 		t.Errorf("left to write: %+v", in.changes)
 	}

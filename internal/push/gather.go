@@ -63,6 +63,9 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 	if err := w.recallAddresses(ctx, works); err != nil {
 		return 0, err
 	}
+	if err := w.recallTold(ctx, works); err != nil {
+		return 0, err
+	}
 	slices.SortStableFunc(works, func(a, b *work) int { return int(a.first() - b.first()) })
 	works = w.claimAddresses(works)
 	if err := w.blockTaken(ctx, works); err != nil {
@@ -152,6 +155,7 @@ func (w *Worker) newWork(id lead.ID, lr LeadRows, link *ledger.Link, duplicate m
 	k.every = slices.Clone(k.rows)
 	k.closes = slices.ContainsFunc(k.rows, func(r *row) bool { return r.endsLife(link) })
 	k.takeWords()
+	k.maybeSent = k.mayHaveBeenSent()
 	return k
 }
 

@@ -91,7 +91,7 @@ func (w *Worker) heardNothingToSend(k *work) {
 	case k.link.State != ledger.Linked: // its addresses are blocked
 		w.putOff(k, k.upToDelete())
 		k.done = true
-	case k.inDoubt() || k.linked:
+	case k.hint.unknown || k.maybeSent || k.linked:
 		w.doubtsFold(k)
 		w.finish(k, outbox.Delivered, "", nil) // the reading shows the values
 	default:
@@ -111,6 +111,7 @@ func (w *Worker) accept(k *work, v *contactView) {
 	notTaken := map[string]bool{}
 	t := w.table()
 	for p, c := range k.plan.diff.changes {
+		k.overwrites(p, c.canon)
 		if !k.link.Wrote(p, c.canon, c.set, v.shown(p)) && t.Exact(p) {
 			notTaken[p] = true
 		}
@@ -118,6 +119,7 @@ func (w *Worker) accept(k *work, v *contactView) {
 	switch {
 	case k.plan.diff.addr != nil:
 		c := k.plan.diff.addr
+		k.overwrites(ledger.AddressField, c.canon)
 		k.link.Wrote(ledger.AddressField, c.canon, c.set, v.shown(ledger.AddressField))
 	case fresh:
 		k.link.Wrote(ledger.AddressField, k.plan.addr, k.link.Field(ledger.AddressField).Set, v.shown(ledger.AddressField))

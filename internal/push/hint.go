@@ -120,14 +120,19 @@ type work struct {
 	archived int
 	// doubt: a request about the lead may have done, or may still do, what is not known (see ledger.Link.InDoubt).
 	doubt bool
+	// maybeSent: one of the rows has a value that a request in doubt carried: what a reading shows may be its own work.
+	maybeSent bool
 	// late are values of requests in doubt that stand in the contact against the ledger, by property. What the ledger holds goes there
 	// again.
 	late      map[string]string
-	newest    int64        // highest outbox id of any row of the lead, 0 = not read yet
-	arrived   []*row       // pending rows that came after the others were read
-	view      *contactView // the last reading of its contact
-	told      []string     // properties that its inbox rows tell
-	conflicts int          // properties that both sides changed
+	newest    int64            // highest outbox id of any row of the lead, 0 = not read yet
+	arrived   []*row           // pending rows that came after the others were read
+	view      *contactView     // the last reading of its contact
+	told      []string         // properties that its inbox rows tell
+	untaken   map[string]int64 // see Reader.Untaken; nil = not read yet
+	unheard   map[string]bool  // properties whose value of HubSpot's a row of now may not know
+	withdraw  []string         // properties whose told value a row of the lead was written over
+	conflicts int              // properties that both sides changed
 	// beside are the works that are held together with this one, by lead; nil in a job.
 	beside    map[lead.ID]*work
 	answer    answer

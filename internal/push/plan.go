@@ -99,7 +99,11 @@ func (k *work) drop(rows []*row) {
 
 func (w *Worker) decideLinked(k *work, in intent) {
 	diff := in.clone()
-	diff.dropHeld(k.link, k.late)
+	unheard := k.unheard
+	if k.read { // it is decided
+		unheard = nil
+	}
+	diff.dropHeld(k.link, k.late, unheard)
 	diff.mend(k)
 	k.plan.diff = diff
 	switch {
@@ -107,7 +111,7 @@ func (w *Worker) decideLinked(k *work, in intent) {
 		k.plan.op = opRead
 	case diff.empty() && !k.read && (k.more || !proved(k.rows, k.link)):
 		k.plan.op = opRead
-	case !k.read && in.unheard(k.link):
+	case !k.read && (in.unheard(k.link) || diff.hasAny(unheard)):
 		k.plan.op = opRead
 	case diff.empty() && !k.unmarked:
 		k.plan.op = opSettle

@@ -130,6 +130,8 @@ type Settlement struct {
 	Links    []ledger.Link
 	Inbox    []InboxRow
 	Asked    []Unanswered
+	// Withdraw is done before Inbox is added.
+	Withdraw []inbox.Withdrawal
 	High     HighMark // raises the portal's mark when it is higher
 }
 
@@ -161,6 +163,9 @@ type Reader interface {
 	Entries(ctx context.Context, ids []outbox.EntryID) ([]outbox.Entry, error)
 	// EarlierEvents tells which of the rows repeat an event_id.
 	EarlierEvents(ctx context.Context, rows []outbox.Entry) (map[outbox.EntryID]bool, error)
+	// Untaken tells until when fields of a lead that an inbox row told were not acknowledged, by lead field name, unix ms: the newest such
+	// row counts, math.MaxInt64 while it is not acknowledged. A row that is gone was taken.
+	Untaken(ctx context.Context, id lead.ID) (map[string]int64, error)
 	// RowsOf returns the newest rows of a lead in any state.
 	RowsOf(ctx context.Context, id lead.ID, limit int) ([]outbox.Entry, error)
 }

@@ -45,7 +45,7 @@ func (w *Worker) settle(ctx context.Context, works []*work) error {
 					if k.dirty {
 						k.link.Remember()
 					}
-					k.inbox, k.told, k.dirty = nil, nil, false
+					k.inbox, k.told, k.withdraw, k.dirty = nil, nil, nil, false
 				}
 			}
 			return nil
@@ -84,7 +84,7 @@ func (w *Worker) settlement(works []*work) (Settlement, bool) {
 			continue // the link waits for its first write
 		}
 		w.payOwed(k)
-		s.Inbox = append(s.Inbox, k.inbox...)
+		s.Inbox, s.Withdraw = append(s.Inbox, k.inbox...), append(s.Withdraw, w.withdrawal(k)...)
 		if k.dirty {
 			s.Links = append(s.Links, *k.link)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
@@ -106,7 +107,11 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 			return err
 		}
 	}
-	if canon != f.Seen && (r.Told || winner == mapping.HubSpot || winner == mapping.FillEmpty) {
+	if err := w.hearsOf(ctx, k, &r, f); err != nil {
+		return err
+	}
+	moved := canon != f.Seen || r.Unheard
+	if moved && (r.Told || winner == mapping.HubSpot || winner == mapping.FillEmpty) {
 		top, err := w.newestRow(ctx, k)
 		if err != nil {
 			return err
@@ -121,7 +126,7 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 			r.Winner = ledger.HubSpot
 		}
 	case mapping.Newest:
-		if r.Told && canon != f.Seen {
+		if r.Told && moved {
 			later, err := w.changedAfter(ctx, k, v, r)
 			if err != nil {
 				return err
@@ -139,7 +144,11 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 		k.link.Fields[property] = now
 	}
 	if verdict.Tell() {
-		out[property] = told{value: canon, was: f.Seen}
+		was := f.Seen
+		if r.Unheard {
+			was = f.Base
+		}
+		out[property] = told{value: canon, was: was, again: r.Unheard && len(r.Pending) > 0}
 	}
 	return nil
 }
@@ -255,6 +264,11 @@ func (w *Worker) standAbove(ctx context.Context, k *work) error {
 	}
 	for _, p := range k.told {
 		k.link.Raise(p, top+1)
+	}
+	for i := range k.inbox {
+		if k.inbox[i].ChangeType == inbox.Updated {
+			k.inbox[i].Above = top
+		}
 	}
 	return nil
 }

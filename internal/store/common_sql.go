@@ -72,6 +72,14 @@ const goneAfter = `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal =
 // inboxColumns is the order of InboxRow.
 const inboxColumns = `id, portal, lead_id, contact_id, email, coalesce(change_type, ''), coalesce(properties, ''), changed_at, coalesce(pulled_at, 0), acked_at`
 
+// Changes told of one lead (arguments 1 portal, 2 lead). Those that the application's reader has locked are being applied: it looks for
+// itself whether a later event of its own carries the field.
+const (
+	unreadRows = `SELECT id, properties FROM lead_inbox WHERE portal = ?1 AND lead_id = ?2 AND acked_at IS NULL AND change_type = 'contact.updated'`
+	skipLocked = ` FOR UPDATE SKIP LOCKED`
+	toldRows   = `SELECT properties, acked_at FROM lead_inbox WHERE portal = ?1 AND lead_id = ?2 AND change_type = 'contact.updated' ORDER BY id DESC`
+)
+
 // nextReason reads one entry of the index, see statements.
 const nextReason = `SELECT (SELECT reason FROM lead_outbox WHERE portal = ?1 AND state = ?2 AND state <> 'pending' AND reason > ?3
   ORDER BY reason LIMIT 1)`

@@ -19,6 +19,7 @@ type InboxRow struct {
 	ChangedAt  *int64
 	PulledAt   int64 // 0 = the settlement's Now
 	AckedAt    *int64
+	AboveID    *int64 // see inbox.Row
 }
 
 // TableName is for gorm.

@@ -101,6 +101,8 @@ func mysqlStatements(collation string) *statements {
 		pendingAddresses: `SELECT STRAIGHT_JOIN DISTINCT o.email FROM ` + mysqlLeads + `
   JOIN lead_outbox o FORCE INDEX (lead_outbox_address) ON o.portal = ?1 AND o.state = 'pending' AND o.address_key = j.v`,
 		inboxColumns: inboxColumns,
+		unread:       unreadRows + skipLocked,
+		told:         toldRows,
 		purgeInbox:   `DELETE FROM lead_inbox WHERE portal = ?1 AND acked_at < ?2 ORDER BY acked_at LIMIT ?3`,
 		leadMatch:    `o.lead_id = ? AND o.lead_id = ?`,
 	}

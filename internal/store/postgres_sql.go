@@ -88,6 +88,8 @@ var postgresStatements = func() *statements {
   WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND CASE WHEN p.email COLLATE "C" ~ '[^ -~]' THEN ''
     ELSE substr(lower(btrim(p.email) COLLATE "C"), 1, 255) END = j.key OFFSET 0) AS o`,
 		inboxColumns: inboxColumns,
+		unread:       unreadRows + skipLocked,
+		told:         toldRows,
 		// An array, so that a wide table is not read whole to be joined with a hundred ids.
 		purgeInbox: `DELETE FROM lead_inbox WHERE id = ANY(ARRAY(SELECT id FROM lead_inbox WHERE portal = ?1 AND acked_at IS NOT NULL AND acked_at < ?2
   ORDER BY acked_at LIMIT ?3))`,

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -28,6 +29,8 @@ type Settlement struct {
 	Links []ledger.Link
 	// Asked are creates that had no answer: what they may have made is the lead's.
 	Asked []Asked
+	// Withdraw takes fields out of inbox rows that are not acknowledged yet, before Inbox is added.
+	Withdraw []inbox.Withdrawal
 	// Inbox rows are added; their Portal may be empty.
 	Inbox []InboxRow
 	// HighID raises the portal's highest id seen when it is higher; 0 leaves it. HighAt is that row's created_at, 0 = Now.
@@ -93,6 +96,9 @@ func (db *DB) Settle(ctx context.Context, s Settlement) (SettleResult, error) {
 			return err
 		}
 		if err := db.noteAsked(ctx, tx, s.Lease.portal, s.Asked); err != nil {
+			return err
+		}
+		if err := db.withdraw(ctx, tx, s.Lease.portal, s.Withdraw); err != nil {
 			return err
 		}
 		if err := db.addInbox(ctx, tx, s.Lease.portal, s.Inbox, s.Now); err != nil {

@@ -94,6 +94,8 @@ var sqliteStatements = func() *statements {
   WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND ` + sqliteAddress + ` = j.value`,
 		// What an application put there is acknowledged, also when it is no number.
 		inboxColumns: strings.Replace(inboxColumns, `acked_at`, `CASE WHEN acked_at IS NULL OR typeof(acked_at) = 'integer' THEN acked_at ELSE 0 END`, 1),
+		unread:       unreadRows,
+		told:         strings.Replace(toldRows, `acked_at`, `CASE WHEN acked_at IS NULL OR typeof(acked_at) = 'integer' THEN acked_at ELSE 0 END`, 1),
 		purgeInbox: `DELETE FROM lead_inbox WHERE id IN (SELECT id FROM lead_inbox WHERE portal = ?1 AND acked_at IS NOT NULL AND acked_at < ?2
   ORDER BY acked_at LIMIT +?3)`,
 		leadMatch: sqliteLead + ` = substr(?, 1, 255) AND CAST(o.lead_id AS TEXT) = ?`,
