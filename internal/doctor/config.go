@@ -86,7 +86,7 @@ var whyToken = map[string]string{
 }
 
 // noteworthy are the problems of status that do not stop the work.
-var noteworthy = []string{status.CodeOldRows, status.CodePausedByHand, status.CodeDeadRows, status.CodeUnsupported, status.CodeProperty, status.CodeClock,
+var noteworthy = []string{status.CodeOldRows, status.CodePausedByHand, status.CodeDeadRows, status.CodeUnsupported, status.CodeStrays, status.CodeProperty, status.CodeClock,
 	status.CodeOtherVersion, status.CodeStatusUnreadable}
 
 // work passes on what status finds. It returns why HubSpot must not be asked now, or "".

@@ -78,6 +78,7 @@ type database struct {
 
 func (d *database) Portals(context.Context) ([]store.PortalRow, error) { return d.rows, nil }
 func (d *database) Counts(context.Context) ([]store.CountRow, error)   { return d.counts, nil }
+func (d *database) Strays(context.Context) ([]store.StrayRow, error)   { return nil, nil }
 func (d *database) Pauses(context.Context) ([]store.Pause, error)      { return nil, nil }
 func (d *database) Owner(context.Context, string) (store.OwnerInfo, error) {
 	return d.owner, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	CodeOldRows          = "old_rows"           // a row has waited longer than status.alert_after
 	CodePausedByHand     = "paused_by_hand"     // an operator paused a lane
 	CodeDeadRows         = "dead_rows"          // rows that need a person
+	CodeStrays           = "stray_rows"         // rows that no daemon looks at
 	CodeUnsupported      = "unsupported_events" // rows of event types that this version does not act on
 	CodePullFailing      = "pull_failing"       // a stream of pull whose last run failed, while the lane is well
 	CodeClock            = "clock"              // HubSpot's Date and the daemon's clock differ, or a position of pull lay beyond now
@@ -76,6 +78,10 @@ func (p *Portal) problems(in Input) (all []Problem, well bool) {
 	if len(p.Unsupported) > 0 {
 		say(CodeUnsupported, "rows of event types that this version does not act on wait: "+counted(p.Unsupported),
 			"they block nothing; install a version that acts on them, or skip them by id")
+	}
+	if len(p.Strays) > 0 {
+		say(CodeStrays, "no daemon looks at "+p.strays(),
+			"correct them in the database: an id of its own, a number or NULL in not_before, 'pending' as the state; or delete them")
 	}
 	if p.broken {
 		say(CodeStatusUnreadable, "what the daemon saved about itself cannot be read", "restart the daemon; it saves anew")
@@ -201,6 +207,27 @@ func (p *Portal) laneProblem() (code, text, cure string) {
 	}
 	return code, text, cureOf(state, p.snapshot.Kind, p.Token.Mode)
 }
+
+// mostStrays is how many kinds of them are told: an application can write any word as the state.
+const mostStrays = 5
+
+// strays lists the rows that no daemon looks at: "7 rows with an id below 1, 1 row with the state \"done\"".
+func (p *Portal) strays() string {
+	kinds := slices.SortedFunc(maps.Keys(p.Strays), func(a, b string) int {
+		return cmp.Or(cmp.Compare(p.Strays[b], p.Strays[a]), cmp.Compare(a, b))
+	})
+	words := []string{}
+	for _, why := range kinds[:min(len(kinds), mostStrays)] {
+		words = append(words, count(p.Strays[why], "row", "rows")+" with "+why)
+	}
+	if more := len(kinds) - mostStrays; more > 0 {
+		words = append(words, fmt.Sprintf("and %d more kinds", more))
+	}
+	return strings.Join(words, ", ")
+}
+
+// quoted shows a word that an application wrote.
+func quoted(word string) string { return strconv.QuoteToASCII(word[:min(len(word), 32)]) }
 
 // counted lists counts, the largest first: "invalid_email 7, gave_up 1".
 func counted[K ~string](counts map[K]int64) string {

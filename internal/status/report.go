@@ -71,6 +71,8 @@ type Portal struct {
 	PausedByHand []string `json:"-"`
 	// Unsupported counts the pending rows of event types that this version does not act on.
 	Unsupported map[outbox.Type]int64 `json:"-"`
+	// Strays counts the rows that no daemon looks at, by what is wrong with them.
+	Strays map[string]int64 `json:"-"`
 
 	snapshot Snapshot
 	row      store.PortalRow
@@ -89,6 +91,7 @@ type Input struct {
 	Full    string
 	Portals []store.PortalRow
 	Counts  []store.CountRow
+	Strays  []store.StrayRow
 	Pauses  []store.Pause // lanes that operators paused by hand
 	// Owners has the owner of every portal in Portals, and of Portal.
 	Owners map[string]store.OwnerInfo
@@ -98,6 +101,7 @@ type Input struct {
 type Database interface {
 	Portals(ctx context.Context) ([]store.PortalRow, error)
 	Counts(ctx context.Context) ([]store.CountRow, error)
+	Strays(ctx context.Context) ([]store.StrayRow, error)
 	Pauses(ctx context.Context) ([]store.Pause, error)
 	Owner(ctx context.Context, portal string) (store.OwnerInfo, error)
 }
@@ -110,6 +114,9 @@ func Collect(ctx context.Context, db Database, in Input) (Input, error) {
 		return in, err
 	}
 	if in.Counts, err = db.Counts(ctx); err != nil {
+		return in, err
+	}
+	if in.Strays, err = db.Strays(ctx); err != nil {
 		return in, err
 	}
 	if in.Pauses, err = db.Pauses(ctx); err != nil {
@@ -156,7 +163,7 @@ func portals(in Input) []*Portal {
 	all := map[string]*Portal{}
 	get := func(name string) *Portal {
 		if all[name] == nil {
-			all[name] = &Portal{Portal: name, DeadReasons: map[outbox.Reason]int64{}, Unsupported: map[outbox.Type]int64{}}
+			all[name] = &Portal{Portal: name, DeadReasons: map[outbox.Reason]int64{}, Unsupported: map[outbox.Type]int64{}, Strays: map[string]int64{}}
 		}
 		return all[name]
 	}
@@ -166,6 +173,11 @@ func portals(in Input) []*Portal {
 	}
 	for _, c := range in.Counts {
 		get(c.Portal).count(c)
+	}
+	for _, s := range in.Strays {
+		p := get(s.Portal)
+		p.Queue.Pending += s.Count
+		p.Strays[s.Why] += s.Count
 	}
 	return slices.SortedFunc(maps.Values(all), func(a, b *Portal) int {
 		if (a.Portal == in.Portal) != (b.Portal == in.Portal) {
@@ -190,7 +202,8 @@ func (p *Portal) count(c store.CountRow) {
 	default:
 		p.Queue.Pending += c.Count
 		if c.State != outbox.Pending {
-			return // a word that an application wrote: not settled, and no daemon will see to it
+			p.Strays["the state "+quoted(string(c.State))] += c.Count // a word that an application wrote: no daemon will see to it
+			return
 		}
 		oldest := c.OldestCreatedAt
 		if oldest > 0 && (p.OldestPendingAt == nil || oldest < *p.OldestPendingAt) {

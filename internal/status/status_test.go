@@ -290,6 +290,7 @@ type database struct {
 }
 
 func (d *database) Portals(context.Context) ([]store.PortalRow, error) { return d.rows, nil }
+func (d *database) Strays(context.Context) ([]store.StrayRow, error)   { return nil, nil }
 func (d *database) Pauses(context.Context) ([]store.Pause, error)      { return nil, nil }
 
 func (d *database) Counts(context.Context) ([]store.CountRow, error) {
@@ -428,5 +429,21 @@ func TestPausedByHand(t *testing.T) {
 	in.Portals[0].Status = saved(t, Snapshot{State: Paused, Kind: "rule", Cause: "most rows are refused"})
 	if r := Build(in); codes(r) != "paused paused_by_hand paused_by_hand" {
 		t.Errorf("the rule is not told: %q", codes(r))
+	}
+}
+
+// TestRowsNobodyLooksAtAreTold names each kind of them, counts them as pending and stays well.
+func TestRowsNobodyLooksAtAreTold(t *testing.T) {
+	in := Input{Portal: "default", Now: time.UnixMilli(1_800_000_000_000), Owners: map[string]store.OwnerInfo{},
+		Counts: []store.CountRow{{Portal: "default", State: "d\x1bone", Count: 3}},
+		Strays: []store.StrayRow{{Portal: "default", Why: store.StrayID, Count: 1}, {Portal: "west", Why: store.StrayTime, Count: 2}}}
+	r := Build(in)
+	if !r.OK || codes(r) != "stray_rows stray_rows" || r.Portals[0].Queue.Pending != 4 || r.Portals[0].Waiting != 0 {
+		t.Errorf("%t %s %+v", r.OK, codes(r), r.Portals[0].Queue)
+	}
+	for i, want := range []string{`3 rows with the state "d\x1bone", 1 row with an id below 1`, "2 rows with text in not_before"} {
+		if !strings.Contains(r.Problems[i].Text, want) {
+			t.Errorf("told %q", r.Problems[i].Text)
+		}
 	}
 }

@@ -84,12 +84,15 @@ const (
 const nextReason = `SELECT (SELECT reason FROM lead_outbox WHERE portal = ?1 AND state = ?2 AND state <> 'pending' AND reason > ?3
   ORDER BY reason LIMIT 1)`
 
-// countParts counts the pending rows of each portal, with the lowest id, from each partial index over them.
+// straysByID counts the pending rows that reading by id never meets.
+const straysByID = `SELECT portal, '` + StrayID + `', count(*) FROM lead_outbox WHERE id <= 0 AND state = 'pending' GROUP BY portal`
+
+// countParts counts the pending rows of each portal, with the lowest id, from each partial index over them, without strays.
 func countParts(contact, consent string) string {
 	var parts []string
 	for _, which := range []string{`not_before IS NULL AND lane <> 'backfill' AND ` + contact, `not_before IS NULL AND lane = 'backfill' AND ` + contact,
 		`not_before IS NOT NULL AND ` + contact, `not_before IS NULL AND ` + consent, `not_before IS NOT NULL AND ` + consent} {
-		parts = append(parts, `SELECT portal, count(*) AS n, min(id) AS first FROM lead_outbox WHERE state = 'pending' AND `+which+` GROUP BY portal`)
+		parts = append(parts, `SELECT portal, count(*) AS n, min(id) AS first FROM lead_outbox WHERE state = 'pending' AND id > 0 AND `+which+` GROUP BY portal`)
 	}
 	return strings.Join(parts, ` UNION ALL `)
 }

@@ -21,7 +21,35 @@ type CountRow struct {
 	OldestCreatedAt int64
 }
 
-// CountPending counts the pending rows alone: an entry of an index a row.
+// Why no daemon looks at a pending row.
+const (
+	StrayID   = "an id below 1"
+	StrayTime = "text in not_before"
+)
+
+// StrayRow counts pending rows of one portal that no daemon looks at, and that the other counts leave out.
+type StrayRow struct {
+	Portal string
+	Why    string
+	Count  int64
+}
+
+// Strays counts them for all portals. Rows whose state is no known word are in Counts.
+func (db *DB) Strays(ctx context.Context) ([]StrayRow, error) {
+	var all []StrayRow
+	err := db.each(ctx, func(rows *sql.Rows) error {
+		var s StrayRow
+		err := rows.Scan(&s.Portal, &s.Why, &s.Count)
+		all = append(all, s)
+		return err
+	}, db.dialect.sql().strays)
+	if err != nil {
+		return nil, fmt.Errorf("count rows that nobody looks at: %w", err)
+	}
+	return all, nil
+}
+
+// CountPending counts the pending rows alone, without strays: an entry of an index a row.
 func (db *DB) CountPending(ctx context.Context) ([]CountRow, error) {
 	var all []CountRow
 	err := db.count(ctx, db.dialect.sql().countPending, func(rows *sql.Rows) error {

@@ -97,6 +97,7 @@ type statements struct {
 	portals       string // those that have rows, when the two that count take one; empty = they take none and count for all
 	countPending  string // portal, count, lowest id
 	countSettled  string
+	strays        string // what no daemon looks at, beside unknown states: portal, why, count
 	createdAt     string // id
 	schemaTable   string // 1 when the table of versions exists
 	goneAfter     string // portal, hub, contact, limit; linkColumns of links in state gone, by contact

@@ -92,9 +92,10 @@ func mysqlStatements(collation string) *statements {
 		// Leaps through the index, one a portal: DISTINCT would pass over every entry.
 		portals: `WITH RECURSIVE p AS (SELECT min(portal) AS portal FROM lead_outbox
   UNION ALL SELECT (SELECT min(o.portal) FROM lead_outbox o WHERE o.portal > p.portal) FROM p WHERE p.portal IS NOT NULL) SELECT portal FROM p WHERE portal IS NOT NULL`,
-		countPending: `SELECT portal, count(*), min(id) FROM lead_outbox ` + byReady + `WHERE portal = ?1 AND state = 'pending' GROUP BY portal`,
+		countPending: `SELECT portal, count(*), min(id) FROM lead_outbox ` + byReady + `WHERE portal = ?1 AND state = 'pending' AND id > 0 GROUP BY portal`,
 		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox ` + bySettled + `
   WHERE portal = ?1 AND (state < 'pending' OR state > 'pending') GROUP BY portal, state, reason`,
+		strays:      straysByID,
 		createdAt:   `SELECT created_at FROM lead_outbox WHERE id = ?1`,
 		schemaTable: `SELECT count(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'leadsync_schema'`,
 		goneAfter:   strings.Replace(goneAfter, `leadsync_links `, `leadsync_links FORCE INDEX (leadsync_links_known) `, 1),

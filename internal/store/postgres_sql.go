@@ -81,6 +81,7 @@ var postgresStatements = func() *statements {
 		nextReason:   nextReason,
 		countPending: `SELECT portal, sum(n)::bigint, min(first) FROM (` + countParts(postgresContact, postgresConsent) + `) AS p GROUP BY portal`,
 		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox WHERE state <> 'pending' GROUP BY portal, state, reason`,
+		strays:       straysByID,
 		createdAt:    `SELECT created_at FROM lead_outbox WHERE id = ?1`,
 		schemaTable:  `SELECT CASE WHEN to_regclass('leadsync_schema') IS NULL THEN 0 ELSE 1 END`,
 		goneAfter:    goneAfter,

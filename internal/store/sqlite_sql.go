@@ -16,6 +16,9 @@ const sqliteColumns = `o.id, o.portal, CAST(o.event_id AS TEXT), CAST(o.lead_id 
 // it, and Ready cuts the bytes instead.
 const sqliteLead = `substr(CAST(o.lead_id AS TEXT), 1, 255)`
 
+// sqliteTime is a time that can be compared; an application can leave text in any column.
+const sqliteTime = `typeof(not_before) IN ('integer', 'real')`
+
 // sqliteAddress is the indexed form of an address, see addressKey.
 const sqliteAddress = `CASE WHEN CAST(p.email AS TEXT) GLOB '*[^ -~]*' OR length(CAST(p.email AS TEXT)) <> length(CAST(p.email AS BLOB)) THEN ''
   ELSE substr(lower(trim(CAST(p.email AS TEXT))), 1, 255) END`
@@ -85,11 +88,15 @@ var sqliteStatements = func() *statements {
 		purgeBare:    `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason IS NULL`) + `)`,
 		purgeReason:  `DELETE FROM lead_outbox WHERE id IN (` + oldestSettled(`reason = ?5`) + `)`,
 		nextReason:   nextReason,
-		countPending: `SELECT portal, sum(n), min(first) FROM (` + countParts(sqliteContact, sqliteConsent) + `) GROUP BY portal`,
+		countPending: `SELECT portal, sum(n), min(first) FROM (` + strings.ReplaceAll(countParts(sqliteContact, sqliteConsent), `not_before IS NOT NULL`, `not_before IS NOT NULL AND `+sqliteTime) + `) GROUP BY portal`,
 		countSettled: `SELECT portal, state, coalesce(reason, ''), count(*) FROM lead_outbox WHERE state <> 'pending' GROUP BY portal, state, reason`,
-		createdAt:    `SELECT CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END FROM lead_outbox WHERE id = ?`,
-		schemaTable:  `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'leadsync_schema'`,
-		goneAfter:    goneAfter,
+		strays: straysByID + ` UNION ALL SELECT portal, '` + StrayTime + `', count(*) FROM (
+    SELECT portal FROM lead_outbox WHERE state = 'pending' AND id > 0 AND not_before IS NOT NULL AND NOT ` + sqliteTime + ` AND ` + sqliteContact + `
+    UNION ALL SELECT portal FROM lead_outbox WHERE state = 'pending' AND id > 0 AND not_before IS NOT NULL AND NOT ` + sqliteTime + ` AND ` + sqliteConsent + `)
+  GROUP BY portal`,
+		createdAt:   `SELECT CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END FROM lead_outbox WHERE id = ?`,
+		schemaTable: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'leadsync_schema'`,
+		goneAfter:   goneAfter,
 		pendingAddresses: `SELECT DISTINCT CAST(p.email AS TEXT) FROM json_each(?2) j CROSS JOIN lead_outbox p
   WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND ` + sqliteAddress + ` = j.value`,
 		// What an application put there is acknowledged, also when it is no number.

@@ -82,6 +82,7 @@ func contracts() []contract {
 		{"RequestsAreBounded", requestsAreBounded},
 		{"WhatWaits", whatWaits},
 		{"DueOfALane", dueOfALane},
+		{"G1RowsNobodyLooksAtAreCounted", straysAreCounted},
 		{"InspectTellsTheEngine", inspectTells},
 		{"RowsOfAnotherPortal", rowsOfAnotherPortal},
 		{"ErrorsHoldNoValues", errorsHoldNoValues},
