@@ -130,10 +130,11 @@ func (w *Worker) purgeContact(ctx context.Context, k *work, id lead.ContactID) (
 	return false, err
 }
 
-// withTrouble adds push's own word to an error of the database.
+// withTrouble adds push's own word to an error of the database. One that HubSpot's client names is none, though a connection that was cut looks
+// alike on both sides; what of it is the database's has its word already.
 func (w *Worker) withTrouble(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || hubspot.OpOf(err) != "" {
+		return err
 	}
 	if t := w.store.Trouble(err); t != nil {
 		return errors.Join(t, err)
