@@ -107,7 +107,8 @@ func (s *Server) serve(ctx context.Context) error {
 		return fmt.Errorf("%s %w", l.Addr(), errNotLoopback)
 	}
 	s.bound(l.Addr())
-	h := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: requestTime + 10*time.Second,
+	open := &conns{busy: map[net.Conn]bool{}}
+	h := &http.Server{Handler: s.Handler(), ConnState: open.state, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: requestTime + 10*time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug)}
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -118,7 +119,7 @@ func (s *Server) serve(ctx context.Context) error {
 			_ = h.Close()
 		}
 	})
-	err = h.Serve(l)
+	err = h.Serve(bounded{l, open})
 	if !stop() {
 		<-ended
 		return nil
