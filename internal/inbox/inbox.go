@@ -50,15 +50,25 @@ type Withdrawal struct {
 // Value is one property that changed. The empty string is an unset property; it is told as null.
 type Value struct{ New, Was string }
 
-// Properties is the JSON of changed properties by lead field name: field -> {"value": new, "was": last known}.
+// Replaced is what a field's object says under "replaced" when its value held characters that are written as U+FFFD.
+const Replaced = "NUL"
+
+// Properties is the JSON of changed properties by lead field name: field -> {"value": new, "was": last known}. It is JSON that every database
+// reads: PostgreSQL's jsonb refuses a NUL, and SQLite's json_extract ends a text at it. So a NUL is written as U+FFFD, and the object of that
+// field says so: "replaced": "NUL". What is no UTF-8, a lone surrogate among it, the decoder of HubSpot's answers has made U+FFFD before.
 func Properties(values map[string]Value) string {
 	type pair struct {
-		Value *string `json:"value"`
-		Was   *string `json:"was"`
+		Value    *string `json:"value"`
+		Was      *string `json:"was"`
+		Replaced string  `json:"replaced,omitempty"`
 	}
 	out := make(map[string]pair, len(values))
 	for name, v := range values {
-		out[name] = pair{orNull(v.New), orNull(v.Was)}
+		p := pair{Value: orNull(clean(v.New)), Was: orNull(clean(v.Was))}
+		if clean(v.New) != v.New || clean(v.Was) != v.Was {
+			p.Replaced = Replaced
+		}
+		out[clean(name)] = p
 	}
 	text, _ := json.Marshal(out) // strings cannot fail
 	return string(text)
@@ -83,7 +93,13 @@ func MergedProperties(old ...lead.ContactID) string {
 	for i, id := range old {
 		ids[i] = string(id)
 	}
-	return fmt.Sprintf(`{"merged":{"value":%q}}`, strings.Join(ids, ";"))
+	text, _ := json.Marshal(clean(strings.Join(ids, ";")))
+	return fmt.Sprintf(`{"merged":{"value":%s}}`, text)
+}
+
+// clean replaces what some database's JSON cannot hold.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 func orNull(s string) *string {
