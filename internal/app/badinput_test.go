@@ -40,6 +40,9 @@ func TestBadInput(t *testing.T) {
 			{"empty properties", "a21", "lead.registered", "a21@example.com", ``, "delivered"},
 			{"a value over HubSpot's limit", "a22", "lead.registered", "a22@example.com", `{"firstname":"F","message":"` + strings.Repeat("y", 70_000) + `"}`, "delivered"},
 			{"properties as JSON null", "a23", "lead.registered", "a23@example.com", `null`, "dead/not_an_object"},
+			{"1 MB of address", "a25", "lead.registered", strings.Repeat(" ", 1<<20) + "a25@example.com", `{}`, "dead/too_large"},
+			{"1 MB of lead id", strings.Repeat("l", 1<<20), "lead.registered", "a26@example.com", `{}`, "dead/lead_id_too_long"},
+			{"1 MB of event type", "a27", strings.Repeat("t", 1<<20), "a27@example.com", `{}`, "dead/unknown_event_type"},
 			{"NUL in the lead id", "a\x0024", "lead.registered", "a24@example.com", `{}`, "dead/invalid_text"},
 		}
 		ids := make([]int64, len(cases))

@@ -122,6 +122,9 @@ var reasons = []Reason{UnknownEventType, InvalidJSON, NotAnObject, NestedValue, 
 // MaxPropertiesBytes is the largest properties text that is read; a larger one is dead as too_large and is never loaded.
 const MaxPropertiesBytes = 1 << 20
 
+// MaxTextBytes is the most that is read of any other text column. An id of 10,000 characters fits, and no address is longer than 254 bytes.
+const MaxTextBytes = 40 << 10
+
 // Parked is the not_before of a row that waits for something other than time: an address, or support for its event type. The
 // reader's index keeps such rows out of every scan; a start of the daemon un-parks them once, and a new row of the same lead
 // brings them along, since reading a lead takes all its pending rows.
@@ -136,6 +139,9 @@ type Entry struct {
 	Type       *string // raw event_type
 	Email      *string
 	Properties *string // nil when NULL, or when PropertiesBytes > MaxPropertiesBytes (then it was not loaded)
+	// Large names the first of lead_id, event_type, email and event_id that is over MaxTextBytes, empty = none is. Such a column, and any other
+	// text beyond the limit, is not loaded: it reads as nil.
+	Large string
 	// PropertiesBytes is the length of the properties column in bytes, also when it was not loaded.
 	PropertiesBytes int64
 	Lane            Lane

@@ -44,6 +44,9 @@ func (r *row) ends(state outbox.State, reason outbox.Reason, note string) *row {
 // newRow checks one entry. Every bad row ends in its own state with its reason; none stops the lane.
 func newRow(e *outbox.Entry, table *mapping.Table, duplicate bool) *row {
 	r := &row{Entry: e}
+	if e.Large == "lead_id" {
+		return r.ends(outbox.Dead, outbox.LeadIDTooLong, fmt.Sprintf("longer than %d bytes", lead.MaxIDLength))
+	}
 	if e.LeadID == nil || *e.LeadID == "" {
 		return r.ends(outbox.Dead, outbox.MissingLeadID, "")
 	}
@@ -75,6 +78,9 @@ func newRow(e *outbox.Entry, table *mapping.Table, duplicate bool) *row {
 			}
 		}
 		return r
+	}
+	if e.Large != "" {
+		return r.ends(outbox.Dead, outbox.TooLarge, fmt.Sprintf("%s of more than %d bytes", e.Large, outbox.MaxTextBytes))
 	}
 	if e.PropertiesBytes > outbox.MaxPropertiesBytes {
 		return r.ends(outbox.Dead, outbox.TooLarge, fmt.Sprintf("properties of %d bytes, the limit is %d", e.PropertiesBytes, outbox.MaxPropertiesBytes))

@@ -15,9 +15,34 @@ const (
 	inlineBytes = 64 << 10
 )
 
-// columnsUpTo fills in the limit.
+// columnsUpTo fills in the limits: that of properties, and of every other text as %TEXT(column)%, which reads as NULL beyond it; %LARGE% names
+// the first such column.
 func columnsUpTo(columns string, limit int) string {
-	return strings.ReplaceAll(columns, "%PROPERTIES%", strconv.Itoa(limit))
+	columns = strings.ReplaceAll(columns, "%PROPERTIES%", strconv.Itoa(limit))
+	most := strconv.Itoa(outbox.MaxTextBytes)
+	var large strings.Builder
+	large.WriteString("CASE")
+	for _, c := range []string{"lead_id", "event_type", "email", "event_id"} {
+		large.WriteString(" WHEN octet_length(o." + c + ") > " + most + " THEN '" + c + "'")
+	}
+	large.WriteString(" ELSE '' END")
+	columns = strings.ReplaceAll(columns, "%LARGE%", large.String())
+	for {
+		before, rest, found := strings.Cut(columns, "%TEXT(")
+		if !found {
+			return columns
+		}
+		column, after, _ := strings.Cut(rest, ")%")
+		columns = before + "CASE WHEN octet_length(o." + column + ") <= " + most + " THEN " + castText(columns, "o."+column) + " END" + after
+	}
+}
+
+// castText makes text of what an application left in a text column of SQLite; the servers keep to their types.
+func castText(columns, column string) string {
+	if strings.Contains(columns, "typeof(") {
+		return "CAST(" + column + " AS TEXT)"
+	}
+	return column
 }
 
 // linkColumns is the order in which links are read and written.

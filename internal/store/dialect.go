@@ -80,6 +80,7 @@ type statements struct {
 	entries       string // ids; entryColumns
 	rowsOf        string // portal, lead, limit; entryColumns, newest first
 	entryColumns  string // over the alias o
+	shrink        string // portal, ids; empty where the engine writes a column without loading the others
 	earlier       string // portal, ids; id of each duplicate
 	links         string // portal, hub, leads; linkColumns
 	byAddress     string // hub, addresses

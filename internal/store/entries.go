@@ -19,7 +19,7 @@ type LeadRows struct {
 }
 
 // PendingOf reads the pending rows of each lead, whatever their lane and not_before, in id order. Of one lead it takes at most
-// maxRows rows and rows of maxBytes of properties together, but always the first one; LeadRows.More says that some were left.
+// maxRows rows and rows of maxBytes of properties and long texts together, but always the first one; LeadRows.More says that some were left.
 // A lead without pending rows is not in the map. Ids that ReadyRow.IsOrphan refuses match nothing. Properties over
 // outbox.MaxPropertiesBytes are not loaded. The caller owns the result.
 func (db *DB) PendingOf(ctx context.Context, portal string, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]LeadRows, error) {
@@ -53,11 +53,11 @@ func (db *DB) PendingOf(ctx context.Context, portal string, leads []lead.ID, max
 		if loaded > maxProperties {
 			loaded = 0
 		}
-		if len(one.Rows) == maxRows || len(one.Rows) > 0 && bytes+loaded > int64(maxBytes) {
+		if len(one.Rows) == maxRows || len(one.Rows) > 0 && bytes+loaded+longTexts(e) > int64(maxBytes) {
 			one.More = true
 			return nil
 		}
-		bytes += loaded
+		bytes += loaded + longTexts(e)
 		if e.Properties == nil && loaded > inlineBytes {
 			large = append(large, int64(e.ID))
 		}
@@ -74,6 +74,16 @@ func (db *DB) PendingOf(ctx context.Context, portal string, leads []lead.ID, max
 		}
 	}
 	return all, nil
+}
+
+// longTexts is what texts that may be long take beside properties; ordinary ones count as nothing.
+func longTexts(e *outbox.Entry) (n int64) {
+	for _, s := range []*string{e.EventID, e.Email, e.Type, e.Note} {
+		if s != nil && len(*s) > 1<<10 {
+			n += int64(len(*s))
+		}
+	}
+	return n
 }
 
 // loadProperties fills in the properties that were too large to come along.
@@ -163,7 +173,7 @@ func scanEntries(rows *sql.Rows, each func(*outbox.Entry) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		var e outbox.Entry
-		if err := rows.Scan(&e.ID, &e.Portal, &e.EventID, &e.LeadID, &e.Type, &e.Email, &e.Properties, &e.PropertiesBytes, &e.Lane,
+		if err := rows.Scan(&e.ID, &e.Portal, &e.EventID, &e.LeadID, &e.Type, &e.Email, &e.Large, &e.Properties, &e.PropertiesBytes, &e.Lane,
 			&e.OccurredAt, &e.CreatedAt, &e.State, &e.Reason, &e.Note, &e.Attempts, &e.NotBefore, &e.ContactID, &e.CorrelationID,
 			&e.SettledAt); err != nil {
 			return err

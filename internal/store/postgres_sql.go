@@ -1,9 +1,10 @@
 package store
 
 // postgresColumns reads an entry, see sqliteColumns.
-const postgresColumns = `o.id, o.portal, o.event_id, o.lead_id, o.event_type, o.email,
+const postgresColumns = `o.id, o.portal, %TEXT(event_id)%, %TEXT(lead_id)%, %TEXT(event_type)%, %TEXT(email)%, %LARGE%,
   CASE WHEN octet_length(o.properties) <= %PROPERTIES% THEN o.properties END, coalesce(octet_length(o.properties), 0),
-  o.lane, o.occurred_at, o.created_at, o.state, o.reason, o.note, o.attempts, o.not_before, o.contact_id, o.correlation_id, o.settled_at`
+  o.lane, o.occurred_at, o.created_at, o.state, o.reason, %TEXT(note)%, o.attempts, o.not_before,
+  %TEXT(contact_id)%, %TEXT(correlation_id)%, o.settled_at`
 
 // A server that has not looked at a table since it was empty believes that every condition meets one row, and then starts from the
 // wrong one: a join over all pending rows for each of a hundred ids. So every list is walked by a LATERAL subquery, which LIMIT or

@@ -71,6 +71,9 @@ func (db *DB) Settle(ctx context.Context, s Settlement) (SettleResult, error) {
 			return err
 		}
 		for chunk := range slices.Chunk(s.Outcomes, settleChunk) {
+			if err := db.shrink(ctx, tx, s.Lease.portal, chunk); err != nil {
+				return err
+			}
 			q := db.dialect.settle(s.Lease.portal, chunk, s.Now)
 			n, err := db.exec(ctx, tx, q.text, q.args...)
 			if err != nil {
@@ -119,6 +122,26 @@ func (db *DB) Settle(ctx context.Context, s Settlement) (SettleResult, error) {
 		return SettleResult{}, fmt.Errorf("settle: %w", lead.ErrDuplicate) // the holder let go meanwhile; a repeat succeeds
 	}
 	return SettleResult{}, fmt.Errorf("settle: %w", err)
+}
+
+// shrink takes texts over the limits out of rows that die of them, where the engine would load the whole row to write one column of it.
+func (db *DB) shrink(ctx context.Context, tx *sql.Tx, portal string, outcomes []outbox.Outcome) error {
+	text := db.dialect.sql().shrink
+	if text == "" {
+		return nil
+	}
+	var ids []int64
+	for i := range outcomes {
+		switch outcomes[i].Reason {
+		case outbox.TooLarge, outbox.LeadIDTooLong, outbox.UnknownEventType:
+			ids = append(ids, int64(outcomes[i].ID))
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := db.exec(ctx, tx, text, portal, db.dialect.ids(ids))
+	return err
 }
 
 // ordered puts links that hold no contact first, since they may free one that a later link of the same settlement takes, and

@@ -1,15 +1,21 @@
 package store
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"leadsync/internal/outbox"
+)
 
 // sqliteColumns reads an entry. Column types are only a hint to SQLite: an application can leave text in a BIGINT column, and such
 // a value reads as absent. %PROPERTIES% is replaced by the limit up to which properties are loaded.
-const sqliteColumns = `o.id, o.portal, CAST(o.event_id AS TEXT), CAST(o.lead_id AS TEXT), CAST(o.event_type AS TEXT), CAST(o.email AS TEXT),
+const sqliteColumns = `o.id, o.portal, %TEXT(event_id)%, %TEXT(lead_id)%, %TEXT(event_type)%, %TEXT(email)%, %LARGE%,
   CASE WHEN octet_length(o.properties) <= %PROPERTIES% THEN CAST(o.properties AS TEXT) END, coalesce(octet_length(o.properties), 0),
-  o.lane, CASE typeof(o.occurred_at) WHEN 'integer' THEN o.occurred_at WHEN 'real' THEN CAST(o.occurred_at AS INTEGER) END,
+  coalesce(%TEXT(lane)%, 'live'), CASE typeof(o.occurred_at) WHEN 'integer' THEN o.occurred_at WHEN 'real' THEN CAST(o.occurred_at AS INTEGER) END,
   CASE typeof(o.created_at) WHEN 'integer' THEN o.created_at ELSE 0 END,
-  o.state, o.reason, o.note, CASE typeof(o.attempts) WHEN 'integer' THEN o.attempts ELSE 0 END,
-  CASE typeof(o.not_before) WHEN 'integer' THEN o.not_before END, o.contact_id, o.correlation_id,
+  o.state, %TEXT(reason)%, %TEXT(note)%, CASE typeof(o.attempts) WHEN 'integer' THEN o.attempts ELSE 0 END,
+  CASE typeof(o.not_before) WHEN 'integer' THEN o.not_before END, %TEXT(contact_id)%, %TEXT(correlation_id)%,
   CASE typeof(o.settled_at) WHEN 'integer' THEN o.settled_at END`
 
 // sqliteLead is the indexed form of a lead id. substr ends at a NUL in text, so the condition on the whole id always stands beside
@@ -23,6 +29,9 @@ const sqliteTime = `typeof(not_before) IN ('integer', 'real')`
 const sqliteAddress = `CASE WHEN CAST(p.email AS TEXT) GLOB '*[^ -~]*' OR length(CAST(p.email AS TEXT)) <> length(CAST(p.email AS BLOB)) THEN ''
   ELSE substr(lower(trim(CAST(p.email AS TEXT))), 1, 255) END`
 
+// sqliteReadyLead is a lead id as Ready reads it. One that is very long is not loaded: anything longer than an id may be stands for it.
+const sqliteReadyLead = `CASE WHEN octet_length(lead_id) > 4096 THEN hex(zeroblob(128)) ELSE CAST(substr(CAST(lead_id AS BLOB), 1, 256) AS TEXT) END`
+
 // The rows of the unsubscribe lane and those of the contact lane, word for word as in the conditions of the partial indexes.
 const (
 	sqliteConsent = `coalesce(CAST(event_type AS TEXT), '') IN ` + consentTypes
@@ -34,12 +43,12 @@ const (
 var sqliteStatements = func() *statements {
 	all := columnsUpTo(sqliteColumns, maxProperties)
 	ready := func(lane string) string {
-		return `SELECT id, CAST(substr(CAST(lead_id AS BLOB), 1, 256) AS TEXT), not_before,
+		return `SELECT id, ` + sqliteReadyLead + `, not_before,
   CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END FROM lead_outbox
   WHERE portal = ? AND state = 'pending' AND not_before IS NULL AND ` + lane + ` AND id > ? ORDER BY id LIMIT +?`
 	}
 	due := func(which string) string {
-		return `SELECT id, CAST(substr(CAST(lead_id AS BLOB), 1, 256) AS TEXT), CAST(not_before AS INTEGER),
+		return `SELECT id, ` + sqliteReadyLead + `, CAST(not_before AS INTEGER),
   CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END FROM lead_outbox
   WHERE portal = ? AND state = 'pending' AND not_before IS NOT NULL AND ` + which + ` AND not_before <= ? ORDER BY not_before, id LIMIT +?`
 	}
@@ -67,6 +76,7 @@ var sqliteStatements = func() *statements {
 		rowsOf: `SELECT ` + all + ` FROM lead_outbox o WHERE o.id IN (` + newestOf(`lead_outbox o`, sqliteLead+` = substr(?2, 1, 255) AND CAST(o.lead_id AS TEXT) = ?2`) + `)
   ORDER BY o.id DESC LIMIT +?3`,
 		entryColumns: all,
+		shrink:       sqliteShrink(),
 		earlier: `SELECT o.id FROM json_each(?2) j CROSS JOIN lead_outbox o ON o.id = j.value
   WHERE o.portal = ?1 AND o.event_id <> '' AND EXISTS (SELECT 1 FROM lead_outbox p WHERE p.portal = ?1 AND p.event_id IS NOT NULL
     AND substr(p.event_id, 1, 255) = substr(o.event_id, 1, 255) AND p.event_id = o.event_id AND p.id <> o.id AND ` + wasEarlier + `)`,
@@ -108,6 +118,21 @@ var sqliteStatements = func() *statements {
 		leadMatch: sqliteLead + ` = substr(?, 1, 255) AND CAST(o.lead_id AS TEXT) = ?`,
 	}
 }()
+
+// sqliteShrink empties columns that are over their limits. SQLite writes rows whole: to settle one with 100 MB it would hold them twice.
+func sqliteShrink() string {
+	var set, which []string
+	for column, most := range map[string]int{"lead_id": outbox.MaxTextBytes, "event_type": outbox.MaxTextBytes, "email": outbox.MaxTextBytes,
+		"event_id": outbox.MaxTextBytes, "properties": maxProperties} {
+		set = append(set, fmt.Sprintf("%[1]s = CASE WHEN octet_length(%[1]s) <= %[2]d THEN %[1]s END", column, most))
+		which = append(which, fmt.Sprintf("octet_length(%s) > %d", column, most))
+	}
+	slices.Sort(set)
+	slices.Sort(which)
+	text := `UPDATE lead_outbox SET ` + strings.Join(set, ", ") + ` WHERE portal = ? AND id IN (SELECT value FROM json_each(?)) AND state = 'pending' AND (` +
+		strings.Join(which, " OR ") + `)`
+	return strings.ReplaceAll(text, "THEN properties END", "THEN properties ELSE '{}' END") // it takes no NULL
+}
 
 func (d *sqliteDialect) sql() *statements { return sqliteStatements }
 

@@ -180,6 +180,36 @@ func largeProperties(e *env) {
 	}
 }
 
+// largeTexts: a text over the limit is not loaded and named; one of exactly the limit is whole.
+func largeTexts(e *env) {
+	just, over := strings.Repeat("x", outbox.MaxTextBytes), strings.Repeat("é", outbox.MaxTextBytes/2)+"x"
+	for _, column := range []string{"lead_id", "event_type", "email", "event_id"} {
+		whole := e.insertWith(`state, `+column, `'pending', $1`, just)
+		cut := e.insertWith(`state, `+column, `'pending', $1`, over)
+		got, err := e.db.Entries(e.Context(), []outbox.EntryID{whole, cut})
+		e.must(err)
+		text := func(r outbox.Entry) *string {
+			return map[string]*string{"lead_id": r.LeadID, "event_type": r.Type, "email": r.Email, "event_id": r.EventID}[column]
+		}
+		if len(got) != 2 || got[0].Large != "" || deref(text(got[0])) != just || got[1].Large != column || text(got[1]) != nil {
+			e.Errorf("%s: %d rows, the long one is %q", column, len(got), got[1].Large)
+		}
+	}
+	id := e.insertWith(`lead_id, email`, `'long', $1`, over)
+	rows, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"long"}, 10, 8<<20)
+	e.must(err)
+	if r := rows["long"].Rows; len(r) != 1 || r[0].ID != id || r[0].Large != "email" {
+		e.Errorf("pending rows %+v", r)
+	}
+	counts, err := e.db.Counts(e.Context())
+	e.must(err)
+	for _, c := range counts {
+		if len(c.Type) > 256 { // 64 characters
+			e.Errorf("a count is of a type of %d bytes", len(c.Type))
+		}
+	}
+}
+
 func rowsOfNewest(e *env) {
 	var ids []outbox.EntryID
 	for i := range 8 {

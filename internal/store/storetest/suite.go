@@ -44,6 +44,7 @@ func contracts() []contract {
 		{"G2LateCommitIsFound", lateCommit},
 		{"PendingOfLimits", pendingOfLimits},
 		{"LargeProperties", largeProperties},
+		{"LargeTexts", largeTexts},
 		{"RowsOfNewest", rowsOfNewest},
 		{"EarlierEvents", earlierEvents},
 		{"ParkedRows", parkedRows},
