@@ -26,7 +26,7 @@ const sqliteLead = `substr(CAST(o.lead_id AS TEXT), 1, 255)`
 const sqliteTime = `typeof(not_before) IN ('integer', 'real')`
 
 // sqliteAddress is the indexed form of an address, see addressKey.
-const sqliteAddress = `CASE WHEN CAST(p.email AS TEXT) GLOB '*[^ -~]*' OR length(CAST(p.email AS TEXT)) <> length(CAST(p.email AS BLOB)) THEN ''
+const sqliteAddress = `CASE WHEN length(CAST(p.email AS BLOB)) > 4096 THEN '' WHEN CAST(p.email AS TEXT) GLOB '*[^ -~]*' OR length(CAST(p.email AS TEXT)) <> length(CAST(p.email AS BLOB)) THEN ''
   ELSE substr(lower(trim(CAST(p.email AS TEXT))), 1, 255) END`
 
 // sqliteReadyLead is a lead id as Ready reads it. One that is very long is not loaded: anything longer than an id may be stands for it.
@@ -108,7 +108,8 @@ var sqliteStatements = func() *statements {
 		schemaTable: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'leadsync_schema'`,
 		goneAfter:   goneAfter,
 		pendingAddresses: `SELECT DISTINCT CAST(p.email AS TEXT) FROM json_each(?2) j CROSS JOIN lead_outbox p
-  WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND ` + sqliteAddress + ` = j.value`,
+  WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND ` + sqliteAddress + ` = j.value
+    AND octet_length(p.email) <= 4096`,
 		// What an application put there is acknowledged, also when it is no number.
 		inboxColumns: strings.Replace(inboxColumns, `acked_at`, `CASE WHEN acked_at IS NULL OR typeof(acked_at) = 'integer' THEN acked_at ELSE 0 END`, 1),
 		unread:       unreadRows,
