@@ -53,7 +53,14 @@ require (
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
-	modernc.org/libc v1.78.0 // indirect
+	modernc.org/libc v1.77.1 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 )
+
+// No SQLite in C, see the package there.
+replace github.com/mattn/go-sqlite3 => ./internal/nosqlite3
+
+// The engine names the libc it was made with, and no other may be used (https://pkg.go.dev/modernc.org/sqlite#hdr-Fragile_modernc_org_libc_dependency);
+// goose asks for a newer one.
+exclude modernc.org/libc v1.78.0

@@ -149,6 +149,9 @@ func readFiles(tree fs.FS) (map[string][]file, error) {
 		if base := entry.Name(); entry.IsDir() && name != "." && (base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
 			return fs.SkipDir
 		}
+		if _, err := fs.Stat(tree, path.Join(name, "go.mod")); entry.IsDir() && name != "." && err == nil {
+			return fs.SkipDir // a module of its own
+		}
 		if entry.IsDir() || path.Ext(name) != ".go" {
 			return nil
 		}
