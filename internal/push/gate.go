@@ -153,7 +153,7 @@ func (g *gate) fail(err error, now time.Time, what failure) {
 			cause += ": " + away.Cause
 		}
 	case errors.Is(err, ErrLeaseLost), errors.Is(err, errMayNotSend):
-		cond, cause = Down, "lease"
+		cond, cause = Down, causeLease
 	case errors.As(err, &other):
 		cond, cause = Paused, other.Error()
 	case errors.As(err, &backwards):
@@ -195,7 +195,7 @@ func (g *gate) fail(err error, now time.Time, what failure) {
 	}
 	until, freshAt := g.admit(what, now, until)
 	kind := kindOf(cond, class, err)
-	hint, own := cure(cond, class), ""
+	hint, own := cure(cond, class, cause), ""
 	switch kind {
 	case KindNetwork:
 		hint, own = cureNetwork, cureNetwork
@@ -318,8 +318,11 @@ func (g *gate) tokenBack(now time.Time) {
 	}
 }
 
+// causeLease is the cause of a lane whose owner lost the portal, or may have.
+const causeLease = "lease"
+
 // cure is the one thing that would help.
-func cure(c Condition, class hubspot.Class) string {
+func cure(c Condition, class hubspot.Class, cause string) string {
 	switch {
 	case c == NeedsLogin:
 		return "HubSpot refuses the token: run `leadsync auth login`, and it goes on by itself; in auth.mode static put a valid one into the token file, and under systemd then: systemctl restart leadsync"
@@ -335,6 +338,9 @@ func cure(c Condition, class hubspot.Class) string {
 		return "HubSpot moves the account to another data centre; it goes on by itself"
 	case c == Limited, class == hubspot.ClassLocked:
 		return "wait: HubSpot's limit passes by itself; when it lasts, other apps of the account use it up: see its API usage in HubSpot, lower the load or hubspot.limits, or take a larger plan"
+	case c == Down && cause == causeLease:
+		return "nothing: another daemon serves the portal, or this one could not renew its lease in time, because the database was slow or this " +
+			"machine was suspended; it goes on by itself"
 	case c == Down:
 		return "start or repair the database; it goes on by itself"
 	}
@@ -434,7 +440,7 @@ func (g *gate) state() Status {
 	case g.cure != "":
 		s.Cure = g.cure
 	default:
-		s.Cure = cure(g.cond, hubspot.Class(word))
+		s.Cure = cure(g.cond, hubspot.Class(word), g.cause)
 	}
 	return s
 }

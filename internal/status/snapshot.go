@@ -23,9 +23,9 @@ import (
 const (
 	// SaveEvery is the longest time between two saves of a snapshot by a daemon that serves a portal.
 	SaveEvery = 10 * time.Second
-	// StaleAfter is how old a snapshot may be: beyond it a daemon that holds the portal counts as hung. It allows for a database
-	// that is slow to take the save and for clocks of two hosts that differ.
-	StaleAfter = 2 * time.Minute
+	// StaleAfter is how old a snapshot may be: beyond it a daemon that holds the portal counts as hung. It allows for two saves that the
+	// database was slow to take, and for clocks of two hosts that differ by a few seconds; doctor tells of more.
+	StaleAfter = 30 * time.Second
 )
 
 // State is how the lane of a portal stands.

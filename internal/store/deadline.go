@@ -46,9 +46,18 @@ func (p punctual) Connect(ctx context.Context) (driver.Conn, error) {
 	defer cancel()
 	conn, err := p.Connector.Connect(own)
 	if err != nil {
-		return nil, silent(ctx, own, err)
+		return nil, anonymous(silent(ctx, own, err))
 	}
 	return &punctualConn{conn.(serverConn), p.statement}, nil
+}
+
+// anonymous hides what both servers and both drivers say when they refuse a session: user and host. Every session is made here, so no
+// caller of the pool, gorm or goose among them, can log it.
+func anonymous(err error) error {
+	if e, ok := isMySQL(err); ok {
+		return &mysqlError{e}
+	}
+	return &awayError{err}
 }
 
 // serverConn is what the drivers of both servers can do.

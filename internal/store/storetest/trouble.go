@@ -19,6 +19,9 @@ func (e *env) away(what string, err error) {
 	if !store.IsUnavailable(err) || store.IsFull(err) || store.IsReadOnly(err) || errors.Is(err, store.ErrLeaseLost) {
 		e.Errorf("%s while the server is away: %v, want an error that is unavailable", what, err)
 	}
+	if err != nil && (strings.Contains(err.Error(), "user=") || strings.Contains(err.Error(), "user '") || strings.Contains(err.Error(), "database=")) {
+		e.Errorf("%s names the user of the database: %v", what, err)
+	}
 	if c := store.Cause(err); c == "" || c == "database error" || strings.ContainsAny(c, "@:/") {
 		e.Errorf("%s: cause %q", what, c)
 	}
@@ -49,6 +52,16 @@ func serverGoesAway(e *env) {
 		_, err = db.PurgeSettled(e.Context(), portal, []outbox.State{outbox.Delivered}, 100, 10)
 		e.away("purge", err)
 		e.away("save the status", db.SaveStatus(e.Context(), l, nil, 1))
+		_, err = db.Portals(e.Context())
+		e.away("read portals", err)
+		_, err = db.Owner(e.Context(), portal)
+		e.away("look for the owner", err)
+		_, err = db.Grant(e.Context(), portal)
+		e.away("read the grant", err)
+		_, err = db.Acquire(e.Context(), "another", "one")
+		e.away("take", err)
+		_, _, err = db.Migrate(e.Context())
+		e.away("migrate", err)
 		_, err = store.Open(e.Context(), url, store.Options{})
 		e.away("open", err)
 	}
