@@ -69,6 +69,9 @@ func (r *Report) personKey(err error) {
 	}
 }
 
+// largeJournal is more than a busy daemon has in the journal without a reader that stays.
+const largeJournal = 64 << 20
+
 func (r *Report) inspect(ctx context.Context, in Input) {
 	before := in.Now()
 	seen, err := in.Database.Inspect(ctx)
@@ -86,6 +89,11 @@ func (r *Report) inspect(ctx context.Context, in Input) {
 	case seen.Engine == "SQLite" && seen.Mode != "wal":
 		r.wrong(checkDatabase, "the SQLite file is in journal mode "+seen.Mode+", not wal", "every read of leadsync would block the application's inserts",
 			"close other programs that hold the file, then start leadsync: it switches the mode; a file on a network share cannot have it")
+	}
+	r.looked()
+	if seen.Journal > largeJournal {
+		r.note(checkDatabase, fmt.Sprintf("the journal beside the SQLite file has %d MB", seen.Journal>>20), "a program reads in one transaction for long: what is written "+
+			"meanwhile stays in the journal, the disk fills and reading gets slow", "end transactions that stay open, those that only read too; the journal gets small by itself then")
 	}
 	r.looked()
 	if seen.Odd != "" {

@@ -112,6 +112,7 @@ func TestEachFault(t *testing.T) {
 		{"session", func(p *patient) {
 			p.db.seen = store.Inspection{Engine: "PostgreSQL", Mode: "read-write", Odd: "lock_timeout is 0 and not 5000"}
 		}, Wrong, checkDatabase, "lock_timeout is 0", "settings of a session"},
+		{"long reader", func(p *patient) { p.db.seen.Journal = 108 << 20 }, Note, checkDatabase, "has 108 MB", "end transactions"},
 		{"journal", func(p *patient) { p.db.seen.Mode = "delete" }, Wrong, checkDatabase, "journal mode delete", "network share"},
 		{"database clock", func(p *patient) { p.db.seen.Clock = today.Add(3 * time.Minute).UnixMilli() }, Wrong, checkDatabase, "3m ahead of", "timedatectl"},
 		{"old schema", func(p *patient) { p.db.current = 4 }, Wrong, checkDatabase, "version 4", "migrate up"},

@@ -221,8 +221,8 @@ func TestRowsThatNobodyServes(t *testing.T) {
 	if !reflect.DeepEqual(names, []string{"default", "app", "old", "typo", "west"}) {
 		t.Errorf("portals %q", names)
 	}
-	if r.OK || codes(r) != "no_daemon" || r.Problems[0].Text != "portal typo: 4 rows wait and no daemon is alive" ||
-		!strings.Contains(r.Problems[0].Cure, "leadsync outbox skip --portal typo --state pending") {
+	if r.OK || codes(r) != "stray_rows no_daemon" || r.Problems[1].Text != "portal typo: 4 rows wait and no daemon is alive" ||
+		!strings.Contains(r.Problems[1].Cure, "leadsync outbox skip --portal typo --state pending") {
 		t.Errorf("ok %v, %+v", r.OK, r.Problems)
 	}
 	if *r.Portals[3].OldestPendingAt != ago(time.Hour) || r.Portals[1].Queue.Pending != 2 || r.Portals[1].OldestPendingAt != nil {

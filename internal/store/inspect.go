@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ type Inspection struct {
 	Version  string // as the engine words it
 	Mode     string // SQLite: the journal mode; servers: read-write, read-only, or standby
 	ReadOnly bool   // the server takes no writes
+	Journal  int64  // SQLite: bytes in the journal beside the file, which a reader that stays open keeps from getting smaller
 	Clock    int64  // unix ms of the server; 0 for SQLite, which has this machine's
 	Pooler   bool   // something stands in front of PostgreSQL that shares its sessions
 	Odd      string // what a session is that we did not ask for, "lock_timeout is 0s"; empty = nothing
@@ -44,6 +46,11 @@ func (db *DB) Inspect(ctx context.Context) (Inspection, error) {
 	err := db.one(ctx, db.read, []any{&seen.Version, &seen.Mode, &seen.Clock}, text)
 	if err == nil && seen.Engine == "SQLite" {
 		err = db.one(ctx, db.read, []any{&seen.Mode}, `PRAGMA journal_mode`)
+		if d, ok := db.dialect.(*sqliteDialect); ok {
+			if st, err := os.Stat(d.path + "-wal"); err == nil {
+				seen.Journal = st.Size()
+			}
+		}
 	}
 	if err != nil {
 		return Inspection{}, fmt.Errorf("inspect %s: %w", db.redacted, err)

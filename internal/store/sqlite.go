@@ -32,6 +32,8 @@ const (
 	busyTimeout = 10 * time.Second
 	// sqliteReaders is the size of the reading pool.
 	sqliteReaders = 4
+	// keptJournal is how much of the journal beside the file stays for the next writes, in bytes.
+	keptJournal = 16 << 20
 	// readable is R_OK of access(2).
 	readable = 4
 )
@@ -195,8 +197,8 @@ func pragmas(busy time.Duration, readOnly, readers, fresh bool) [][2]string {
 		// NORMAL: a power cut may lose the last settles, which are then repeated and change nothing. The application's own
 		// connection decides about its inserts.
 		p = append(p, [2]string{"journal_mode", "wal"}, [2]string{"synchronous", "1"})
-		if !readers { // what we free is zeroed: an erase leaves no byte behind
-			p = append(p, [2]string{"secure_delete", "1"})
+		if !readers { // what we free is zeroed: an erase leaves no byte behind; and a journal that a long reader made large gets small again
+			p = append(p, [2]string{"secure_delete", "1"}, [2]string{"journal_size_limit", strconv.Itoa(keptJournal)})
 		}
 	}
 	if readers {

@@ -3,7 +3,7 @@
 
 -- +goose NO TRANSACTION
 -- +goose Up
-ALTER TABLE lead_inbox ADD COLUMN above_id BIGINT, ADD INDEX lead_inbox_lead (portal, lead_id(191));
+ALTER TABLE lead_inbox ADD COLUMN /*M! IF NOT EXISTS */ above_id BIGINT, ADD INDEX /*M! IF NOT EXISTS */ lead_inbox_lead (portal, lead_id(191));
 
 -- +goose Down
 ALTER TABLE lead_inbox DROP INDEX lead_inbox_lead, DROP COLUMN above_id;

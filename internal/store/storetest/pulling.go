@@ -266,3 +266,29 @@ func inboxIsAnnounced(e *env) {
 	}
 	e.must(l.Release(e.Context()))
 }
+
+// readerOfTheInboxStallsNobody holds rows of the inbox as an application does that follows the README, while a page is settled.
+func readerOfTheInboxStallsNobody(e *env) {
+	l := e.acquire("one")
+	e.settle(store.Settlement{Lease: l, Now: 9, Inbox: []store.InboxRow{inboxRow("a", "901"), inboxRow("b", "902")}})
+	conn, err := e.app.Conn(e.Context())
+	e.must(err)
+	defer conn.Close()
+	if e.db.Dialect() == "mysql" {
+		_, err := conn.ExecContext(e.Context(), `SET TRANSACTION ISOLATION LEVEL READ COMMITTED`)
+		e.must(err)
+	}
+	tx, err := conn.BeginTx(e.Context(), nil)
+	e.must(err)
+	defer tx.Rollback() //nolint:errcheck // it only reads
+	rows, err := tx.QueryContext(e.Context(), `SELECT id FROM lead_inbox WHERE portal = 'default' AND acked_at IS NULL ORDER BY id LIMIT 100 FOR UPDATE`)
+	e.must(err)
+	for rows.Next() {
+	}
+	e.must(rows.Close())
+	begun := time.Now()
+	e.settle(store.Settlement{Lease: l, Now: 10, Inbox: []store.InboxRow{inboxRow("a", "901"), inboxRow("c", "903")}})
+	if took := time.Since(begun); took > 3*time.Second {
+		e.Errorf("a page waited for a reader of the inbox: %s", took)
+	}
+}

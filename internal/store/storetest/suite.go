@@ -112,6 +112,7 @@ func RunServer(t *testing.T, newURL func(t testing.TB) string) {
 		{"ServerGoesAway", serverGoesAway},
 		{"AnswerOfTheCommitIsLost", answerOfTheCommitIsLost},
 		{"DeadlockIsRepeated", deadlock},
+		{"ReaderOfTheInboxStallsNobody", readerOfTheInboxStallsNobody},
 		{"EveryStatementEndsInTime", everyStatementEnds},
 		{"NextOwnerWhateverTheOwnerWasDoing", nextOwner},
 	})
