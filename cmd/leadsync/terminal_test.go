@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unicode"
 
+	"leadsync/internal/config"
 	"leadsync/internal/store/storetest"
 )
 
@@ -47,13 +49,14 @@ func TestSafeJSON(t *testing.T) {
 	for r := range rune(0x200) {
 		all.WriteRune(r)
 	}
+	all.WriteString("\u202e\u2066\u200b\u2028\ufeff\U000e0041")
 	var out strings.Builder
 	if err := json.NewEncoder(safeJSON{&out}).Encode(all.String()); err != nil {
 		t.Fatal(err)
 	}
 	line := strings.TrimSuffix(out.String(), "\n")
 	for _, r := range line {
-		if unicode.IsControl(r) {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
 			t.Errorf("%U reaches the terminal", r)
 		}
 	}
@@ -97,5 +100,31 @@ func TestWatchRepeats(t *testing.T) {
 				t.Errorf("%q: %q", args, text)
 			}
 		})
+	}
+}
+
+// TestErrorsDisturbNoTerminal: what an unknown server, its certificate or a row put into an error is printed without what a terminal obeys, and
+// is no longer than a line can be read; its own line breaks stay.
+func TestErrorsDisturbNoTerminal(t *testing.T) {
+	const evil = "x509: certificate is valid for \x1b]0;title\x07\u202e\u009b2J"
+	var out strings.Builder
+	e := &environment{stderr: &out, started: true}
+	long := errors.New(strings.Repeat("x", 1<<20))
+	for _, err := range []error{errors.New(evil), errors.Join(errors.New(evil), errors.New("second")), &exitError{exitConfig, errors.New(evil)},
+		&config.Error{Problems: []config.Problem{{Key: "portal", Text: evil}}}, long} {
+		out.Reset()
+		if e.report(nil, err) == exitDone {
+			t.Errorf("%v is done", err)
+		}
+		e.warn(&config.Loaded{Warnings: []string{evil}})
+		for _, r := range strings.ReplaceAll(out.String(), "\n", "") {
+			if !unicode.IsPrint(r) {
+				t.Errorf("%U reaches the terminal: %q", r, out.String())
+				break
+			}
+		}
+		if out.Len() > 3*maxError {
+			t.Errorf("%d bytes", out.Len())
+		}
 	}
 }

@@ -154,3 +154,28 @@ func TestRootReadsNothingThroughLinksOfOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestMakeOwn: root works by names in no folder that another user controls, and makes one where none is.
+func TestMakeOwn(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: a folder of another user (needs root)")
+	}
+	dir := t.TempDir()
+	app, sticky := filepath.Join(dir, "app"), filepath.Join(dir, "sticky")
+	err := errors.Join(os.Mkdir(app, 0o755), os.Chown(app, 1234, 1234), os.Mkdir(filepath.Join(app, "roots"), 0o700), os.Mkdir(sticky, 0o700),
+		os.Chmod(sticky, 0o777|os.ModeSticky), os.Mkdir(filepath.Join(sticky, "theirs"), 0o777), os.Chown(filepath.Join(sticky, "theirs"), 1234, 1234),
+		os.Symlink(dir, filepath.Join(app, "up")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, good := range map[string]bool{"new/deep": true, "new": true, "sticky/new": true, "sticky/theirs": false, "app": false, "app/new": false, "app/roots": false,
+		"app/up/more": false} {
+		if err := MakeOwn(filepath.Join(dir, name)); (err == nil) != good {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "more")); err == nil {
+		t.Error("made through a link of another user")
+	}
+}

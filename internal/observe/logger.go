@@ -50,7 +50,7 @@ func New(o Options) (*slog.Logger, *slog.LevelVar, error) {
 			h = slog.NewTextHandler(o.Out, options)
 		}
 	case "json":
-		h = slog.NewJSONHandler(o.Out, options)
+		h = slog.NewJSONHandler(SafeJSON(o.Out), options)
 	case "journal":
 		socket := ""
 		if o.Out == io.Writer(os.Stderr) {

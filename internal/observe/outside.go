@@ -2,9 +2,12 @@ package observe
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Visible makes a text from outside safe for a terminal, a log and a table: what an application, HubSpot or an unknown server wrote may hold escape
@@ -68,4 +71,37 @@ func ShellWord(text string) string {
 		return `"$(printf %b '` + b.String() + `')"`
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// SafeJSON writes JSON with the characters escaped that the encoder leaves in strings and that a terminal obeys or an eye is deceived by:
+// DEL, the controls between U+0080 and U+009F, marks of direction and what has no width. Outside strings valid JSON has none, so the
+// meaning stays.
+func SafeJSON(w io.Writer) io.Writer { return safeJSON{w} }
+
+type safeJSON struct{ w io.Writer }
+
+func (s safeJSON) Write(p []byte) (int, error) {
+	text := string(p)
+	if strings.IndexFunc(text, unseen) < 0 {
+		return s.w.Write(p)
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if !unseen(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, half := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, half)
+		}
+	}
+	if _, err := io.WriteString(s.w, b.String()); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// unseen is true for what does not print as itself, but for the ASCII that JSON itself is made of and spaces.
+func unseen(r rune) bool {
+	return r == 0x7f || r > 0x7f && r != utf8.RuneError && !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r)
 }

@@ -1,10 +1,15 @@
 package observe
 
 import (
+	encoding "encoding/json"
+	"errors"
+	"log/slog"
 	"os/exec"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/lmittmann/tint"
 )
 
 // TestShellWordIsOneWordInEveryShell: pasted into any shell the name comes out as it was, and nothing of it runs.
@@ -46,5 +51,33 @@ func TestPlainTakesNothingThatATerminalObeys(t *testing.T) {
 	}
 	if got := Plain(strings.Repeat("é", 50), 10); utf8.RuneCountInString(got) != 10 || !strings.HasSuffix(got, "…") {
 		t.Error(got)
+	}
+}
+
+// TestLogDisturbsNoTerminal: whatever a certificate, an answer or a row says, no form of the log hands it to a terminal as it is, and JSON still
+// means the same.
+func TestLogDisturbsNoTerminal(t *testing.T) {
+	t.Parallel()
+	const evil = "CN=\x1b[2J\u202e\u009b31m\u200b\nx"
+	for _, format := range []string{"text", "json", "terminal"} {
+		var out strings.Builder
+		log, _, err := New(Options{Out: &out, Format: strings.Replace(format, "terminal", "text", 1), Level: "info"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if format == "terminal" {
+			log = slog.New(tint.NewTextHandler(&out, &tint.Options{NoColor: true, ReplaceAttr: Redact}))
+		}
+		log.Info("x", slog.Any(Err, errors.New(evil)), slog.String(Reason, evil))
+		line := strings.TrimSuffix(out.String(), "\n")
+		if strings.IndexFunc(line, func(r rune) bool { return r < ' ' || unseen(r) }) >= 0 {
+			t.Errorf("%s: %q", format, line)
+		}
+		if format == "json" {
+			var said map[string]any
+			if err := encoding.Unmarshal([]byte(line), &said); err != nil || said[Reason] != evil {
+				t.Errorf("%v, %v", said, err)
+			}
+		}
 	}
 }
