@@ -10,6 +10,10 @@ import (
 // Each verdict of the three-way comparison, with what it leaves in the ledger.
 func TestMerge(t *testing.T) {
 	seen := func(v string, set int64) Field { return Field{Sent: v, Seen: v, Shown: true, Set: set} }
+	// told is a value that the application was told and may not know yet, with the one that it knows.
+	told := func(v string, set int64, base string) Field {
+		return Field{Sent: v, Seen: v, Shown: true, Set: set, Told: true, Base: base}
+	}
 	for _, c := range []struct {
 		name    string
 		field   Field
@@ -19,22 +23,22 @@ func TestMerge(t *testing.T) {
 	}{
 		{"nothing changed", seen("A", 5), Reading{Canon: "A", Told: true, Top: 9}, Same, seen("A", 5)},
 		{"an answer that is now shown", Field{Sent: "A", Seen: "A", Set: 5}, Reading{Canon: "A"}, Same, seen("A", 5)},
-		{"changed only there", seen("A", 5), Reading{Canon: "B", Told: true, Top: 9}, Theirs, seen("B", 10)},
+		{"changed only there", seen("A", 5), Reading{Canon: "B", Told: true, Top: 9}, Theirs, told("B", 10, "A")},
 		{"changed only there, in a field the application never hears of", seen("A", 5), Reading{Canon: "B", Top: 9}, Recorded, seen("B", 5)},
 		{"a pending row's own value", seen("A", 5), Reading{Canon: "B", Told: true, Top: 9, Pending: []Pending{{"B", 7}}}, Ours, seen("B", 7)},
 		{"an older of two pending values, applied before a crash", seen("A", 5), Reading{Canon: "B", Told: true, Top: 9,
 			Pending: []Pending{{"B", 7}, {"A", 8}}}, Ours, seen("B", 7)},
 		{"a pending row that a later event has overtaken is no excuse", seen("A", 5), Reading{Canon: "B", Told: true, Top: 9,
-			Pending: []Pending{{"B", 3}}}, Theirs, seen("B", 10)},
+			Pending: []Pending{{"B", 3}}}, Theirs, told("B", 10, "A")},
 		{"both changed, the application wins", seen("A", 5), Reading{Canon: "B", Told: true, Top: 9, Pending: []Pending{{"C", 7}}},
 			AppWins, Field{Sent: "B", Seen: "B", Shown: true, Set: 5, Owed: true}},
 		{"both changed, the application wins and is never told", seen("A", 5), Reading{Canon: "B", Top: 9, Pending: []Pending{{"C", 7}}},
 			AppWins, seen("B", 5)},
 		{"both changed, HubSpot wins", seen("A", 5), Reading{Canon: "B", Told: true, Top: 9, Winner: HubSpot, Pending: []Pending{{"C", 7}}},
-			HubWins, seen("B", 10)},
+			HubWins, told("B", 10, "A")},
 		{"both changed, HubSpot's value stays, in a field the application never hears of", seen("A", 5), Reading{Canon: "B", Top: 9, Winner: HubSpot,
 			Pending: []Pending{{"C", 7}}}, HubKeeps, seen("B", 10)},
-		{"first link, set there only", Field{}, Reading{Canon: "B", Told: true}, Theirs, seen("B", 1)},
+		{"first link, set there only", Field{}, Reading{Canon: "B", Told: true}, Theirs, told("B", 1, "")},
 		{"first link, set on both", Field{}, Reading{Canon: "B", Told: true, Top: 7, Pending: []Pending{{"C", 7}}},
 			AppWins, Field{Sent: "B", Seen: "B", Shown: true, Owed: true}},
 	} {
