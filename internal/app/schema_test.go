@@ -106,3 +106,40 @@ mapping: {fields: [{lead: name, contact: firstname}, {lead: plan, contact: plan}
 		want("when all is mended")
 	})
 }
+
+// A value is refused by our own check only after the definitions were read again: an option or a property that was added in HubSpot since is
+// found with the first row that needs it. However many rows are refused, that costs one request a minute.
+func TestARefusalOfOursReadsTheDefinitionsAgain(t *testing.T) {
+	options := []hubspotsim.Option{{Value: "a", Label: "A"}, {Value: "b", Label: "B"}, {Value: "c", Label: "C"}}
+	cfg := hubspotsim.Config{Properties: []hubspotsim.Property{{Name: "plan", Type: "enumeration", FieldType: "select", Options: options[:1]}}}
+	for _, policy := range []string{"drop", "dead"} {
+		inBubble(t, cfg, "push: {on_invalid_field: "+policy+"}\n", func(r *rig) {
+			r.patient = true
+			r.start()
+			first := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada","plan":"a"}`)
+			r.settled(time.Minute)
+			r.want(first, "delivered")
+			time.Sleep(10 * time.Minute)
+			must(t, r.sim.DefineProperty(hubspotsim.Property{Name: "plan", Options: options[:2]}))
+			must(t, r.sim.DefineProperty(hubspotsim.Property{Name: "added"}))
+			second := r.event("1", "lead.updated", "", `{"plan":"b","added":"x"}`)
+			r.settled(time.Minute)
+			if o := r.want(second, "delivered"); o.Note != "" {
+				t.Errorf("%s: note %q", policy, o.Note)
+			}
+			r.wantContact("ada@example.com", map[string]string{"plan": "b", "added": "x"})
+			time.Sleep(10 * time.Minute)
+			before := r.sim.Stats().Ops["properties"]
+			r.events(func(insert func(lead, typ, email, properties string)) {
+				for range 300 {
+					insert("1", "lead.updated", "", `{"plan":"never"}`)
+				}
+			})
+			r.settled(time.Minute)
+			if n := r.sim.Stats().Ops["properties"] - before; n < 1 || n > 2 {
+				t.Errorf("%s: 300 refusals read the definitions %d times", policy, n)
+			}
+			r.wantContact("ada@example.com", map[string]string{"plan": "b"})
+		})
+	}
+}

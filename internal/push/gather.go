@@ -47,6 +47,9 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 			continue
 		}
 		k := w.newWork(id, lr, links[id], duplicate)
+		if k.refusedHere() && w.relearn(ctx) {
+			k = w.newWork(id, lr, links[id], duplicate)
+		}
 		if k.more && !k.workable() {
 			if k, err = w.widen(ctx, id, links[id]); err != nil {
 				return 0, err
@@ -157,6 +160,11 @@ func (w *Worker) newWork(id lead.ID, lr LeadRows, link *ledger.Link, duplicate m
 	k.takeWords()
 	k.maybeSent = k.mayHaveBeenSent()
 	return k
+}
+
+// refusedHere reports whether our own check by the definitions leaves a value of some row out.
+func (k *work) refusedHere() bool {
+	return slices.ContainsFunc(k.rows, func(r *row) bool { return len(r.left) > 0 })
 }
 
 // duplicates tells which rows repeat an event_id.

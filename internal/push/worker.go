@@ -29,7 +29,9 @@ type Worker struct {
 	deadLimit perMinute
 
 	attached atomic.Pointer[attachment]
-	began    time.Time
+	// relearning is held while a refusal of our own reads the definitions again.
+	relearning sync.Mutex
+	began      time.Time
 	// readFirst: more than a fifth of the last creates met an existing contact, so the next ones are looked up first.
 	readFirst atomic.Bool
 	hinted    atomic.Bool // Hinted was called
@@ -60,9 +62,11 @@ type Worker struct {
 type attachment struct {
 	account hubspot.Account
 	table   *mapping.Table
-	readAt  time.Time
+	readAt  time.Time // when the definitions were read by plan; those that a refusal asked for do not count
+	askedAt time.Time // when they were asked for last, for whatever reason
 	faults  []mapping.Problem
-	lacks   string // what the token may not read, a sentence; empty = nothing
+	changed []mapping.Problem // of these, what changed since the look before
+	lacks   string            // what the token may not read, a sentence; empty = nothing
 }
 
 // New returns a worker that has not started.
