@@ -31,7 +31,7 @@ func newResumeCommand(env *environment) *cobra.Command {
 	c := env.newLaneCommand("resume", "resumed", func(ctx context.Context, db *store.DB, portal string, lanes []string) (int64, error) {
 		return db.ResumeLanes(ctx, portal, lanes)
 	})
-	c.Use = "resume LANE... | --deletes"
+	c.Use = "resume [LANE...] | --deletes"
 	var deletes bool
 	c.Flags().BoolVar(&deletes, "deletes", false, "deletes and erases that the brake has paused")
 	lanes := c.RunE
@@ -45,7 +45,7 @@ func newResumeCommand(env *environment) *cobra.Command {
 		return env.resumeDeletes(c)
 	}
 	c.Short = "Let paused lanes, or deletes, go on"
-	c.Long = "Lets lanes go on that `leadsync pause` stopped; --all lets all of them. A lane that the daemon itself paused, because most rows are\n" +
+	c.Long = "Lets lanes go on that `leadsync pause` stopped; without a lane, or with --all, all of them. A lane that the daemon itself paused, because most rows are\n" +
 		"refused, is not meant: it probes and goes on by itself when the cause is mended.\n\n" +
 		"lead.deleted and lead.erased of more contacts in an hour than push.max_deletes_per_hour pause all of them, so that a mistake in the\n" +
 		"application cannot empty the CRM. --deletes lets those go that are pending now, however many, and counts anew for the ones behind\n" +
@@ -80,7 +80,7 @@ func (e *environment) newLaneCommand(verb, done string, apply func(context.Conte
 	c := &cobra.Command{
 		Use: verb + " LANE...",
 		RunE: func(c *cobra.Command, args []string) error {
-			lanes, err := parseLanes(args, all)
+			lanes, err := parseLanes(args, all || verb == "resume" && len(args) == 0)
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 
 	"leadsync/internal/pull"
 	"leadsync/internal/push"
+	"leadsync/internal/status"
 	"leadsync/internal/store"
 )
 
@@ -35,6 +36,9 @@ func (a *App) PullOnce(ctx context.Context, once PullOnce) ([]Pulled, error) {
 	if err := a.openOnce(ctx); err != nil {
 		return nil, err
 	}
+	if err := a.pullPaused(ctx); err != nil {
+		return nil, err
+	}
 	lease, err := a.db.AcquireFor(ctx, a.cfg.Portal, a.owner, a.cfg.HubSpot.Timeout)
 	var held *store.HeldError
 	if errors.As(err, &held) {
@@ -44,6 +48,20 @@ func (a *App) PullOnce(ctx context.Context, once PullOnce) ([]Pulled, error) {
 		return nil, err
 	}
 	return a.pullOnce(ctx, lease, once)
+}
+
+// pullPaused is an error while somebody has paused pull by hand: a pass by hand would read what was not to be read.
+func (a *App) pullPaused(ctx context.Context) error {
+	all, err := a.db.PausesOf(ctx, a.cfg.Portal)
+	if err != nil {
+		return err
+	}
+	for _, one := range all {
+		if one.Lane == status.LanePull {
+			return errors.New("pull was paused by hand; let it go on: leadsync resume pull")
+		}
+	}
+	return nil
 }
 
 func (a *App) pullOnce(ctx context.Context, lease *store.Lease, once PullOnce) ([]Pulled, error) {
