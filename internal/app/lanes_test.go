@@ -288,3 +288,108 @@ func attempts(r *rig, typ string) (n int) {
 	must(r.t, r.db.QueryRow(`SELECT max(attempts) FROM lead_outbox WHERE lead_id = 'bad0' AND event_type = ?`, typ).Scan(&n))
 	return n
 }
+
+// A delete or an erase that HubSpot does not allow waits by itself, with its reason in its note and in status; the lane goes on, few requests
+// are spent on it, and the next hour brings it to its end.
+func TestLanesRefusedOperationStopsNoOther(t *testing.T) {
+	for _, c := range []struct{ typ, op, path string }{{"lead.erased", "gdpr_delete", "gdpr-delete"}, {"lead.deleted", "batch_archive", "batch/archive"}} {
+		for _, scope := range []bool{true, false} {
+			inBubble(t, hubspotsim.Config{Seed: 55, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3, second_look: 20s}", func(r *rig) {
+				f := r.fails(c.path, 403)
+				f.off = scope
+				r.events(func(insert func(lead, typ, email, properties string)) {
+					for i := range 20 {
+						insert(fmt.Sprint("gone", i), "lead.registered", fmt.Sprintf("gone%d@example.com", i), `{}`)
+					}
+				})
+				r.start()
+				r.settled(time.Minute)
+				if scope {
+					must(t, r.sim.SetFaults(c.op+"=403"))
+				}
+				var gone []int64
+				for i := range 20 {
+					gone = append(gone, r.event(fmt.Sprint("gone", i), c.typ, "", ""))
+					time.Sleep(time.Second)
+					good := r.event(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{}`)
+					time.Sleep(2500 * time.Millisecond)
+					r.within(c.op, 2*time.Second, good)
+				}
+				for _, id := range gone {
+					if o := r.outcome(id); o.State != "pending" || o.Attempts != 0 {
+						t.Errorf("%s: row %d is %s after %d attempts", c.op, id, o.word(), o.Attempts)
+					}
+				}
+				if o := r.outcome(gone[0]); !strings.Contains(o.Note, "HubSpot does not allow") {
+					t.Errorf("%s: the note is %q", c.op, o.Note)
+				}
+				if s := r.status(); s.State != status.Running || len(s.Refused) != 1 {
+					t.Errorf("%s: status %s, refused %q", c.op, s.State, s.Refused)
+				}
+				if n := r.sim.Stats().Ops[c.op] + f.requests(); n > 5 {
+					t.Errorf("%s: %d requests that are not allowed", c.op, n)
+				}
+				must(t, r.sim.SetFaults(""))
+				f.mu.Lock()
+				f.off = true
+				f.mu.Unlock()
+				r.stop() // an hour passes faster with a slow poll
+				r.patient = true
+				r.start()
+				r.settled(2 * time.Hour)
+				for _, id := range gone {
+					r.want(id, "delivered")
+				}
+				if s := r.status(); len(s.Refused) != 0 {
+					t.Errorf("%s: still refused: %q", c.op, s.Refused)
+				}
+			})
+		}
+	}
+}
+
+// One contact that HubSpot cannot bear, whatever is asked of it, stops nobody else.
+func TestLanesOneBadContactStopsNobody(t *testing.T) {
+	for _, typ := range []string{"lead.updated", "lead.deleted", "lead.erased"} {
+		for _, code := range []int{400, 403, 404, 409, 500}[:brief(5, 2)] {
+			inBubble(t, hubspotsim.Config{Seed: 56, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3, second_look: 20s}", func(r *rig) {
+				f := r.fails("nothing yet", code)
+				first := r.event("bad", "lead.registered", "ada@example.com", `{}`)
+				r.start()
+				r.settled(time.Minute)
+				f.mu.Lock()
+				f.marker = `"` + r.outcome(first).Contact + `"`
+				f.mu.Unlock()
+				r.event("bad", typ, "", `{"firstname":"New"}`)
+				for i := range 30 {
+					time.Sleep(time.Duration(i%7) * 1500 * time.Millisecond)
+					good := r.event(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{}`)
+					time.Sleep(2500 * time.Millisecond)
+					r.within(fmt.Sprint(typ, " ", code), 2*time.Second, good)
+				}
+				if n := f.requests(); n > 100 {
+					t.Errorf("%s %d: %d requests about the bad contact", typ, code, n)
+				}
+			})
+		}
+	}
+}
+
+// Lead ids that differ in case alone are looked up and served, both of them, and nobody waits for them.
+func TestLanesIDsThatDifferInCase(t *testing.T) {
+	for _, winner := range []string{"app", "fill_empty"} { // the second one looks up before it writes
+		inBubble(t, hubspotsim.Config{Seed: 57, Latency: 10 * time.Millisecond, Properties: leadKey},
+			"mapping: {id_property: lead_key, fields: [{lead: company, contact: company, direction: both, winner: "+winner+"}]}", func(r *rig) {
+				var all []int64
+				for i, id := range []string{"Ab", "aB", "AB", "ab", "other"} {
+					all = append(all, r.event(id, "lead.registered", fmt.Sprintf("p%d@example.com", i), `{"company":"C"}`))
+				}
+				r.start()
+				time.Sleep(5 * time.Second)
+				r.within(winner, 3*time.Second, all...)
+				for i, id := range []string{"Ab", "aB", "AB", "ab", "other"} {
+					r.wantContact(fmt.Sprintf("p%d@example.com", i), map[string]string{"lead_key": id})
+				}
+			})
+	}
+}

@@ -152,7 +152,7 @@ func (o *ownership) snapshot() status.Snapshot {
 	mode := string(o.cfg.HubSpot.Auth.Mode)
 	snap := status.Snapshot{State: status.State(p.Condition), Kind: p.Kind, Cause: p.Cause, Cure: p.Cure, Since: millis(p.Since), Until: millis(p.Until),
 		LastSuccessAt: millis(p.LastGood), Token: status.Token{Mode: &mode, ExpiresAt: o.hub.tokens.expiresAt()}, PropertyProblems: p.Problems,
-		ConsentCause: p.ConsentCause, ConsentCure: p.ConsentCure, DeletesPausedAt: p.DeletesPausedAt, Version: o.app.version}
+		ConsentCause: p.ConsentCause, ConsentCure: p.ConsentCure, Refused: p.Refused, DeletesPausedAt: p.DeletesPausedAt, Version: o.app.version}
 	snap.Budget = status.Budget{WindowUsed: number(b.WindowUsed, b.WindowLimit), WindowLimit: number(b.WindowLimit, b.WindowLimit),
 		DailyLimit: number(b.DailyLimit, b.DailyLimit)}
 	if b.DailyKnown {

@@ -106,7 +106,7 @@ func (w *Worker) archivePart(ctx context.Context, works []*work) error {
 	}
 	err := w.hub.BatchArchive(ctx, ids)
 	if err == nil {
-		w.gate.wroteWell(hubspot.OpBatchArchive, w.now())
+		w.wroteWell(hubspot.OpBatchArchive)
 		for _, k := range works {
 			k.answer = answer{kind: archived}
 		}

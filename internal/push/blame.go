@@ -126,6 +126,10 @@ func (w *Worker) suspect(k *work) (own bool) {
 		k.resting = true
 		k.answer = answer{}
 		return true
+	case n > 1 && apart[k.plan.op].op == hubspot.OpOf(err) && op != "":
+		h.size, h.until, own = max(1, n/2), now.Add(narrowWait), true
+	case w.refusedApart(k, err):
+		return true
 	case n > 1:
 		if own || class == hubspot.ClassDefect {
 			h.size = max(1, n/2)

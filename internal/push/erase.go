@@ -113,7 +113,7 @@ func (w *Worker) erase(ctx context.Context, k *work) error {
 func (w *Worker) purgeContact(ctx context.Context, k *work, id lead.ContactID) (refused bool, err error) {
 	err = w.hub.GDPRDelete(ctx, hubspot.ContactID(id))
 	if err == nil || notFound(err) {
-		w.gate.wroteWell(hubspot.OpGDPRDelete, w.now())
+		w.wroteWell(hubspot.OpGDPRDelete)
 		return false, nil
 	}
 	switch hubspot.Classify(err) {

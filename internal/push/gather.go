@@ -87,6 +87,9 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 			w.leaveToConsent(k)
 			continue
 		}
+		if w.heldApart(k) {
+			continue
+		}
 		if k.plan.op == opSettle {
 			decided = append(decided, k)
 		} else {

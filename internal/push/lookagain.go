@@ -51,11 +51,11 @@ func (w *Worker) named(err error) error {
 
 // lookOnce looks at one batch. more: there may be further ones.
 func (w *Worker) lookOnce(ctx context.Context) (more bool, err error) {
-	links, err := w.store.LinksToLookAt(ctx, w.hubID(), outbox.Millis(w.now()), BatchSize)
+	links, err := w.store.LinksToLookAt(ctx, w.hubID(), outbox.Millis(w.now()), w.lookSize)
 	if err != nil || len(links) == 0 {
 		return false, err
 	}
-	more = len(links) == BatchSize
+	more = len(links) == w.lookSize
 	var works []*work
 	for i := range links {
 		if w.claimLead(links[i].LeadID) {
@@ -97,7 +97,30 @@ func (w *Worker) lookOnce(ctx context.Context) (more bool, err error) {
 	if err := w.settle(ctx, others); err != nil || len(linked) == 0 {
 		return more && err == nil, err
 	}
-	return more, w.lookAt(ctx, linked)
+	err = w.withTrouble(w.lookAt(ctx, linked))
+	switch {
+	case err == nil:
+		w.lookSize = min(BatchSize, 2*w.lookSize)
+	case forAll(err), hubspot.OpOf(err) == "":
+		return false, err
+	case len(linked) > 1: // one of them may be the cause
+		w.lookSize = len(linked) / 2
+		return true, nil
+	default:
+		return false, w.lookAgainLater(ctx, linked[0].id)
+	}
+	return more, nil
+}
+
+// lookAgainLater puts off the look at a contact that HubSpot does not show, so that nobody behind it waits.
+func (w *Worker) lookAgainLater(ctx context.Context, id lead.ID) error {
+	fresh, err := w.store.Links(ctx, w.hubID(), []lead.ID{id})
+	if err != nil || fresh[id] == nil {
+		return err
+	}
+	k := &work{id: id, link: fresh[id], hint: &hint{}, unread: true, dirty: true}
+	k.link.SecondLookAt = outbox.Millis(w.now().Add(w.cfg.SecondLook))
+	return w.settle(ctx, []*work{k})
 }
 
 // lookAt reads the contacts and takes the readings into the ledgers, like any other: what a person changed goes through the rule of the

@@ -87,6 +87,8 @@ type Status struct {
 	// ConsentCause is why the unsubscribe lane waits while the lane itself does not for the same reason, empty = it does not; ConsentCure is
 	// a sentence.
 	ConsentCause, ConsentCure string
+	// Refused are sentences about operations that HubSpot does not allow, while the lane goes on.
+	Refused []string
 	// DeletesPausedAt is since when the brake of deletes is on, unix ms; 0 = it is not, or nothing has asked it since the start.
 	DeletesPausedAt int64
 }
@@ -95,6 +97,7 @@ type Status struct {
 func (w *Worker) Status() Status {
 	s := w.gate.state()
 	s.DeletesPausedAt = w.deletesPaused.Load()
+	s.Refused = w.refusedNow()
 	if c := w.consent.gate.state(); c.Condition != Running && c.Condition != Limited && c.Condition != s.Condition {
 		s.ConsentCause, s.ConsentCure = cmp.Or(c.Cause, string(c.Condition)), c.Cure
 	}

@@ -19,12 +19,8 @@ func (w *Worker) TokenRenewed() {
 	}
 	w.consent.noBatch(time.Time{}) // the new token may be allowed more
 	w.mu.Lock()
-	for id, h := range w.hints {
-		if h.permission {
-			h.permission, h.until = false, time.Time{}
-			w.revisit[id] = true
-		}
-	}
+	clear(w.refusedOps)
+	w.permitLocked()
 	w.mu.Unlock()
 	w.gate.tokenBack(w.now())
 	w.consent.gate.tokenBack(w.now())

@@ -36,20 +36,23 @@ type Worker struct {
 	readFirst atomic.Bool
 	hinted    atomic.Bool // Hinted was called
 
-	mu        sync.Mutex // guards what follows
-	busyLead  map[lead.ID]bool
-	wanted    map[lead.ID]bool // by the unsubscribe lane: no job of the contact lane begins with them
-	pools     *pools           // of the run under way
-	busyAddr  map[string]lead.ID
-	hints     map[lead.ID]*hint
-	revisit   map[lead.ID]bool // leads to read again that the scan has passed
-	paused    Lanes
-	holds     holds
-	scan      map[outbox.Lane]*scanner
-	jobsUnder int
+	mu       sync.Mutex // guards what follows
+	busyLead map[lead.ID]bool
+	wanted   map[lead.ID]bool // by the unsubscribe lane: no job of the contact lane begins with them
+	pools    *pools           // of the run under way
+	busyAddr map[string]lead.ID
+	// refusedOps are the operations that HubSpot does not allow, see refusedop.go.
+	refusedOps map[op]*refusedOp
+	hints      map[lead.ID]*hint
+	revisit    map[lead.ID]bool // leads to read again that the scan has passed
+	paused     Lanes
+	holds      holds
+	scan       map[outbox.Lane]*scanner
+	jobsUnder  int
 	// suspectJobs are those of them whose leads failed before.
 	suspectJobs int
 
+	lookSize      int // most leads in a second look; one goroutine uses it
 	ids           idWatch
 	deleteTurn    chan struct{} // held while the brake of deletes is asked
 	deletesPaused atomic.Int64  // since when it is on, unix ms
@@ -81,9 +84,10 @@ func New(cfg Config, hub HubSpot, store Store) *Worker {
 		cfg.Turn = func(string, time.Duration) {}
 	}
 	w := &Worker{cfg: cfg, hub: hub, store: store, began: cfg.Now(),
-		busyLead: map[lead.ID]bool{}, wanted: map[lead.ID]bool{}, busyAddr: map[string]lead.ID{}, hints: map[lead.ID]*hint{}, revisit: map[lead.ID]bool{},
+		busyLead: map[lead.ID]bool{}, wanted: map[lead.ID]bool{}, busyAddr: map[string]lead.ID{}, refusedOps: map[op]*refusedOp{}, hints: map[lead.ID]*hint{}, revisit: map[lead.ID]bool{},
 		holds: holds{wanted: map[lead.ID]int{}, missed: map[lead.ID]bool{}},
 		scan:  newScan(), jobDone: make(chan struct{}, 1), deleteTurn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+	w.lookSize = BatchSize
 	w.gate = newGate(cfg.Log, cfg.Outage, cfg.Now())
 	w.consent = newConsentLane(&cfg)
 	return w

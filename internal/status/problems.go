@@ -25,6 +25,7 @@ const (
 	CodePullFailing      = "pull_failing"       // a stream of pull whose last run failed, while the lane is well
 	CodeClock            = "clock"              // HubSpot's Date and the daemon's clock differ, or a position of pull lay beyond now
 	CodeProperty         = "property"           // a mapped property that cannot be written
+	CodeNotAllowed       = "not_allowed"        // deletes or erases are refused to the token, while other rows go on
 	CodeUnsubscribesWait = "unsubscribes_wait"  // opt-outs cannot be carried out, while other rows go on
 	CodeDeletesPaused    = "deletes_paused"     // more deletes and erases in an hour than push.max_deletes_per_hour
 	CodeOtherVersion     = "other_version"      // the daemon is not of the version of this binary
@@ -109,6 +110,10 @@ func (p *Portal) problems(in Input) (all []Problem, well bool) {
 	if cause := p.snapshot.ConsentCause; cause != "" {
 		well = false
 		say(CodeUnsubscribesWait, "unsubscribes wait: "+cause, cmp.Or(p.snapshot.ConsentCure, "it is tried again by itself"))
+	}
+	for _, text := range p.snapshot.Refused {
+		well = false
+		say(CodeNotAllowed, text, "grant the app in HubSpot what the cause names, then: leadsync auth login; it is tried again every hour by itself")
 	}
 	if at := p.snapshot.DeletesPausedAt; at != 0 {
 		say(CodeDeletesPaused, "deletes and erases are paused since "+Clock(at)+": there were more in an hour than push.max_deletes_per_hour",

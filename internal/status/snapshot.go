@@ -75,6 +75,8 @@ type Snapshot struct {
 	// ConsentCause is why unsubscribes wait while other rows go on, empty = they do not; ConsentCure is a sentence.
 	ConsentCause string `json:"consent_cause,omitempty"`
 	ConsentCure  string `json:"consent_cure,omitempty"`
+	// Refused are sentences about operations that HubSpot does not allow, while the lane goes on.
+	Refused []string `json:"refused,omitempty"`
 	// ClockOff is by how many ms the Date of HubSpot's answers is ahead of the daemon's clock, negative = behind; 0 while they agree within
 	// a minute.
 	ClockOff int64 `json:"clock_off,omitempty"`
