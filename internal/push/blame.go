@@ -74,6 +74,7 @@ func failedAll(works []*work, err error) {
 type failure struct {
 	leads int  // in the request; 0 = the trouble holds for all
 	fresh bool // one of them had not failed before
+	many  bool // so many have failed that no further ones are asked before them: memory is bounded
 }
 
 // blame finds whose the trouble of a job is, and settles what was decided about leads of their own. what says how it counts for the lane; own:

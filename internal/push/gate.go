@@ -247,18 +247,24 @@ func (g *gate) admit(what failure, now, until time.Time) (suspects, others time.
 	case what.leads > 1: // the next one is smaller
 		g.probe = max(1, what.leads/2)
 		return now.Add(narrowWait), now.Add(narrowWait)
-	case !what.fresh && g.freshFails < outageLeast:
+	case !what.fresh && g.freshFails < outageLeast && !what.many:
 		g.probe = 1
 		return until, g.freshAt
 	case what.fresh:
 		g.freshFails++
 	}
 	g.probe = 1
-	if g.freshFails >= outageLeast {
+	switch {
+	case g.freshFails >= outageLeast && what.many:
+		return until, until.Add(suspectsFirst)
+	case g.freshFails >= outageLeast:
 		return until, until
 	}
 	return until, earliest(until, now.Add(g.schedule.Delay(1)/2))
 }
+
+// suspectsFirst is how much earlier leads that failed are asked than others in an outage of which very many are remembered.
+const suspectsFirst = 20 * time.Second
 
 // outageLeast is how many different leads must have failed alone in a row, and nothing succeeded, before that is an outage and no fault of
 // theirs.

@@ -305,6 +305,7 @@ func (w *Worker) finished(j *job, err error) {
 	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, ErrDatabaseAway):
 	case j.own:
 	default:
+		j.what.many = j.what.leads > 0 && w.remembered() > 10*BatchSize
 		w.gate.fail(err, now, j.what)
 		if errors.Is(err, ErrDatabaseAway) {
 			w.gate.settleFailed()
@@ -325,6 +326,13 @@ func (w *Worker) finished(j *job, err error) {
 	if len(w.wanted) > 0 {
 		signal(w.consent.wake)
 	}
+}
+
+// remembered is how many leads something is remembered of.
+func (w *Worker) remembered() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.hints)
 }
 
 func (w *Worker) setPools(p *pools) {
