@@ -48,7 +48,7 @@ func (w *Worker) refusedApart(k *work, err error) bool {
 	r.cause, r.until = cause, now.Add(scopeRetry)
 	w.mu.Unlock()
 	if first {
-		w.cfg.Log.Error(observe.PushPaused, observe.Lane, words.lane, observe.Reason, cause, observe.Until, now.Add(scopeRetry).UTC(), observe.Hint, cure(Paused, class))
+		w.cfg.Log.Error(observe.PushPaused, observe.Lane, words.lane, observe.Reason, cause, observe.Until, now.Add(scopeRetry).UTC(), observe.Hint, cure(Paused, class, cause))
 	}
 	k.hint.until, k.hint.permission = now.Add(scopeRetry), true
 	k.ended = append(k.ended, outbox.Outcome{ID: k.plan.del.ID, State: outbox.Pending, Attempts: k.plan.del.Attempts, NotBefore: outbox.Millis(k.hint.until),
