@@ -38,6 +38,7 @@ type Lease struct {
 	epoch  int64
 	clean  bool
 	length time.Duration // servers alone
+	over   time.Duration // how long the lease before was over when this one was taken, by the server's clock; servers alone
 
 	mu    sync.Mutex
 	taken time.Time // when the last successful acquire or renew was begun; both of its clocks are used
@@ -115,6 +116,14 @@ func leaseOver(ctx context.Context, db *DB, l *Lease, clock string) error {
 	return err
 }
 
+// since is how long a lease was over when it was taken by the server's clock; an owner that gave it up left 0.
+func since(now, until int64) time.Duration {
+	if until <= 0 || now < until {
+		return 0
+	}
+	return time.Duration(now-until) * time.Millisecond
+}
+
 // heldByLock names the owner whose lease is over and whose session still has the row.
 func (db *DB) heldByLock(ctx context.Context, portal string) error {
 	row, err := db.Portal(ctx, portal)
@@ -136,6 +145,15 @@ func (l *Lease) Epoch() int64 { return l.epoch }
 // CleanBefore reports that the previous owner released the portal, or that there was none. After any other end its last
 // requests are in doubt and its request window counts as full.
 func (l *Lease) CleanBefore() bool { return l.clean }
+
+// Quiet is how long the owner before can have begun no request when this lease was taken, given the longest time of one: it begins none
+// that its lease does not outlive. 0 when that is not known: it gave the portal up with requests under way, or on SQLite died a moment ago.
+func (l *Lease) Quiet(request time.Duration) time.Duration {
+	if l.over <= 0 {
+		return 0
+	}
+	return l.over + request
+}
 
 // Renew prolongs the lease. ErrLeaseLost when another owner has the portal; any other error leaves the lease as it was.
 func (l *Lease) Renew(ctx context.Context) error {

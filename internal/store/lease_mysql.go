@@ -17,15 +17,16 @@ func (d *mysqlDialect) acquire(ctx context.Context, db *DB, l *Lease) error {
 	}
 	return db.inTx(ctx, func(tx *sql.Tx) error {
 		l.taken = time.Now()
-		free := false
-		err := db.one(ctx, tx, []any{&l.clean, &l.epoch, &free}, `SELECT clean, epoch, lease_until <= `+mysqlNow+`
+		var until, now int64
+		err := db.one(ctx, tx, []any{&l.clean, &l.epoch, &until, &now}, `SELECT clean, epoch, lease_until, `+mysqlNow+`
   FROM leadsync_portals WHERE portal = ?1 FOR UPDATE NOWAIT`, l.portal)
 		switch {
 		case err != nil:
 			return lockedRow(err)
-		case !free: // somebody was faster
+		case until > now: // somebody was faster
 			return errLockedRow
 		}
+		l.over = since(now, until)
 		l.epoch++
 		_, err = db.exec(ctx, tx, `UPDATE leadsync_portals SET owner = ?2, epoch = ?3, clean = FALSE, started_at = `+mysqlNow+`,
   lease_until = `+mysqlNow+` + ?4 WHERE portal = ?1`, l.portal, l.owner, l.epoch, l.length.Milliseconds())

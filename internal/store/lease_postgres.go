@@ -22,10 +22,12 @@ func (d *postgresDialect) acquire(ctx context.Context, db *DB, l *Lease) error {
 	}
 	return db.inTx(ctx, func(tx *sql.Tx) error {
 		l.taken = time.Now()
-		err := db.one(ctx, tx, []any{&l.clean}, `SELECT clean FROM leadsync_portals WHERE portal = ?1 FOR UPDATE NOWAIT`, l.portal)
+		var until, now int64
+		err := db.one(ctx, tx, []any{&l.clean, &until, &now}, `SELECT clean, lease_until, `+postgresNow+` FROM leadsync_portals WHERE portal = ?1 FOR UPDATE NOWAIT`, l.portal)
 		if err != nil {
 			return lockedRow(err)
 		}
+		l.over = since(now, until)
 		err = db.one(ctx, tx, []any{&l.epoch}, `UPDATE leadsync_portals SET owner = ?2, epoch = epoch + 1, clean = FALSE, started_at = `+postgresNow+`,
   lease_until = `+postgresNow+` + ?3 WHERE portal = ?1 AND lease_until <= `+postgresNow+` RETURNING epoch`,
 			l.portal, l.owner, l.length.Milliseconds())

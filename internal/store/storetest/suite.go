@@ -65,6 +65,7 @@ func contracts() []contract {
 		{"PurgeKeepsIDsRising", purgeKeepsIDsRising},
 		{"TwoDaemons", twoDaemons},
 		{"LeaseEndsWithTheEpoch", leaseEndsWithTheEpoch},
+		{"QuietBefore", quietBefore},
 		{"PortalState", portalState},
 		{"ReserveDaily", reserveDaily},
 		{"KeysAreMadeOnce", keysAreMadeOnce},
