@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 
 	"leadsync/internal/outbox"
 )
@@ -42,6 +43,7 @@ func (db *DB) HotStatements(portal string, leads, contacts, addresses, events []
 		{"byContact", s.byContact, []any{1, d.texts(contacts)}},
 		{"holders", s.holders, []any{1, d.texts(contacts)}},
 		{"pendingAddresses", s.pendingAddresses, []any{portal, d.texts(append(addresses, ""))}},
+		{"strays by id", straysOf(d), nil},
 		{"createdAt", s.createdAt, []any{ids[0]}},
 		{"lookAt", s.lookAt, []any{portal, 1, 1000, 100}},
 		{"fence", s.fence, []any{0, 0, 1, portal, 1}},
@@ -80,3 +82,9 @@ func (db *DB) MigrateTo(ctx context.Context, version int64) error {
 
 // SetLargeTable changes from which size PostgreSQL makes an index while inserts go on.
 func SetLargeTable(n int64) (was int64) { was, largeTable = largeTable, n; return was }
+
+// straysOf is the part of the statement that must not pass over rows that are well.
+func straysOf(d dialect) string {
+	text, _, _ := strings.Cut(d.sql().strays, " UNION ALL ")
+	return text
+}
