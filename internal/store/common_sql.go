@@ -109,10 +109,10 @@ const (
 const nextReason = `SELECT (SELECT reason FROM lead_outbox WHERE portal = ?1 AND state = ?2 AND state <> 'pending' AND reason > ?3
   ORDER BY reason LIMIT 1)`
 
-// straysByID counts the pending rows that reading by id never meets.
-// The order and
-// the range, the order and the limit lead through the primary key, whatever the engine believes of a table that it has not looked at yet; a thousand stands for more.
-const straysByID = `SELECT portal, '` + StrayID + `', count(*) FROM (SELECT portal, state FROM lead_outbox WHERE id BETWEEN -9223372036854775807 AND 0 ORDER BY id LIMIT 1000) AS s
+// straysByID counts the pending rows that reading by id never meets; a thousand stands for more. The range, the order and the limit lead
+// through the primary key, whatever the engine believes of a table that it has not looked at yet.
+const straysByID = `SELECT portal, '` + StrayID + `', count(*) FROM (
+    SELECT portal, state FROM lead_outbox WHERE id BETWEEN -9223372036854775807 AND 0 ORDER BY id LIMIT 1000) AS s
   WHERE state = 'pending' GROUP BY portal`
 
 // countParts counts the pending rows of each portal, with the lowest id, from each partial index over them, without strays.
