@@ -15,9 +15,27 @@ import (
 type appTable struct {
 	*rig
 	values map[string]string // by lead and field
+	gone   map[string]bool   // leads that it has deleted
 }
 
-func (r *rig) application() *appTable { return &appTable{r, map[string]string{}} }
+func (r *rig) application() *appTable { return &appTable{r, map[string]string{}, map[string]bool{}} }
+
+// commits takes an event of a history into the table.
+func (a *appTable) commits(row *modelRow) {
+	lead := fmt.Sprint("lead-", row.lead)
+	switch row.typ {
+	case "lead.registered", "lead.updated":
+		delete(a.gone, lead)
+	case "lead.deleted", "lead.erased":
+		a.gone[lead] = true
+		for f := range twoWay {
+			delete(a.values, lead+" "+f)
+		}
+	}
+	for f, v := range row.fields {
+		a.values[lead+" "+f] = v
+	}
+}
 
 // says is one event of the application, in one transaction with its own table.
 func (a *appTable) says(lead, typ, email string, fields map[string]string) int64 {
@@ -56,7 +74,7 @@ func (a *appTable) consume() int {
 				var later bool
 				must(a.t, a.db.QueryRow(`SELECT EXISTS (SELECT 1 FROM lead_outbox WHERE lead_id = ? AND id > ? AND state IN ('pending', 'delivered')
   AND json_type(properties, '$.' || ?) IS NOT NULL)`, c.lead, c.above, f).Scan(&later))
-				if later {
+				if later || a.gone[c.lead] {
 					continue
 				}
 				if a.values[c.lead+" "+f] = ""; v.Value != nil {

@@ -278,14 +278,14 @@ type inboxWord struct {
 
 // checkTold: the application hears what people wrote, each word once, and never its own. It returns the words in their order.
 func (m *bothModel) checkTold() (words []inboxWord) {
-	rows, err := m.db.Query(`SELECT coalesce(lead_id, ''), change_type, coalesce(properties, ''), pulled_at FROM lead_inbox ORDER BY id`)
+	rows, err := m.db.Query(`SELECT coalesce(lead_id, ''), change_type, coalesce(properties, ''), pulled_at, coalesce(above_id, 0) FROM lead_inbox ORDER BY id`)
 	must(m.t, err)
 	defer rows.Close()
-	kinds, times := map[string]int{}, map[string]int{}
+	kinds, times := map[string]int{}, map[string]int64{}
 	for rows.Next() {
 		var id, kind, properties string
-		var at int64
-		must(m.t, rows.Scan(&id, &kind, &properties, &at))
+		var at, above int64
+		must(m.t, rows.Scan(&id, &kind, &properties, &at, &above))
 		if !strings.HasPrefix(id, "lead-") {
 			continue // wiped
 		}
@@ -307,12 +307,14 @@ func (m *bothModel) checkTold() (words []inboxWord) {
 			if twoWay[f] == "" {
 				m.breaks("inbox: %s of lead %d is told, and does not flow to the application", f, lead)
 			}
-			if m.merged[lead] || m.unknown[lead] || m.lateness || w.value == "" {
+			if m.merged[lead] || m.unknown[lead] || m.lateness || w.value == "" || m.toggled[fmt.Sprint(lead, f, w.value)] {
 				continue
 			}
-			if times[fmt.Sprint(lead, f, w.value)]++; times[fmt.Sprint(lead, f, w.value)] > 1 && !m.archived[lead] && !m.deletes(lead) {
+			last, told := times[fmt.Sprint(lead, f, w.value)]
+			if told && !m.between(lead, f, last, above) && !m.archived[lead] && !m.deletes(lead) {
 				m.breaks("G8: %s = %s of lead %d is told twice", f, w.value, lead)
 			}
+			times[fmt.Sprint(lead, f, w.value)] = above
 			if w.value[0] != 'p' && !m.fromOlderLife(lead) {
 				m.breaks("G8: %s = %s is lead %d's own word, and is told", f, w.value, lead)
 			}
@@ -333,6 +335,14 @@ func (m *bothModel) checkTold() (words []inboxWord) {
 	return words
 }
 
+// between: an event of the application that carries the field came between two tellings, so that the second one says what stands.
+func (m *bothModel) between(lead int, field string, after, until int64) bool {
+	return slices.ContainsFunc(m.rows, func(row *modelRow) bool {
+		_, carries := row.fields[field]
+		return row.lead == lead && carries && row.id > after && row.id <= until
+	})
+}
+
 func boolInt(b bool) int {
 	if b {
 		return 1
@@ -347,37 +357,24 @@ func (m *bothModel) deletes(lead int) bool {
 // fromOlderLife: people may have brought a contact of an earlier life back, with the application's values of then.
 func (m *bothModel) fromOlderLife(lead int) bool { return m.restores[lead] > 0 }
 
-// checkAgree: the application that applies its inbox in the order in which it reads it has the values of its contact.
+// checkAgree: the application that has applied its inbox by the README's rule has the values of its contact.
 func (m *bothModel) checkAgree(lead int, c hubspotsim.ContactView, words []inboxWord) {
 	if m.restores[lead] > 0 {
 		return
 	}
 	for field := range twoWay {
-		value, lost := "", false
-		next := slices.DeleteFunc(slices.Clone(words), func(w inboxWord) bool { return w.lead != lead || w.field != field })
-		hear := func(until time.Time) {
-			for len(next) > 0 && !next[0].at.After(until) {
-				value, next = next[0].value, next[1:]
-			}
-		}
-		rows := slices.Clone(m.rows)
-		slices.SortStableFunc(rows, func(a, b *modelRow) int { return a.at.Compare(b.at) })
-		for _, row := range rows {
-			v, carries := row.fields[field]
+		lost := false
+		for _, row := range m.rows {
+			_, carries := row.fields[field]
 			switch {
 			case row.lead != lead:
-			case row.typ == "lead.deleted" && (row.state == "delivered" || row.reason == "no_contact"):
-				hear(row.at)
-				value = ""
 			case row.typ == "lead.deleted":
-				lost = true
+				lost = lost || row.state != "delivered" && row.reason != "no_contact"
 			case carries:
-				hear(row.at)
-				value = v
 				lost = lost || row.state != "delivered" && row.reason != "unchanged" && row.reason != "overtaken"
 			}
 		}
-		hear(time.Now())
+		value := m.app.values[fmt.Sprint("lead-", lead, " ", field)]
 		if have := c.Properties[field]; have != value && !lost {
 			m.breaks("lead %d: the application has %s = %q, HubSpot %q on %s (a person wrote %q; inbox %v)", lead, field, value, have, c.ID, m.edits[lead][field], words)
 		}

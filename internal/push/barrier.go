@@ -199,6 +199,11 @@ func (w *Worker) finishDelete(k *work) {
 	if k.namedLater() {
 		address = l.Address
 	}
+	for p, f := range l.Fields { // what was told of this life is no change of the next one
+		if f.Told {
+			k.withdraw = append(k.withdraw, p)
+		}
+	}
 	l.State, l.Address, l.Fields, l.SecondLookAt = gone, address, map[string]ledger.Field{}, 0
 	l.ClosedAtID, l.AppliedID = max(l.ClosedAtID, r.id()), max(l.AppliedID, r.id())
 	k.ended = append(k.ended, o)
