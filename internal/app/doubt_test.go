@@ -271,3 +271,40 @@ func toldOf(field, value, was string) string {
 	}
 	return fmt.Sprintf(`{%q:{"value":%s,"was":%s}}`, field, q(value), q(was))
 }
+
+// A registration with one address and an unsubscribe that names another one end at the same address, whenever the rows are done: the last
+// by outbox id. It is opted out.
+func TestDoubtNamedAddressDependsOnNoTiming(t *testing.T) {
+	const b, x = "b@example.com", "x@example.com"
+	for name, wait := range map[string]time.Duration{"together": 0, "in the same second": 100 * time.Millisecond, "after it": 20 * time.Second} {
+		for _, turned := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, "/turned ", turned), func(t *testing.T) {
+				inBubble(t, hubspotsim.Config{Seed: 906}, "", func(r *rig) {
+					events := []func(){func() { r.event("1", "lead.registered", b, `{"city":"Bern"}`) }, func() { r.event("1", "lead.unsubscribed", x, "") }}
+					end := x
+					if turned {
+						events[0], events[1], end = events[1], events[0], b
+					}
+					events[0]()
+					if wait == 0 {
+						events[1]()
+					}
+					r.start()
+					if wait > 0 {
+						time.Sleep(wait)
+						events[1]()
+					}
+					r.settled(10 * time.Minute)
+					time.Sleep(5 * time.Minute)
+					r.wantContact(end, map[string]string{"city": "Bern"})
+					if n := len(r.sim.Contacts()); n != 1 || !r.sim.OptedOut(end) || !r.sim.OptedOut(x) {
+						t.Errorf("%d contacts, %s out: %t, %s out: %t", n, end, r.sim.OptedOut(end), x, r.sim.OptedOut(x))
+					}
+					if n := r.counts()["delivered"]; n != 2 {
+						t.Errorf("%v", r.counts())
+					}
+				})
+			})
+		}
+	}
+}

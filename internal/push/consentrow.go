@@ -95,9 +95,18 @@ func instant(raw json.RawMessage) int64 {
 }
 
 // carries reports whether the row has fields for the contact lane: a value, a value that was left out, or an address that is not the
-// contact's. An unsubscribe that only names the address of a person who is no contact makes none.
-func (r *row) carries(l *ledger.Link) bool {
-	return len(r.values)+len(r.left) > 0 || r.addr != "" && l.State == ledger.Linked && r.addr != l.Address
+// contact's. An unsubscribe that only names the address of a person who is no contact makes none; beside an older row that is about to make
+// one it says, as it would a moment later, which address the contact has.
+func (k *work) carries(r *row) bool {
+	if len(r.values)+len(r.left) > 0 || r.addr == "" {
+		return len(r.values)+len(r.left) > 0
+	}
+	if k.link.State == ledger.Linked {
+		return r.addr != k.link.Address
+	}
+	return slices.ContainsFunc(k.every, func(o *row) bool {
+		return o.id() < r.id() && o.end == nil && o.addr != "" && (o.typ == outbox.Registered || o.typ == outbox.Updated)
+	})
 }
 
 // takeWords parts the rows that speak of consent from those the contact lane folds. A row that also carries fields is folded as well,
@@ -112,7 +121,7 @@ func (k *work) takeWords() {
 		if r.word == "" {
 			return false
 		}
-		if r.folded = r.end == nil && k.wordDone(r) && r.carries(k.link); r.folded {
+		if r.folded = r.end == nil && k.wordDone(r) && k.carries(r); r.folded {
 			if k.foldedWords == nil {
 				k.foldedWords = map[outbox.EntryID]bool{}
 			}

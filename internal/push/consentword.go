@@ -26,7 +26,7 @@ func (w *Worker) hearWords(k *work) {
 			k.endWord(r, outbox.Skipped, outbox.ConsentRefused, `carries no evidence: {"consent": {"at", "source"}}`)
 		case k.outlived(r) && r.end != nil:
 			k.ended = append(k.ended, *r.end)
-		case k.outlived(r) && !r.carries(k.link):
+		case k.outlived(r) && !k.carries(r):
 			k.endWord(r, outbox.Skipped, outbox.Overtaken, "")
 		default:
 			return false
@@ -92,7 +92,7 @@ func (k *work) endWords() {
 			return true // the fold has it
 		case r.end != nil: // its fields are bad, its word was carried out all the same
 			k.ended = append(k.ended, *r.end)
-		case r.carries(k.link) && k.erasing() == nil:
+		case k.carries(r) && k.erasing() == nil:
 			k.revisit = true
 		default:
 			if r.addr != "" && r.addr == k.link.Address && k.link.State == ledger.Linked {

@@ -135,7 +135,7 @@ func (w *Worker) subscribed(k *work, state outbox.State, reason outbox.Reason, n
 	k.in, k.dirty = nil, true
 	k.words = slices.DeleteFunc(k.words, func(x *row) bool {
 		switch {
-		case x == r && x.carries(k.link):
+		case x == r && k.carries(x):
 			k.revisit = true // its fields follow, and it is delivered with them
 		case x == r:
 			k.endWord(x, state, reason, note)
@@ -143,7 +143,7 @@ func (w *Worker) subscribed(k *work, state outbox.State, reason outbox.Reason, n
 			k.revisit = true
 		case x.end != nil:
 			k.ended = append(k.ended, *x.end)
-		case x.carries(k.link):
+		case k.carries(x):
 			k.revisit = true
 		default:
 			k.endWord(x, outbox.Skipped, outbox.Overtaken, "")
