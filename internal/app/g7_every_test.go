@@ -190,3 +190,41 @@ func TestG7DoubtOutlivesEveryWord(t *testing.T) {
 		}
 	}
 }
+
+// A resubscribe that waits for an address holds nothing up, and goes on with the address that comes: however many of them wait, and whatever
+// stands between.
+func TestG7ResubscribeWaitsForAddress(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before, after []string
+	}{
+		"one":                {},
+		"behind a delete":    {before: []string{"lead.registered", "lead.deleted"}},
+		"a delete behind it": {before: []string{"lead.registered", "lead.deleted"}, after: []string{"lead.deleted"}},
+	} {
+		for _, many := range []int{1, 2, 3} {
+			consentTest(t, "consent: {resubscribe: allow}", hubspotsim.Config{Seed: 769, Subscriptions: twoTypes}, func(r *rig) {
+				r.start()
+				insert := func(types []string) {
+					for _, typ := range types {
+						r.event("1", typ, map[bool]string{true: "ada@example.com"}[typ == "lead.registered"], "")
+						time.Sleep(5 * time.Second)
+					}
+				}
+				insert(c.before)
+				must(t, r.sim.Subscribe("two@example.com", 1, "UNSUBSCRIBED"))
+				time.Sleep(time.Minute)
+				for range many {
+					r.word("1", "lead.resubscribed", evidenceOf(0))
+				}
+				time.Sleep(10 * time.Second)
+				insert(c.after)
+				r.event("1", "lead.registered", "two@example.com", "")
+				r.settled(10 * time.Minute)
+				if got := r.sim.Status("two@example.com", 1); got != "SUBSCRIBED" {
+					t.Errorf("%s, %d: %s", name, many, got)
+				}
+			})
+		}
+	}
+}

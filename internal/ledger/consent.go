@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -40,9 +41,10 @@ type OptOut struct {
 }
 
 // HearOut takes an opt-out of the application, of the row id, spoken at. It reports whether that changes anything. A newer one than the
-// word that stands asks for evidence of its own, since a person may have opted in again in HubSpot meanwhile. An older one that comes late
-// counts as if both had been read together: it is stronger than a resubscribe whose evidence is not newer.
-func (l *Link) HearOut(id, at int64) bool {
+// word that stands asks for evidence of its own, of the address that it names and of the lead's, since a person may have opted in again in
+// HubSpot meanwhile. An older one that comes late counts as if both had been read together: it is stronger than a resubscribe whose evidence
+// is not newer.
+func (l *Link) HearOut(id, at int64, named string) bool {
 	at = max(at, 1)
 	out := OptOut{At: at, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again, Left: l.OptOut.Left}
 	switch late := id <= l.ConsentID; {
@@ -58,6 +60,9 @@ func (l *Link) HearOut(id, at int64) bool {
 		out.Evidenced = l.OptOut.Evidenced
 	case l.Consent == Out: // an earlier opt-out may be the later one in time: the evidence of a resubscribe must be newer than both
 		out.At = max(at, l.OptOut.At)
+		if (l.State == Linked || l.State == None) && cmp.Or(named, l.Address) != "" { // what other rows named stays done
+			out.Evidenced = slices.DeleteFunc(slices.Clone(l.OptOut.Evidenced), func(a string) bool { return a == named || a == l.Address })
+		}
 	}
 	l.Consent, l.ConsentID, l.OptOut = Out, max(id, l.ConsentID), out
 	return true

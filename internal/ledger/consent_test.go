@@ -17,7 +17,7 @@ func TestG7OptOutDue(t *testing.T) {
 		}
 	}
 	due(false, "nobody has said anything")
-	if !l.HearOut(5, 1000) || l.HearOut(5, 1000) || l.HearOut(4, 500) {
+	if !l.HearOut(5, 1000, "") || l.HearOut(5, 1000, "") || l.HearOut(4, 500, "") {
 		t.Error("the same word, or an older one, is heard again")
 	}
 	due(true, "out")
@@ -36,7 +36,7 @@ func TestG7OptOutDue(t *testing.T) {
 	}
 	l.Evidence(there)
 	due(false, "both addresses are evidenced")
-	l.HearOut(6, 1500)
+	l.HearOut(6, 1500, "")
 	due(true, "another unsubscribe asks for evidence of its own")
 	l.HearIn(7, 2000, there)
 	due(false, "in")
@@ -44,7 +44,7 @@ func TestG7OptOutDue(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	l.State = Gone
-	l.HearOut(8, 3000)
+	l.HearOut(8, 3000, "")
 	due(false, "without a contact nobody can be mailed")
 	l.State, l.ContactID = Passive, "9"
 	due(true, "merged into another contact")
@@ -56,12 +56,12 @@ func TestG7OptOutDue(t *testing.T) {
 func TestG7DoubtSurvivesEveryWord(t *testing.T) {
 	const a = "a@example.com"
 	for name, word := range map[string]func(*Link){
-		"out":               func(l *Link) { l.HearOut(5, 200) },
-		"out, late":         func(l *Link) { l.HearIn(9, 100, a); l.HearOut(5, 200) },
+		"out":               func(l *Link) { l.HearOut(5, 200, "") },
+		"out, late":         func(l *Link) { l.HearIn(9, 100, a); l.HearOut(5, 200, "") },
 		"in":                func(l *Link) { l.HearIn(5, 200, a) },
-		"out, in, out":      func(l *Link) { l.HearOut(5, 200); l.HearIn(6, 300, a); l.HearOut(7, 400) },
+		"out, in, out":      func(l *Link) { l.HearOut(5, 200, ""); l.HearIn(6, 300, a); l.HearOut(7, 400, "") },
 		"out there":         func(l *Link) { l.OptedOutThere(a, 50) },
-		"evidence":          func(l *Link) { l.HearOut(5, 200); l.Evidence(a) },
+		"evidence":          func(l *Link) { l.HearOut(5, 200, ""); l.Evidence(a) },
 		"a second one":      func(l *Link) { l.MayResubscribe(a, 8000) },
 		"of another adress": func(l *Link) { l.MayResubscribe("b@example.com", 9500) },
 	} {
@@ -89,7 +89,7 @@ func TestG7LatestOptOutCounts(t *testing.T) {
 	for _, order := range [][]int64{{1, 2, 3}, {1, 3, 2}, {2, 1, 3}, {2, 3, 1}, {3, 1, 2}, {3, 2, 1}} {
 		l := &Link{}
 		for _, id := range order {
-			l.HearOut(id, map[int64]int64{1: 100, 2: 900, 3: 500}[id])
+			l.HearOut(id, map[int64]int64{1: 100, 2: 900, 3: 500}[id], "")
 		}
 		if l.Consent != Out || l.ConsentID != 3 || l.OptOut.At != 900 {
 			t.Errorf("%v: %+v", order, l)
@@ -105,9 +105,9 @@ func TestG7LatestOptOutCounts(t *testing.T) {
 func TestG7LateOptOut(t *testing.T) {
 	for at, out := range map[int64]bool{99: false, 100: true, 101: true} {
 		l := &Link{}
-		l.HearOut(2, 50)
+		l.HearOut(2, 50, "")
 		l.HearIn(6, 100, "a@example.com")
-		if outlives := l.Outlives(5, at); outlives == out || l.HearOut(5, at) != out || (l.Consent == Out) != out || l.ConsentID != 6 {
+		if outlives := l.Outlives(5, at); outlives == out || l.HearOut(5, at, "") != out || (l.Consent == Out) != out || l.ConsentID != 6 {
 			t.Errorf("spoken at %d: outlived %t, %+v", at, outlives, l)
 		}
 	}

@@ -3,11 +3,13 @@ package push
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 )
@@ -333,5 +335,22 @@ func (w *Worker) leaveToConsent(k *work) {
 	k.hint.consent, k.hint.until = true, w.now().Add(time.Minute) // by then that lane has long told
 	w.hints[k.id] = k.hint
 	w.revisit[k.id] = true
+	if slices.ContainsFunc(k.words, func(r *row) bool { return r.parked() && !k.decided(r) }) {
+		w.wanted[k.id] = true // it waited for the address that has come now, and no reading of that lane finds it
+	}
+	signal(w.consent.wake)
+}
+
+// giveBackWord has the unsubscribe lane look once more at a lead with an unsubscribe that this lane was handed as done: a later word may have
+// asked for its evidence anew.
+func (w *Worker) giveBackWord(k *work) {
+	if !slices.ContainsFunc(k.words, func(r *row) bool {
+		return r.word == ledger.Out && r.NotBefore == nil && r.speaks() && k.decided(r) && !k.outlived(r) && !k.wordDone(r)
+	}) {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wanted[k.id] = true
 	signal(w.consent.wake)
 }

@@ -151,7 +151,11 @@ func (r *row) speaks() bool {
 	return r.word != "" && (r.end == nil || r.word == ledger.Out && r.end.State == outbox.Dead)
 }
 
-// undecided reports whether a word of the lead waits for the unsubscribe lane.
+// undecided reports whether a word of the lead waits for the unsubscribe lane. A resubscribe that itself waits for an address keeps nothing
+// waiting: there is none.
 func (k *work) undecided() bool {
-	return slices.ContainsFunc(k.words, func(r *row) bool { return !k.decided(r) && r.speaks() })
+	nowhere := k.link.Address == "" && len(addresses(k.rows)) == 0
+	return slices.ContainsFunc(k.words, func(r *row) bool {
+		return !k.decided(r) && r.speaks() && !(r.word == ledger.In && nowhere && r.addr == "" && r.parked())
+	})
 }

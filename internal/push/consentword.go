@@ -60,7 +60,7 @@ func (w *Worker) nextWord(k *work) {
 			return
 		}
 		for _, r := range k.words {
-			if r.word == ledger.Out && k.link.HearOut(r.id(), r.spokenAt()) {
+			if r.word == ledger.Out && k.link.HearOut(r.id(), r.spokenAt(), r.addr) {
 				k.dirty = true
 			}
 		}

@@ -83,6 +83,7 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 	for _, k := range works {
 		taken[k.id] = true
 		w.safely(k, func() { w.decide(k) })
+		w.giveBackWord(k)
 		if k.waitsForConsent() {
 			w.leaveToConsent(k)
 			continue

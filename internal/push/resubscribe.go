@@ -16,16 +16,17 @@ import (
 // lead has opted the address out. Otherwise its row is consent_refused and the word before it counts (k.in is nil then). It is the only
 // way to SUBSCRIBED.
 func (w *Worker) resubscribe(ctx context.Context, k *work) error {
-	r := k.in
-	address := k.resubscribes()
-	if address == "" {
+	for k.resubscribes() == "" { // each of them waits for an address; one that was left as it is would come again at once
+		r := k.in
 		k.words = slices.DeleteFunc(k.words, func(x *row) bool { return x == r })
-		if r.NotBefore == nil || *r.NotBefore != outbox.Parked {
+		if !r.parked() {
 			k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Pending, Note: "waits for an address", Attempts: r.Attempts, NotBefore: outbox.Parked})
 		}
-		w.nextWord(k)
-		return nil
+		if w.nextWord(k); k.in == nil {
+			return nil
+		}
 	}
+	r, address := k.in, k.resubscribes()
 	why, err := w.mayNotSubscribe(ctx, k, r, address)
 	if err != nil {
 		return err
