@@ -65,6 +65,11 @@ func (w *Worker) whereIs(ctx context.Context, k *work) error {
 		if v.id != k.link.ContactID {
 			return w.followMerge(ctx, k, v)
 		}
+		if k.shownAgain++; k.shownAgain > 1 && k.plan.op != opErase && !k.unread {
+			w.ownFailure(k, "HubSpot shows the contact, and answers that it is not there", false)
+			k.resting = true
+			return nil
+		}
 		return w.take(ctx, k, v)
 	}
 	if !notFound(err) {

@@ -96,6 +96,8 @@ type work struct {
 	met     error
 	metWith int
 	resting bool
+	// shownAgain counts how often HubSpot showed the contact after it had said that it is not there.
+	shownAgain int
 	// suspected: its opt-out failed in this job of the unsubscribe lane.
 	suspected bool
 
