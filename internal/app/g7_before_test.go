@@ -66,7 +66,8 @@ func TestG7DeleteWaitsForOptOut(t *testing.T) {
 				r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
 				r.start()
 				r.settled(time.Minute)
-				must(t, r.sim.SetFaults("sub_all=500,gdpr_delete=400"))
+				time.Sleep(10 * time.Minute)
+				must(t, r.sim.SetFaults("sub_all=400,gdpr_delete=400"))
 				unsub := r.event("1", "lead.unsubscribed", "", "")
 				if apart {
 					time.Sleep(5 * time.Second)
