@@ -229,7 +229,8 @@ func TestEditBeforeWrite(t *testing.T) {
 			if n := r.sim.Stats().Ops["batch_read"] - before; n != c.reads {
 				t.Errorf("%s: %d reads before the write, want %d", c.winner, n, c.reads)
 			}
-			// The next word of the application comes after what it was told: it is written.
+			// The next word of the application comes after what it was told and has taken: it is written.
+			r.takeInbox()
 			next := r.eventAt(time.Now().Add(time.Minute), "1", "lead.updated", "", `{"firm":"Third"}`)
 			r.settled(time.Minute)
 			r.want(next, "delivered")

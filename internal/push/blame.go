@@ -104,6 +104,8 @@ func (w *Worker) blame(ctx context.Context, j *job, err error) (what failure, ow
 		own = w.suspect(k) && own
 	}
 	what.leads = max(what.leads, 1)
+	// What a settlement without an answer may have written is not written again, least of all what it told: it is read anew.
+	suspects = slices.DeleteFunc(suspects, func(k *work) bool { return k.unsettled })
 	return what, own, w.settle(ctx, suspects)
 }
 

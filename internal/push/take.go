@@ -144,11 +144,13 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 		k.link.Fields[property] = now
 	}
 	if verdict.Tell() {
-		was := f.Seen
-		if r.Unheard {
+		// The inbox is read in order: a further change stands on the one that was told before it, also while that waits. Only where an event
+		// of the application was written without knowing what was told does it stand on what the application knew.
+		was, again := f.Seen, r.Unheard && len(r.Pending) > 0
+		if again {
 			was = f.Base
 		}
-		out[property] = told{value: canon, was: was, again: r.Unheard && len(r.Pending) > 0}
+		out[property] = told{value: canon, was: was, again: again}
 	}
 	return nil
 }
