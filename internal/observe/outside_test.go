@@ -20,7 +20,7 @@ func TestShellWordIsOneWordInEveryShell(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		for _, name := range []string{"west", "", "a b", "it's", `a"b`, "$(echo hi)", "`echo hi`", "$HOME", "a;echo hi", "x'\n;echo hi;'", `a\'b`, "\x1b[31m", "‮evil",
+		for _, name := range []string{"west", "", "a b", "it's", `a"b`, "$(echo hi)", "`echo hi`", "$HOME", "a;echo hi", "x'\n;echo hi;'", `a\'b`, "\x1b[31m", "\u202eevil",
 			"-x", "~root", "=ls", "a%sb", "!!", "#x", "é", "a\tb", "\\0101", "*", "{a,b}", "\xff"} {
 			args := []string{"-c", "printf '<%s>' " + ShellWord(name)}
 			if shell == "busybox" {

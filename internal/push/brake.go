@@ -133,10 +133,3 @@ func heldBackAny(works []*work) bool {
 	}
 	return false
 }
-
-// on reports whether the lane only probes.
-func (b *brake) on() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.tripped
-}
