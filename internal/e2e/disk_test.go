@@ -76,7 +76,7 @@ func TestG5DiskFull(t *testing.T) {
 		t.Error("no row waits: the disk was not full")
 	}
 	code, out, errs := command(t, s.environ, "", "status")
-	if code != 3 || !strings.Contains(out, "no space left") {
+	if code != 3 || !strings.Contains(out, "no space") {
 		t.Errorf("status: exit code %d, %s%s", code, out, errs)
 	}
 	if err := os.Remove(filler); err != nil {
