@@ -104,9 +104,13 @@ func (k *work) carries(r *row) bool {
 	if k.link.State == ledger.Linked {
 		return r.addr != k.link.Address
 	}
-	return slices.ContainsFunc(k.every, func(o *row) bool {
-		return o.id() < r.id() && o.end == nil && o.addr != "" && (o.typ == outbox.Registered || o.typ == outbox.Updated)
-	})
+	last := r.addr // of the older rows
+	for _, o := range k.every {
+		if o.id() < r.id() && o.end == nil && o.addr != "" && (o.typ == outbox.Registered || o.typ == outbox.Updated) {
+			last = o.addr
+		}
+	}
+	return last != r.addr // where it says nothing new, the row waits for no contact
 }
 
 // takeWords parts the rows that speak of consent from those the contact lane folds. A row that also carries fields is folded as well,
