@@ -72,7 +72,7 @@ func erasePhases(e *env) {
 			Tombs: []store.Tomb{{Kind: store.TombContact, Hash: "cccc"}, {Kind: store.TombAddress, Hash: "dddd"}}}))
 		got, err := e.db.Tombstoned(e.Context(), portal, hub, []string{"bbbb", "dddd", hashOfA})
 		e.must(err)
-		if want := (store.TombInfo{ErasedAt: 50, PurgedAt: purged}); got[hashOfA] != want || len(got) != 2 || got["dddd"].PurgedAt != 0 {
+		if want := (store.TombInfo{ErasedAt: 50, PurgedAt: purged, Lead: true}); got[hashOfA] != want || len(got) != 2 || got["dddd"] != (store.TombInfo{ErasedAt: 50}) {
 			e.Errorf("tombstones %v", got)
 		}
 	}
