@@ -28,8 +28,12 @@ func TestPooler(t *testing.T) {
 		}
 	})
 	t.Run("NoHintsAndNoListener", func(t *testing.T) {
-		if c := storetest.Open(t, make(t)).Wakes(t.Context(), true); c != nil {
+		db := storetest.Open(t, make(t))
+		if c := db.Wakes(t.Context(), true); c != nil {
 			t.Error("hints are promised where nobody can listen")
+		}
+		if seen, err := db.Inspect(t.Context()); err != nil || !seen.Pooler {
+			t.Errorf("%+v, %v: doctor is not told of the pooler", seen, err)
 		}
 	})
 	t.Run("NothingIsLeftInASession", func(t *testing.T) {

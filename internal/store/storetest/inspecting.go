@@ -16,7 +16,7 @@ func inspectTells(e *env) {
 	if !strings.Contains(strings.Join(engines, " "), got.Engine) || got.Engine == "" || !strings.ContainsAny(got.Version, "0123456789") {
 		e.Errorf("got %+v, want one of %v", got, engines)
 	}
-	want := store.Inspection{Engine: got.Engine, Version: got.Version, Mode: "read-write", Clock: got.Clock}
+	want := store.Inspection{Engine: got.Engine, Version: got.Version, Mode: "read-write", Clock: got.Clock, Pooler: got.Pooler}
 	if e.db.Dialect() == "sqlite" {
 		want.Mode, want.Clock = "wal", 0
 	} else if got.Clock < before || got.Clock > time.Now().Add(time.Minute).UnixMilli() {

@@ -72,7 +72,9 @@ func (e *env) silenceAt(name string, piece int, call func(ctx context.Context, d
 	}
 	select {
 	case <-frozen:
-		e.away(name, err)
+		if name != "open" || err != nil { // a session that was made is told goodbye, which waits for no answer
+			e.away(name, err)
+		}
 	default: // over before
 	}
 	p.Speak()
