@@ -58,6 +58,7 @@ func (w *Worker) erase(ctx context.Context, k *work) error {
 		return w.bury(ctx, k, orEmpty(r.Note), nil)
 	case k.tomb != nil && k.tomb.PurgedAt != 0 && now.Before(time.UnixMilli(k.tomb.PurgedAt).Add(w.cfg.SecondLook)):
 		w.lookLater(k, time.UnixMilli(k.tomb.PurgedAt).Add(w.cfg.SecondLook), purgedBefore(r), evidenceSaid(orEmpty(r.Note)))
+		k.skipRepeats(r)
 		return nil
 	case w.inDoubt(): // a request of the owner before may still be under way
 		k.hint.until = w.began.Add(w.cfg.Doubt)
@@ -107,6 +108,15 @@ func (w *Worker) erase(ctx context.Context, k *work) error {
 	}
 	w.lookLater(k, w.now().Add(w.cfg.SecondLook), k.touches, note)
 	return nil
+}
+
+// skipRepeats ends the rows that came after the tombstone beside the erase that goes on: one that stayed due would bring the lead back at once.
+func (k *work) skipRepeats(r *row) {
+	for _, o := range k.rows {
+		if o.ID != r.ID {
+			k.ended = append(k.ended, outbox.Outcome{ID: o.ID, State: outbox.Skipped, Reason: outbox.ErasedPerson, Attempts: o.Attempts})
+		}
+	}
 }
 
 // purgeContact erases one contact in HubSpot. refused: HubSpot does not want to, and the row is put off or dead.
