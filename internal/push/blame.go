@@ -25,6 +25,9 @@ const (
 	narrowWait = 100 * time.Millisecond
 	// suspectWait is the longest that a suspect waits by itself; an outage makes it wait with all others.
 	suspectWait = 10 * time.Second
+	// manyFails is after how many failures in a row a suspect waits for up to manyFailsWait: what no attempt ends costs little.
+	manyFails     = 10
+	manyFailsWait = time.Minute
 	// suspectSlots are how many jobs may hold suspects while others go on.
 	suspectSlots = 2
 )
@@ -110,17 +113,14 @@ func (w *Worker) blame(ctx context.Context, j *job, err error) (what failure, ow
 }
 
 // suspect takes one failure of a lead without an answer, and reports whether it is the lead's own. It is when the lead was asked for alone and
-// others succeeded since it failed before (for what needs a permission: others with the same request), or when nothing was sent.
+// others with the same operation succeeded since it failed before, or when nothing was sent: an operation that fails for all is an outage.
 func (w *Worker) suspect(k *work) (own bool) {
 	h, now, n, err := k.hint, w.now(), k.metWith, k.met
 	class := hubspot.Classify(err)
 	since := h.failedAt
 	h.suspect, h.failedAt, h.fails = true, now, h.fails+1
 	k.met, k.metWith = nil, 0
-	op := ""
-	if class == hubspot.ClassScope || class == hubspot.ClassForbidden {
-		op = hubspot.OpOf(err)
-	}
+	op := hubspot.OpOf(err) // a whole operation that fails is an outage, whatever else goes on
 	own = class == hubspot.ClassDefect || !since.IsZero() && hubspot.OpOf(err) != "" && w.gate.wroteSince(op, since, now)
 	switch {
 	case own && n == 1:
@@ -141,7 +141,11 @@ func (w *Worker) suspect(k *work) (own bool) {
 	case class == hubspot.ClassScope:
 		h.until, h.permission = now.Add(scopeRetry), true
 	default:
-		h.until = now.Add(max(hubspot.RetryAfter(err), min(suspectWait, w.cfg.Outage.Delay(h.fails))))
+		longest := suspectWait
+		if h.fails > manyFails {
+			longest = manyFailsWait
+		}
+		h.until = now.Add(max(hubspot.RetryAfter(err), min(longest, w.cfg.Outage.Delay(h.fails))))
 	}
 	if class == hubspot.ClassDefect {
 		w.tellDefect(err)
