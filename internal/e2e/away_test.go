@@ -117,6 +117,11 @@ func TestG5DatabaseSilent(t *testing.T) {
 			s := newScene(t, real, "push: {poll_interval: 50ms}", "--latency", "10ms", "--limit", "0")
 			s.environ = append(s.environ, "LEADSYNC_DATABASE_URL="+u.String())
 			d := s.daemon()
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Log(d.Log.String())
+				}
+			})
 			insert := func(from, to int) {
 				t.Helper()
 				for i := from; i < to; i++ {
@@ -129,7 +134,10 @@ func TestG5DatabaseSilent(t *testing.T) {
 			s.settled(20 * time.Second)
 			way.freeze(true)
 			insert(100, 300)
-			until(t, time.Minute, "the word about the silence", func() bool { return strings.Contains(d.Log.String(), "no answer in time") })
+			until(t, time.Minute, "the word about the silence", func() bool {
+				log := d.Log.String() // pull and the saved status may say it before push
+				return strings.Contains(log, "no answer in time") && strings.Contains(log, "push degraded")
+			})
 			way.freeze(false)
 			s.settled(90 * time.Second)
 			until(t, 20*time.Second, "the word that it is back", func() bool {
