@@ -114,6 +114,7 @@ func (w *world) act() {
 		}
 		v, field := w.value(), map[string]string{"company": "firm", "city": "town", "firstname": "name"}[p]
 		w.ours[v] = true
+		w.takeInbox() // an application that does not take what it is told does not win over it
 		w.event(b.lead, "lead.updated", "", `{"`+field+`":"`+v+`"}`)
 		b.next[p] = time.Now().Add(quiet)
 	case n < 66: // a person makes a contact
@@ -172,6 +173,7 @@ func (w *world) act() {
 		}
 		w.nextID++
 		b.lead, b.free = fmt.Sprint(w.nextID), time.Now().Add(quiet)
+		w.takeInbox()
 		w.event(b.lead, "lead.registered", b.email, `{"name":"Somebody"}`)
 	}
 }
