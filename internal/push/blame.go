@@ -113,14 +113,18 @@ func (w *Worker) blame(ctx context.Context, j *job, err error) (what failure, ow
 }
 
 // suspect takes one failure of a lead without an answer, and reports whether it is the lead's own. It is when the lead was asked for alone and
-// others with the same operation succeeded since it failed before, or when nothing was sent: an operation that fails for all is an outage.
+// others succeeded since it failed before: any write beside a write with an unknown outcome, the same operation beside all else. It is, too,
+// when nothing was sent.
 func (w *Worker) suspect(k *work) (own bool) {
 	h, now, n, err := k.hint, w.now(), k.metWith, k.met
 	class := hubspot.Classify(err)
 	since := h.failedAt
 	h.suspect, h.failedAt, h.fails = true, now, h.fails+1
 	k.met, k.metWith = nil, 0
-	op := hubspot.OpOf(err) // a whole operation that fails is an outage, whatever else goes on
+	op := hubspot.OpOf(err) // an operation that fails for all is an outage, whatever else goes on
+	if hubspot.OutcomeUnknown(err) {
+		op = "" // a write that may have been carried out: that any other was is evidence enough (G5)
+	}
 	own = class == hubspot.ClassDefect || !since.IsZero() && hubspot.OpOf(err) != "" && w.gate.wroteSince(op, since, now)
 	switch {
 	case own && n == 1:
@@ -129,7 +133,7 @@ func (w *Worker) suspect(k *work) (own bool) {
 		k.resting = true
 		k.answer = answer{}
 		return true
-	case n > 1 && apart[k.plan.op].op == hubspot.OpOf(err) && op != "":
+	case n > 1 && apart[k.plan.op].op == op && (class == hubspot.ClassScope || class == hubspot.ClassForbidden):
 		h.size, h.until, own = max(1, n/2), now.Add(narrowWait), true
 	case w.refusedApart(k, err):
 		return true
