@@ -189,8 +189,12 @@ func TestDaemonLivesAndDies(t *testing.T) {
 		d.kill() // there is none any more
 	})
 	t.Run("dies by itself", func(t *testing.T) {
-		d, err := start(t, saysStarted+"echo last words >&2\nexit 5\n")
+		seen := filepath.Join(t.TempDir(), "seen")
+		d, err := start(t, saysStarted+"until [ -e '"+seen+"' ]; do sleep 0.01; done\necho last words >&2\nexit 5\n")
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(seen, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		wait(t, d)
