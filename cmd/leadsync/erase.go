@@ -27,7 +27,7 @@ func newEraseCommand(env *environment) *cobra.Command {
 			"Where nothing shows that a contact is the lead's, or another lead has it too, the row ends dead as shared_contact, names the\n" +
 			"contact, and nothing was erased. Look at the contact in HubSpot; --also takes it along, --leave leaves it alone.\n\n" +
 			"It prints the id of the row: `leadsync outbox show ID` tells how far it is. Backups and the logs of a database server are not\n" +
-			"touched; README says what that means. LEAD - is read from standard input: an argument shows in the process list.",
+			"touched; migrations/README.md says what that means. LEAD - is read from standard input: an argument shows in the process list.",
 		Example: "  leadsync erase 42\n" +
 			"  leadsync erase 42 --also 901 --leave 902 # contact 901 is the person's too, 902 is somebody else's\n" +
 			"  leadsync erase 42 --with-shared          # after a merge another lead has the contact: erase it for both\n" +

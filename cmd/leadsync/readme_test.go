@@ -13,18 +13,15 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// The README's tables hold every configuration key, reason and exit code, and no reason that does not exist.
+// The READMEs' tables hold every configuration key, reason and exit code, and no reason that does not exist.
 func TestReadmeTables(t *testing.T) {
-	b, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	readme := string(b)
+	keys := readText(t, "../../config/README.md")
 	for _, key := range config.Keys() {
-		if !strings.Contains(readme, "`"+key+"`") {
-			t.Errorf("README.md does not name the configuration key %s", key)
+		if !strings.Contains(keys, "`"+key+"`") {
+			t.Errorf("config/README.md does not name the configuration key %s", key)
 		}
 	}
+	readme := readText(t, "README.md")
 	reasons := constants(t, "../../internal/outbox/entry.go", "Reason")
 	for name, reason := range reasons {
 		if !strings.Contains(readme, "| `"+reason+"` |") {
@@ -52,6 +49,15 @@ func TestReadmeTables(t *testing.T) {
 			t.Errorf("README.md does not explain the exit code %d", code)
 		}
 	}
+}
+
+func readText(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // constants reads the string constants of a type (empty = untyped) from a Go file.

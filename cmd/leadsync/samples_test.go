@@ -19,13 +19,13 @@ import (
 // nodeModulesEnv names a folder of Node modules that has pg (https://www.npmjs.com/package/pg).
 const nodeModulesEnv = "LEADSYNC_TEST_NODE_MODULES"
 
-// sampleBlock is a fenced block of the README whose first line names it.
+// sampleBlock is a fenced block of migrations/README.md whose first line names it.
 var sampleBlock = regexp.MustCompile("(?s)\n```[a-z]+\n(?:--|//|#) sample: ([a-z]+)\n(.*?)\n```\n")
 
-// readmeSamples are the samples of the README by name.
+// readmeSamples are the samples of migrations/README.md by name.
 func readmeSamples(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../migrations/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,13 +163,13 @@ func TestReadmeSamples(t *testing.T) {
 	runs := map[string]func(t *testing.T, text string){"sqlite": sampleSQLite, "postgres": samplePostgres, "go": sampleGo, "python": samplePython, "node": sampleNode}
 	for name := range samples {
 		if runs[name] == nil {
-			t.Errorf("the README has a sample %s that nobody runs", name)
+			t.Errorf("migrations/README.md has a sample %s that nobody runs", name)
 		}
 	}
 	for name, run := range runs {
 		text, ok := samples[name]
 		if !ok {
-			t.Errorf("the README has no sample %s", name)
+			t.Errorf("migrations/README.md has no sample %s", name)
 			continue
 		}
 		t.Run(name, func(t *testing.T) {

@@ -127,7 +127,7 @@ func (r *Report) credentials(in Input) {
 		}
 	}
 	if w := in.Config.DatabaseWarning(); w != "" {
-		r.note(checkHost, w, "who listens or answers on the way reads every lead, and can log in as leadsync", "see the README, The application's database")
+		r.note(checkHost, w, "who listens or answers on the way reads every lead, and can log in as leadsync", "see systemd/README.md, The application's database")
 	}
 }
 

@@ -45,7 +45,7 @@ var All = []*Metric{Build, Started, Healthy, Ready, Serving, LaneState, Problem,
 	DeliverySeconds, Requests, RequestSeconds, WindowUsed, WindowLimit, DailyUsed, DailyLimit, TokenSecondsLeft, LastAnswer, LastProgress, StreamLag,
 	StreamOverdue}
 
-// Table is the README's table of metrics.
+// Table is the table of metrics in cmd/leadsync/README.md.
 func Table() string {
 	var b strings.Builder
 	b.WriteString("| metric | kind | labels | meaning |\n|---|---|---|---|\n")

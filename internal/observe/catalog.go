@@ -55,7 +55,7 @@ func Catalog() string {
 	return b.String()
 }
 
-// Table is the README's table of events.
+// Table is the table of events in cmd/leadsync/README.md.
 func Table() string {
 	var b strings.Builder
 	b.WriteString("| event | level | attributes | meaning, and what to do |\n|---|---|---|---|\n")

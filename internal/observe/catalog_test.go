@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write what is made from Events: systemd/leadsync.catalog and the table of README.md")
+var update = flag.Bool("update", false, "write what is made from Events: systemd/leadsync.catalog and the table of cmd/leadsync/README.md")
 
 func TestEventsAreTheConstants(t *testing.T) {
 	tree, err := parser.ParseFile(token.NewFileSet(), "events.go", nil, 0)
@@ -83,7 +83,7 @@ func TestCatalogIsMadeFromEvents(t *testing.T) {
 }
 
 func TestReadmeTableIsMadeFromEvents(t *testing.T) {
-	const file, begin, end = "../../README.md", "<!-- events: go test ./internal/observe -update -->\n", "<!-- /events -->\n"
+	const file, begin, end = "../../cmd/leadsync/README.md", "<!-- events: go test ./internal/observe -update -->\n", "<!-- /events -->\n"
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -91,13 +91,13 @@ func TestReadmeTableIsMadeFromEvents(t *testing.T) {
 	before, rest, ok := strings.Cut(string(b), begin)
 	table, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatalf("README.md has no %q and %q", begin, end)
+		t.Fatalf("cmd/leadsync/README.md has no %q and %q", begin, end)
 	}
 	if *update {
 		if err := os.WriteFile(file, []byte(before+begin+Table()+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	} else if table != Table() {
-		t.Error("README.md's table of events is not what Events says; run go test ./internal/observe -update")
+		t.Error("cmd/leadsync/README.md's table of events is not what Events says; run go test ./internal/observe -update")
 	}
 }

@@ -11,17 +11,17 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// grants takes the statements of a block of SQL in the README.
+// grants takes the statements of a block of SQL in migrations/README.md.
 func grants(t *testing.T, head, user string) []string {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../migrations/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := strings.Cut(string(text), "```sql\n-- "+head)
 	block, _, ended := strings.Cut(rest, "```")
 	if !found || !ended {
-		t.Fatalf("the README has no grants for %s", head)
+		t.Fatalf("migrations/README.md has no grants for %s", head)
 	}
 	_, block, _ = strings.Cut(block, "\n")
 	var all []string
