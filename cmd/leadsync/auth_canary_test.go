@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/testsize"
 )
 
 // canaries is a simulator that remembers every secret which goes over the wire, in both directions, and that can be told to repeat
@@ -227,9 +228,7 @@ status: {listen: ""}
 	faults := []string{"token=429", "token=500", "token=502html", "token=400:BAD_CLIENT_SECRET", "token=400:BAD_REFRESH_TOKEN", "token=400:BAD_HUB",
 		"token=400:BAD_GRANT_TYPE", "token=cut", "token=lost", "token=empty200", "token=hang", "introspect=500", "introspect=502html", "revoke=500",
 		"any=401", "any=403"}
-	if testing.Short() {
-		faults = faults[3:8]
-	}
+	faults = testsize.Some(s, faults, 5)
 	for _, answer := range []string{"approve", "deny", "wrong_state", "no_state", "used_code", "expired_code", "other_redirect"} {
 		s.paste(answer)
 	}

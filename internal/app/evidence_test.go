@@ -11,6 +11,7 @@ import (
 	"leadsync/internal/lead"
 	"leadsync/internal/outbox"
 	"leadsync/internal/store"
+	"leadsync/internal/testsize"
 )
 
 // lives tells whether HubSpot shows a contact, by id.
@@ -374,7 +375,7 @@ func TestEvidenceBrakeCountsContacts(t *testing.T) {
 	// Taken addresses bring nobody into an erase.
 	inBubble(t, hubspotsim.Config{Seed: 712}, "push: {max_deletes_per_hour: 5, max_attempts: 1}", func(r *rig) {
 		r.patient = true
-		n := brief(300, 60)
+		n := testsize.Of(300, 60)
 		for i := range n {
 			r.stranger(map[string]string{"email": fmt.Sprintf("p%d@example.com", i)})
 		}

@@ -3,13 +3,13 @@ package app
 import (
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"leadsync/internal/testsize"
 )
 
 // cell is one entry of the fault table: every call of an effect fails in one way for a while, and then heals, or the daemon is restarted
@@ -186,18 +186,17 @@ func sqlStride(p place) int {
 	return 7 // in real time
 }
 
+// sampleStride is how many cells lie between two of a sample.
+const sampleStride = 11
+
 // runCells runs every stride-th cell and prints the table. The stride has no divisor in common with the cells of an effect, so the sample
 // touches every effect and every kind, and it begins somewhere else each time, so that the runs of a week cover all of it.
-// LEADSYNC_FAULTS=all runs every cell: some twenty minutes.
 func runCells(t *testing.T, cells []cell, stride int, play func(cell, *testing.T)) {
 	t.Helper()
-	switch {
-	case os.Getenv("LEADSYNC_FAULTS") == "all":
-		stride = 1
-	case testing.Short():
-		stride = 11
+	if !testsize.Full() {
+		stride = sampleStride
 	}
-	began, ran, failed, offset := time.Now(), 0, 0, rand.IntN(997)
+	began, ran, failed, offset := time.Now(), 0, 0, int(testsize.Seed(t)%uint64(stride))
 	marks := map[cell]string{}
 	for i, c := range cells {
 		marks[c] = "-"

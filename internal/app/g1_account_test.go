@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/testsize"
 )
 
 // For N rows ever inserted, pending + delivered + skipped + dead = N at every moment, through faults, bad rows and restarts.
@@ -29,7 +30,7 @@ func TestG1Account(t *testing.T) {
 			}
 		}
 		r.start()
-		for round := range brief(6, 2) {
+		for round := range testsize.Of(6, 2) {
 			script := []string{"", "any=500x3", "batch_create=lostx2", "batch_create=drop:30x1", "any=429x2", "batch_update=cutx1"}[round]
 			if err := r.sim.SetFaults(script); err != nil {
 				t.Fatal(err)
@@ -55,7 +56,7 @@ func TestG1Account(t *testing.T) {
 		}
 		time.Sleep(10 * time.Minute)
 		account()
-		each := brief(6, 2)
+		each := testsize.Of(6, 2)
 		if got := r.counts(); got["pending"] != 0 || got["dead/invalid_json"] != each || got["dead/missing_lead_id"] != each {
 			t.Errorf("at the end: %v, want none pending and %d each invalid_json and missing_lead_id", got, each)
 		}

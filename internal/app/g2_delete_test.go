@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/testsize"
 )
 
 // Registrations and deletes of one lead committed in any order, one by one or together, with faults of every operation of theirs and
@@ -16,8 +17,8 @@ func TestG2DeletesInAnyOrder(t *testing.T) {
 	t.Parallel()
 	faults := []string{"", "", "batch_archive=lostx1", "batch_archive=500x2", "batch_archive=drop:1x1", "batch_create=lostx1", "batch_create=500x1", "batch_read=500x1",
 		"batch_create=noidsx1", "batch_update=lostx1", "get=500x1", "any=429x1", "batch_archive=hangx1", "batch_create=hangx1"}
-	rng := rand.New(rand.NewPCG(1815, 1852))
-	for range brief(60, 12) {
+	rng := rand.New(rand.NewPCG(1815, testsize.Seed(t)))
+	for range testsize.Histories(60, 12) {
 		var kinds []string
 		for range 2 + rng.IntN(4) {
 			kinds = append(kinds, []string{"lead.registered", "lead.registered", "lead.deleted"}[rng.IntN(3)])
@@ -75,8 +76,8 @@ func TestG9EraseInAnyOrder(t *testing.T) {
 	t.Parallel()
 	faults := []string{"", "", "gdpr_delete=lostx1", "gdpr_delete=500x2", "gdpr_delete=drop:1x1", "batch_create=lostx1", "batch_create=late:30sx1", "batch_read=500x1",
 		"batch_create=noidsx1", "get=500x1", "any=429x1", "gdpr_delete=hangx1", "batch_create=hangx1", "batch_archive=lostx1"}
-	rng := rand.New(rand.NewPCG(1843, 1852))
-	for range brief(40, 8) {
+	rng := rand.New(rand.NewPCG(1843, testsize.Seed(t)))
+	for range testsize.Histories(40, 8) {
 		kinds := []string{"lead.erased"}
 		for range 1 + rng.IntN(4) {
 			kinds = append(kinds, []string{"lead.registered", "lead.registered", "lead.updated", "lead.deleted", "lead.unsubscribed"}[rng.IntN(5)])

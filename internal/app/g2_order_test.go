@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/testsize"
 )
 
 // A lead's state in HubSpot is the fold of its events in id order, whatever is retried, restarted, requeued or committed late.
@@ -15,7 +16,7 @@ func TestG2Order(t *testing.T) {
 		rng := rand.New(rand.NewPCG(4, 2))
 		want := map[string]map[string]string{}
 		r.start()
-		for step := range brief(120, 40) {
+		for step := range testsize.Of(120, 40) {
 			switch step % 40 {
 			case 7:
 				must(t, r.sim.SetFaults("any=500x2,batch_update=lostx1"))

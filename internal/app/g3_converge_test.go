@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/testsize"
 )
 
 // A lost answer at any write, in any of its forms, leads to a repeat that changes nothing more: one contact a lead, its values once.
 func TestG3Converge(t *testing.T) {
 	all := []string{"lost", "drop:4", "late:3s", "cut", "hang", "502html", "524", "500", "noids", "empty200"}
-	for _, fault := range all[:brief(len(all), 3)] {
+	for _, fault := range testsize.Some(t, all, 3) {
 		for _, op := range []string{"batch_create", "batch_update"} {
 			for _, restart := range []bool{false, true} {
 				name := fmt.Sprintf("%s %s restart=%t", op, fault, restart)

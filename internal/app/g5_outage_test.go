@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/testsize"
 )
 
 // An outage of any kind costs time and nothing else: no attempt, no dead row, and the lane goes on by itself.
 func TestG5OutageCostsNothing(t *testing.T) {
 	t.Parallel()
 	all := []string{"500", "lost", "429daily", "401", "502html", "524", "hang", "cut", "403", "423", "429", "477:60"}
-	for _, fault := range all[:brief(len(all), 3)] {
+	for _, fault := range testsize.Some(t, all, 3) {
 		inBubble(t, hubspotsim.Config{Seed: 11, Latency: 10 * time.Millisecond, TimeZone: "Etc/GMT+1"}, "push: {max_attempts: 2}", func(r *rig) {
 			r.patient = true
 			warm := r.event("warm", "lead.registered", "warm@example.com", `{}`)
@@ -49,7 +50,7 @@ func TestG5OutageCostsNothing(t *testing.T) {
 // A row whose request alone always fails, while others succeed, is found by halving and uses up its own attempts; the others lose
 // nothing.
 func TestG5RowOfItsOwn(t *testing.T) {
-	for _, kind := range []string{"500", "hang", "502html"}[:brief(3, 1)] {
+	for _, kind := range testsize.Some(t, []string{"500", "hang", "502html"}, 1) {
 		inBubble(t, hubspotsim.Config{Seed: 12, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
 			r.patient = true
 			bad := r.event("bad", "lead.registered", "fault-"+kind+"@example.com", `{"firstname":"F"}`)

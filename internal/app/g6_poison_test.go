@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/testsize"
 )
 
 // One bad row in a batch of 100: 99 delivered, one dead with HubSpot's code, at most 15 extra requests, with errors per row and with a
@@ -21,7 +22,7 @@ func TestG6PoisonCostsLittle(t *testing.T) {
 		{"refused", "dead/refused", "", 57},
 		{"whole400named", "dead/invalid_email", "INVALID_EMAIL", 57},
 	}
-	for at := 0; at < 100; at += brief(7, 33) { // wherever the bad row stands
+	for at := 0; at < 100; at += testsize.Of(7, 33) { // wherever the bad row stands
 		cases = append(cases, test{"whole400", "dead/refused", "", at})
 	}
 	for _, c := range append(cases, test{"whole400", "dead/refused", "", 57}, test{"whole400", "dead/refused", "", 99}) {

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/testsize"
 )
 
 // A hundred thousand updates are queued and the budget is used up by them: an unsubscribe of a lead that is anywhere among them (done,
 // in a batch that waits, in a request under way, or still in the database) is at HubSpot within two seconds.
 func TestG7UnsubscribeOvertakes(t *testing.T) {
 	t.Parallel()
-	backlog, tries := brief(100_000, 6_000), brief(200, 12)
+	backlog, tries := testsize.Of(100_000, 6_000), testsize.Of(200, 12)
 	const yaml = "hubspot: {limits: {requests_per_10s: 100, daily: 0, share: 0.9}}"
 	inBubble(t, hubspotsim.Config{Seed: 720, Latency: 150 * time.Millisecond, Limit: 100}, yaml, func(r *rig) {
 		address := func(i int) string { return fmt.Sprintf("p%d@example.com", i) }
@@ -76,7 +77,7 @@ func TestG7UnsubscribeOvertakes(t *testing.T) {
 // once a day, and they go out one by one.
 func TestG7Batches(t *testing.T) {
 	t.Parallel()
-	n := brief(10_000, 1_000)
+	n := testsize.Of(10_000, 1_000)
 	for _, lacks := range [][]string{nil, {"communication_preferences.statuses.batch.write"}} {
 		consentTest(t, "", hubspotsim.Config{Seed: 721}, func(r *rig) {
 			r.patient = true

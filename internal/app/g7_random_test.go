@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -15,19 +13,14 @@ import (
 
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/push"
+	"leadsync/internal/testsize"
 )
 
 // In any order of unsubscribes, resubscribes, changes of address, deletes, an erase, late commits, lost answers and crashes, with two
-// addresses, two types and a second lead: nobody ends out and mailable. LEADSYNC_SOAK=N runs N histories, LEADSYNC_SEED=S begins at S.
+// addresses, two types and a second lead: nobody ends out and mailable.
 func TestG7RandomHistories(t *testing.T) {
 	t.Parallel()
-	n, first := brief(60, 9), 1
-	if s, err := strconv.Atoi(os.Getenv("LEADSYNC_SOAK")); err == nil {
-		n = s
-	}
-	if s, err := strconv.Atoi(os.Getenv("LEADSYNC_SEED")); err == nil {
-		first = s
-	}
+	n, first := testsize.Histories(60, 9), int(testsize.Seed(t))
 	for seed := first; seed < first+n && !t.Failed(); seed++ {
 		h := &consentHistory{rnd: rand.New(rand.NewPCG(uint64(seed), 7))}
 		h.types = [][]int64{nil, {1}, {1, 2}}[seed%3]

@@ -11,6 +11,7 @@ import (
 
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/pull"
+	"leadsync/internal/testsize"
 )
 
 // Both sides write the same fields over and over, at random moments, while requests and commits fail and daemons are killed: nothing of
@@ -20,9 +21,10 @@ func TestG8PullBothSidesAgree(t *testing.T) {
 	t.Parallel()
 	for _, winner := range []string{"app", "hubspot", "newest", "fill_empty"} {
 		t.Run(winner, func(t *testing.T) {
-			theirs, ours := 0, 0
+			theirs, ours, first := 0, 0, testsize.Seed(t)
 			// A winner's luck of a few seeds tests nothing: more are drawn until both sides have stood.
-			for seed := uint64(0); seed < uint64(brief(20, 4)) || seed < 40 && (theirs == 0 || ours == 0); seed++ {
+			for n := 0; n < testsize.Histories(20, 4) || n < 40 && (theirs == 0 || ours == 0); n++ {
+				seed := first + uint64(n)
 				yaml := "mapping:\n  fields:\n    - {lead: firm, contact: company, direction: both, winner: " + winner + "}\n" +
 					"    - {lead: town, contact: city, direction: both, winner: " + winner + "}\n"
 				cfg := hubspotsim.Config{Seed: 900 + seed, Latency: 700 * time.Millisecond, IndexLag: time.Second, IndexSpread: time.Minute}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/pull"
 	"leadsync/internal/push"
+	"leadsync/internal/testsize"
 )
 
 // world is what people and the application do for thirty days. It keeps to one rule: what search has not certainly shown yet is not done
@@ -268,16 +268,13 @@ func (r *rig) passAfter(wait, life time.Duration, fault func() (before, after er
 // inbox are the changes people made, each once, and nothing of our own.
 func TestG8PullTellsEveryChangeOnce(t *testing.T) {
 	t.Parallel()
-	seeds := uint64(1)
-	if os.Getenv("LEADSYNC_SOAK") != "" {
-		seeds = 20
-	}
-	for seed := range seeds {
+	first := testsize.Seed(t)
+	for seed := first; seed < first+uint64(testsize.Histories(1, 1)); seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			q := hubspotsim.Quirks{MergeKeepsPrimaryID: seed%2 == 1, ReadFollowsMerges: seed%3 == 1, RestoreKeepsModified: seed%3 == 2, OptoutBumpsModified: seed%2 == 0,
 				SearchShowsNow: seed%4 == 3}
 			cfg := hubspotsim.Config{Seed: 600 + seed, Latency: 100 * time.Millisecond, IndexLag: 2 * time.Second, IndexSpread: 30 * time.Minute, Quirks: q}
-			inBubble(t, cfg, worldMapping, func(r *rig) { liveThirtyDays(t, r, seed, time.Duration(brief(30, 5))*24*time.Hour) })
+			inBubble(t, cfg, worldMapping, func(r *rig) { liveThirtyDays(t, r, seed, time.Duration(testsize.Of(30, 5))*24*time.Hour) })
 		})
 	}
 }

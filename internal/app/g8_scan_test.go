@@ -11,6 +11,7 @@ import (
 
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/pull"
+	"leadsync/internal/testsize"
 )
 
 // toldOf counts the inbox rows by contact and change type.
@@ -46,7 +47,7 @@ func (r *rig) wantEach(n int, change string, times int) {
 // within its limits.
 func TestG8PullManyOnOneMillisecond(t *testing.T) {
 	t.Parallel()
-	n := brief(25_000, 1_500)
+	n := testsize.Of(25_000, 1_500)
 	inBubble(t, hubspotsim.Config{Seed: 701, Latency: 20 * time.Millisecond, SearchLimit: 5, IndexLag: time.Second}, worldMapping, func(r *rig) {
 		r.pass(time.Minute, nil, pull.Changes)
 		_, _, err := r.sim.Import(hubspotsim.Bulk{Count: n, Properties: map[string]string{"email": "p{n}@example.com", "company": "Looms"}})
@@ -74,7 +75,7 @@ func TestG8PullManyOnOneMillisecond(t *testing.T) {
 // Contacts are edited while a scan is on its way past them, behind it and before it, and daemons are killed in the middle: nothing is
 // missed and nothing told twice. An edit that comes before its contact is first read is told with it.
 func TestG8PullEditsDuringTheScan(t *testing.T) {
-	n := brief(4_000, 1_500)
+	n := testsize.Of(4_000, 1_500)
 	inBubble(t, hubspotsim.Config{Seed: 702, Latency: 300 * time.Millisecond, IndexLag: time.Second, IndexSpread: 20 * time.Second}, worldMapping, func(r *rig) {
 		r.pass(time.Minute, nil, pull.Changes)
 		_, _, err := r.sim.Import(hubspotsim.Bulk{Count: n, Properties: map[string]string{"email": "p{n}@example.com", "company": "Looms"}})
@@ -150,7 +151,7 @@ func TestG8PullClocksThatDiffer(t *testing.T) {
 
 // A scan uses the whole search budget: the next page is searched for while one is applied, also when every contact of it is new.
 func TestPullSpeed(t *testing.T) {
-	n := brief(20_000, 4_000)
+	n := testsize.Of(20_000, 4_000)
 	for _, unknown := range []string{"ignore", "inbox"} {
 		yaml := strings.Replace(worldMapping, "unknown: inbox", "start: all, unknown: "+unknown, 1)
 		inBubble(t, hubspotsim.Config{Seed: 706, Latency: 150 * time.Millisecond, SearchLimit: 5}, yaml, func(r *rig) {

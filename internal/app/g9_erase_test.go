@@ -21,6 +21,7 @@ import (
 	"leadsync/internal/outbox"
 	"leadsync/internal/push"
 	"leadsync/internal/store"
+	"leadsync/internal/testsize"
 )
 
 // The person who is erased in these tests, in every form in which they come by.
@@ -125,7 +126,7 @@ func TestG9EraseLeavesNoByte(t *testing.T) {
 	inBubble(t, hubspotsim.Config{Seed: 401, Latency: 10 * time.Millisecond}, bothCity+"\nlog: {level: debug}", func(r *rig) {
 		l := &logged{}
 		l.into(r)
-		n := brief(600, 200)
+		n := testsize.Of(600, 200)
 		r.lives(n)
 		var there int
 		for _, text := range r.files() {
@@ -369,7 +370,7 @@ func TestG9EraseCrashBetweenPhases(t *testing.T) {
 		if !blown || t.Failed() {
 			break
 		}
-		if testing.Short() {
+		if !testsize.Full() {
 			at += 2
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/testsize"
 )
 
 // A rule that an admin adds in HubSpot refuses every row: nothing is dead, the lane pauses and names it, probes, and goes on by itself
@@ -92,7 +93,7 @@ func TestG10LiveBeforeBackfill(t *testing.T) {
 		r.settled(time.Minute)
 		r.stop()
 		r.events(func(insert func(lead, typ, email, properties string)) {
-			for i := range brief(40_000, 20_000) {
+			for i := range testsize.Of(40_000, 20_000) {
 				insert(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{}`)
 			}
 		})
@@ -101,7 +102,7 @@ func TestG10LiveBeforeBackfill(t *testing.T) {
 		r.start()
 		time.Sleep(5 * time.Second)
 		worst := map[string]time.Duration{}
-		for i := range brief(20, 6) {
+		for i := range testsize.Of(20, 6) {
 			began := time.Now()
 			kind, id := "create", int64(0)
 			if i%2 == 0 {

@@ -13,6 +13,7 @@ import (
 
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/status"
+	"leadsync/internal/testsize"
 )
 
 // bySettled is how long a row waited from its insert to its end.
@@ -131,7 +132,7 @@ var statuses = []int{400, 403, 404, 409, 414, 418, 422, 423, 500, 503}
 // One registration that HubSpot cannot bear, whatever it answers, stops no other: not those that come after it, one by one, and not the
 // 99 of its batch.
 func TestLanesOneBadLeadStopsNobody(t *testing.T) {
-	for _, status := range statuses[:brief(len(statuses), 3)] {
+	for _, status := range testsize.Some(t, statuses, 3) {
 		inBubble(t, hubspotsim.Config{Seed: 51, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
 			f := r.fails("bad@example.com", status)
 			r.event("warm", "lead.registered", "warm@example.com", `{}`)
@@ -156,8 +157,8 @@ func TestLanesOneBadLeadStopsNobody(t *testing.T) {
 }
 
 func TestLanesOneBadLeadOfABatch(t *testing.T) {
-	for _, status := range statuses[:brief(len(statuses), 3)] {
-		for _, at := range []int{0, 57, 99}[:brief(3, 1)] {
+	for _, status := range testsize.Some(t, statuses, 3) {
+		for _, at := range testsize.Some(t, []int{0, 57, 99}, 1) {
 			inBubble(t, hubspotsim.Config{Seed: 52, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
 				f := r.fails("bad@example.com", status)
 				r.event("warm", "lead.registered", "warm@example.com", `{}`)
@@ -193,7 +194,7 @@ func TestLanesOneBadLeadOfABatch(t *testing.T) {
 func TestLanesBadRowsStopNobody(t *testing.T) {
 	kinds := []string{"x%d@mail.nosuchtld", "fault-refused-%d@example.com", "fault-whole400-%d@example.com", "fault-whole400named-%d@example.com",
 		"fault-400-%d@example.com", "fault-invalid-%d@example.com", "fault-409-%d@example.com", "fault-drop-%d@example.com"}
-	for _, kind := range kinds[:brief(len(kinds), 3)] {
+	for _, kind := range testsize.Some(t, kinds, 3) {
 		inBubble(t, hubspotsim.Config{Seed: 53, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
 			r.event("warm", "lead.registered", "warm@example.com", `{}`)
 			r.start()
@@ -252,7 +253,7 @@ func (r *rig) optOutBeside(what string, bad []string, goods int) {
 func TestLanesBadOptOutStopsNobody(t *testing.T) {
 	for _, many := range []bool{false, true} {
 		for _, batches := range []bool{false, true} {
-			for _, kind := range []string{"400", "refused", "invalid", "500", "403", "409", "423", "502html"}[:brief(8, 4)] {
+			for _, kind := range testsize.Some(t, []string{"400", "refused", "invalid", "500", "403", "409", "423", "502html"}, 4) {
 				inBubble(t, hubspotsim.Config{Seed: 54, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
 					if !batches {
 						a := r.sim.App()
@@ -351,7 +352,7 @@ func TestLanesRefusedOperationStopsNoOther(t *testing.T) {
 // One contact that HubSpot cannot bear, whatever is asked of it, stops nobody else.
 func TestLanesOneBadContactStopsNobody(t *testing.T) {
 	for _, typ := range []string{"lead.updated", "lead.deleted", "lead.erased"} {
-		for _, code := range []int{400, 403, 404, 409, 500}[:brief(5, 2)] {
+		for _, code := range testsize.Some(t, []int{400, 403, 404, 409, 500}, 2) {
 			inBubble(t, hubspotsim.Config{Seed: 56, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3, second_look: 20s}", func(r *rig) {
 				f := r.fails("nothing yet", code)
 				first := r.event("bad", "lead.registered", "ada@example.com", `{}`)

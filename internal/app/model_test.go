@@ -14,24 +14,18 @@ import (
 	"pgregory.net/rapid"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/testsize"
 )
 
 // A random history of everything that can happen to a portal, run through the whole daemon and held against a plain model that knows
-// nothing of how push works: the guarantees G1 to G5, one contact a lead, one lead a contact. LEADSYNC_SOAK=N runs N histories instead
-// of a few, LEADSYNC_SEED=S begins elsewhere. A history that breaks a rule prints itself as a script of one line a step, which
-// LEADSYNC_SCRIPT=FILE plays again.
+// nothing of how push works: the guarantees G1 to G5, one contact a lead, one lead a contact. A history that breaks a rule prints itself
+// as a script of one line a step, which LEADSYNC_SCRIPT=FILE plays again.
 func TestModel(t *testing.T) { playHistories(t, 40, 10, history) }
 
 // playHistories runs as many random histories as it should, or those of the environment.
 func playHistories(t *testing.T, long, short int, history func(*rapid.T) script) {
 	t.Helper()
-	checks, seed := brief(long, short), "1"
-	if n, err := strconv.Atoi(os.Getenv("LEADSYNC_SOAK")); err == nil {
-		checks = n
-	}
-	if s := os.Getenv("LEADSYNC_SEED"); s != "" {
-		seed = s
-	}
+	checks := testsize.Histories(long, short)
 	if file := os.Getenv("LEADSYNC_SCRIPT"); file != "" {
 		text, err := os.ReadFile(file)
 		must(t, err)
@@ -44,7 +38,7 @@ func playHistories(t *testing.T, long, short int, history func(*rapid.T) script)
 		}
 		return
 	}
-	for name, value := range map[string]string{"checks": strconv.Itoa(checks), "seed": seed, "nofailfile": "true", "shrinktime": "15s"} {
+	for name, value := range map[string]string{"checks": strconv.Itoa(checks), "seed": fmt.Sprint(testsize.Seed(t)), "nofailfile": "true", "shrinktime": "15s"} {
 		must(t, flag.Set("rapid."+name, value))
 	}
 	rapid.Check(t, func(rt *rapid.T) {

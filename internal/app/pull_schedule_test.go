@@ -13,6 +13,7 @@ import (
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/pull"
 	"leadsync/internal/status"
+	"leadsync/internal/testsize"
 )
 
 // inSchedule runs f with a daemon that pulls and serves one lead, and its log.
@@ -48,7 +49,7 @@ func TestAnEmptyPollCostsOneRequest(t *testing.T) {
 	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, _ hubspotsim.Target, _ *logText) {
 		time.Sleep(2 * time.Hour) // what the lagged look had to see is over
 		r.sim.ResetStats()
-		hours := brief(24, 3)
+		hours := testsize.Of(24, 3)
 		time.Sleep(time.Duration(hours) * time.Hour)
 		ops := r.sim.Stats().Ops
 		for op, n := range ops {

@@ -56,14 +56,6 @@ type running struct {
 	err  error
 }
 
-// brief is the smaller number with -short: the race detector makes the pure-Go SQLite some twenty times slower.
-func brief(long, short int) int {
-	if testing.Short() {
-		return short
-	}
-	return long
-}
-
 // inBubble runs f with a rig of its own in a bubble of its own.
 func inBubble(t *testing.T, cfg hubspotsim.Config, yaml string, f func(*rig)) {
 	t.Helper()

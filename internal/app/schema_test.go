@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/testsize"
 )
 
 // faults are the properties and codes that the log named since the last call, with their cures.
@@ -67,7 +68,7 @@ mapping: {fields: [{lead: name, contact: firstname}, {lead: plan, contact: plan}
 		must(t, r.sim.DefineProperty(hubspotsim.Property{Name: "plan", Options: options[:1]}))
 		must(t, r.sim.DefineProperty(hubspotsim.Property{Name: "size", Type: "number", FieldType: "number"}))
 		must(t, r.sim.DefineProperty(hubspotsim.Property{Name: "note", ReadOnly: true}))
-		if testing.Short() {
+		if !testsize.Full() {
 			r.stop()
 			r.start()
 			time.Sleep(time.Minute)

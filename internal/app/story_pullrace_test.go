@@ -9,6 +9,7 @@ import (
 
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/pull"
+	"leadsync/internal/testsize"
 )
 
 // A row is pushed, a person edits the same field and pull looks, at every moment against each other, with answers that come and answers that
@@ -16,7 +17,7 @@ import (
 // holds: it was told of the person's value if that stands there, and not told of it if its own does.
 func TestStoryPullAndPushAtOnce(t *testing.T) {
 	t.Parallel()
-	step := time.Duration(brief(500, 1000)) * time.Millisecond
+	step := time.Duration(testsize.Of(500, 1000)) * time.Millisecond
 	for _, winner := range []string{"app", "hubspot", "newest"} {
 		for _, fault := range []string{"", "batch_update=lostx1", "batch_update=500x1", "batch_update=late:3sx1", "batch_read=slow:1500msx1"} {
 			t.Run(winner+" "+fault, func(t *testing.T) {

@@ -47,6 +47,7 @@ var fence = map[string]string{
 	"e2e":             "",                                                             // the binary, from outside
 	"arch":            "",                                                             // this
 	"testnet":         "",                                                             // keeps tests on this machine
+	"testsize":        "",                                                             // a sample or all of it, for tests
 	"openapi":         "",                                                             // HubSpot's OpenAPI documents, for tests
 	"/cmd/leadsync":   "* hubspotsim demo",                                            // commands
 	"/config":         "",                                                             // the example file, embedded
@@ -73,7 +74,7 @@ var foreign = map[string]string{
 	"os/signal":                       "/cmd/leadsync bench",
 	"os/exec":                         "demo stage store/storetest /cmd/leadsync", // auth login --browser
 	"github.com/getkin/kin-openapi/":  "openapi",
-	"testing":                         "store/storetest openapi",
+	"testing":                         "store/storetest openapi testsize",
 }
 
 // pure packages decide and remember; they reach nothing.
@@ -136,7 +137,7 @@ func mayImport(from string, allowed []string, target string) bool {
 	case from != "secret" && slices.Contains(open, target):
 		return true
 	case slices.Contains(allowed, "*"):
-		return !slices.Contains([]string{"hubspotsim", "demo", "bench", "e2e", "replay", "stage", "testnet", "openapi", "store/storetest"}, target) &&
+		return !slices.Contains([]string{"hubspotsim", "demo", "bench", "e2e", "replay", "stage", "testnet", "testsize", "openapi", "store/storetest"}, target) &&
 			!strings.HasPrefix(target, "/cmd/")
 	}
 	return false

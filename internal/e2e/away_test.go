@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"leadsync/internal/store/storetest"
+	"leadsync/internal/testsize"
 )
 
 // A database that is away at the start, or in the middle, is waited for in clear words, and nothing is lost.
@@ -75,8 +76,8 @@ func TestStandbyTakesOver(t *testing.T) {
 	}
 	s.settled(20 * time.Second)
 	first.Signal(syscall.SIGSTOP)
-	if !whole() {
-		s.expireLease() // the long form waits the thirty seconds
+	if !testsize.Full() {
+		s.expireLease() // a full run waits the thirty seconds
 	}
 	if err := s.insert("7", "lead.updated", nil, `{"firstname":"New"}`); err != nil {
 		t.Fatal(err)
@@ -97,8 +98,8 @@ func TestStandbyTakesOver(t *testing.T) {
 // the daemon finds out by itself, waits in clear words, and goes on when it answers again.
 func TestG5DatabaseSilent(t *testing.T) {
 	t.Parallel()
-	if !whole() {
-		t.Skip("NOT CHECKED in the short form: a database that does not answer any more")
+	if !testsize.Full() {
+		t.Skip("NOT CHECKED in a sample: a database that does not answer any more")
 	}
 	for dialect, open := range databases(t) {
 		if dialect == "sqlite" {

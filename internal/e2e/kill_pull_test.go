@@ -11,14 +11,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"leadsync/internal/testsize"
 )
 
 // The daemon is killed at random moments while people edit contacts in HubSpot and the application inserts: each edit is told exactly
-// once, our own writes never, and the push account balances all the same (G1, G3, G8). LEADSYNC_KILLS is the sum over the dialects.
+// once, our own writes never, and the push account balances all the same (G1, G3, G8). The number is the sum over the dialects.
 func TestG8Kill(t *testing.T) {
 	t.Parallel()
 	all := databases(t)
-	kills := (number(t, "LEADSYNC_KILLS", 18, 150) + len(all) - 1) / len(all)
+	kills := (testsize.Histories(150, 18) + len(all) - 1) / len(all)
 	for dialect, url := range all {
 		t.Run(dialect, func(t *testing.T) {
 			t.Parallel()

@@ -9,14 +9,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"leadsync/internal/testsize"
 )
 
 // The daemon is killed at random moments, again and again, while an application inserts and HubSpot misbehaves: nothing is lost,
-// nothing is doubled, nothing is wrong (G1, G2, G3). LEADSYNC_KILLS is the sum over the dialects.
+// nothing is doubled, nothing is wrong (G1, G2, G3). The number is the sum over the dialects.
 func TestG3Kill(t *testing.T) {
 	t.Parallel()
 	all := databases(t)
-	kills := (number(t, "LEADSYNC_KILLS", 18, 300) + len(all) - 1) / len(all)
+	kills := (testsize.Histories(300, 18) + len(all) - 1) / len(all)
 	for dialect, url := range all {
 		t.Run(dialect, func(t *testing.T) {
 			t.Parallel()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"leadsync/internal/stage"
+	"leadsync/internal/testsize"
 )
 
 const killBothYAML = `push: {poll_interval: 50ms, linger: 5ms, max_deletes_per_hour: 0}
@@ -28,7 +29,7 @@ mapping: {fields: [{lead: firstname, contact: firstname}, {lead: company, contac
 func TestG3KillBothWays(t *testing.T) {
 	t.Parallel()
 	all := databases(t)
-	kills := (number(t, "LEADSYNC_KILLS_BOTH", 15, 150) + len(all) - 1) / len(all)
+	kills := (testsize.Histories(150, 15) + len(all) - 1) / len(all)
 	for dialect, url := range all {
 		t.Run(dialect, func(t *testing.T) {
 			t.Parallel()

@@ -39,30 +39,8 @@ func TestMain(m *testing.M) {
 		if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
 			_ = flag.Set("test.parallel", "6") // the tests wait for other processes, not for this one
 		}
-		code := m.Run()
-		if !whole() {
-			fmt.Println("end-to-end: short form (LEADSYNC_E2E=1 runs the long one)")
-		}
-		return code
+		return m.Run()
 	}())
-}
-
-// whole reports whether the long form is wanted.
-func whole() bool { return os.Getenv("LEADSYNC_E2E") != "" }
-
-func number(t *testing.T, name string, short, long int) int {
-	t.Helper()
-	if text := os.Getenv(name); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			t.Fatalf("%s=%q is no number", name, text)
-		}
-		return n
-	}
-	if whole() {
-		return long
-	}
-	return short
 }
 
 // process is one running leadsync.

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"leadsync/internal/store/storetest"
+	"leadsync/internal/testsize"
 )
 
 // With a backlog of a hundred thousand rows and HubSpot's smallest limit an unsubscribe is at HubSpot within two seconds (G7), by the clock
 // on the wall: twenty are inserted one after the other, and none while the one before waits.
 func TestG7UnsubscribeOvertakesABacklog(t *testing.T) {
-	if !whole() {
-		t.Skip("NOT CHECKED in the short form: unsubscribes that overtake a hundred thousand rows")
+	if !testsize.Full() {
+		t.Skip("NOT CHECKED in a sample: unsubscribes that overtake a hundred thousand rows")
 	}
 	const backlog, tries, most = 100_000, 20, 2 * time.Second
 	s := newScene(t, storetest.SQLite(t), "push: {max_deletes_per_hour: 0}\n", "--latency", "150ms", "--limit", "100", "--index-lag", "0s")

@@ -19,14 +19,15 @@ import (
 	"time"
 
 	"leadsync/internal/stage"
+	"leadsync/internal/testsize"
 )
 
 // The database server is restarted in the middle of a push, again and again: as an operator does it, and as a power cut does. The daemon
 // stays up, waits, and goes on; no row is lost, none is sent twice and none pays with an attempt (G1, G3, G5).
 func TestG5ServerRestarts(t *testing.T) {
 	t.Parallel()
-	if !whole() {
-		t.Skip("NOT CHECKED in the short form: database servers that are restarted in the middle of a push")
+	if !testsize.Full() {
+		t.Skip("NOT CHECKED in a sample: database servers that are restarted in the middle of a push")
 	}
 	for name, own := range map[string]func(*testing.T) *server{"postgres": ownPostgres, "mariadb": ownMariaDB} {
 		t.Run(name, func(t *testing.T) {

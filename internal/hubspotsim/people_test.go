@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"leadsync/internal/testsize"
 )
 
 // Each thing that a person does is in Changes, with its value before and after, and nothing that an app did.
@@ -165,10 +167,7 @@ func TestMergedIDsAndAddresses(t *testing.T) {
 
 // 25,000 contacts on one millisecond, and all of them edited on another, in well under a second each; section 2.2.
 func TestImportAndEditAll(t *testing.T) {
-	n := 25_000
-	if testing.Short() {
-		n = 2_500
-	}
+	n := testsize.Of(25_000, 2_500)
 	w := newWatch()
 	s := newSim(t, Config{Clock: w.now})
 	first, last, err := s.Import(Bulk{Count: n, Properties: map[string]string{"email": "c{n}@example.com", "city": "Ulm"}, First: 5})

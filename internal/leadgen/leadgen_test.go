@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"leadsync/internal/lead"
+	"leadsync/internal/testsize"
 )
 
 func TestSameSeedSameLeads(t *testing.T) {
@@ -40,10 +41,7 @@ func TestSameSeedSameLeads(t *testing.T) {
 
 func TestAddressesAreValidUniqueAndReserved(t *testing.T) {
 	reserved := regexp.MustCompile(`@example\.(com|org|net)$`)
-	count := 50000
-	if testing.Short() {
-		count = 5000
-	}
+	count := testsize.Of(50_000, 5_000)
 	seen := make(map[lead.Address]bool, count)
 	for l := range New(1).Leads(count) {
 		a, err := lead.NormalizeAddress(l.Email)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/testsize"
 )
 
 // endless is a HubSpot with many contacts, which it makes up as they are asked for.
@@ -28,10 +29,7 @@ func (e *endless) Search(context.Context, hubspot.SearchRequest) (*hubspot.Page,
 
 // A million contacts of history take no more memory than a few pages.
 func TestScanMemoryIsFlat(t *testing.T) {
-	n := 1_000_000
-	if testing.Short() {
-		n = 50_000
-	}
+	n := testsize.Of(1_000_000, 50_000)
 	heap := func() uint64 {
 		var m runtime.MemStats
 		runtime.GC()

@@ -9,6 +9,7 @@ import (
 
 	"leadsync/internal/store"
 	"leadsync/internal/store/storetest"
+	"leadsync/internal/testsize"
 )
 
 // TestUpgradeCutAtEveryStatementIsFinished breaks the connections of a first migration before and after each message to the server, and
@@ -19,10 +20,7 @@ func TestUpgradeCutAtEveryStatementIsFinished(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/answered=%t", s.name, after), func(t *testing.T) {
 				t.Parallel()
 				s.newURL(t) // skips without a server
-				step := 15  // all of them: LEADSYNC_E2E=1
-				if os.Getenv("LEADSYNC_E2E") != "" {
-					step = 1
-				}
+				step := testsize.Of(1, 15)
 				for n, cut := 1, true; cut; n++ {
 					if n > 30 { // what goose does once is behind it
 						n += step - 1
