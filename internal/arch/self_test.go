@@ -1,8 +1,10 @@
 package arch
 
 import (
+	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 // The checks are checked: each rule is broken once here, so a rule that silently stopped to bite fails.
@@ -48,6 +50,74 @@ func TestEachRuleBites(t *testing.T) {
 	}
 	for _, c := range cases {
 		check(t, c.name, c.got, c.want)
+	}
+}
+
+func TestEachSizeBites(t *testing.T) {
+	long := "package a\n\nfunc f() {\n" + strings.Repeat("\tf()\n", mostLines) + "}\n"
+	p := made(t, module+"/internal/a", "", "internal/a/a.go", "package a; type t[P any] int; func (t[P]) m() {}; func (*t[P]) n() {}")
+	counts := map[string]int{"a": 5}
+	cases := []struct {
+		name string
+		got  []string
+		want string
+	}{
+		{"too many", bounded("files", "in a package", 4, counts, nil), "a has 5 files; at most 4"},
+		{"enough", bounded("files", "in a package", 5, counts, nil), ""},
+		{"more than its own number", bounded("files", "in a package", 2, counts, map[string]int{"a": 4}), "at most 4"},
+		{"its own number", bounded("files", "in a package", 2, counts, map[string]int{"a": 5}), ""},
+		{"near its own number", bounded("files", "in a package", 2, counts, map[string]int{"a": 5 + slack}), ""},
+		{"far below its own number", bounded("files", "in a package", 2, counts, map[string]int{"a": 6 + slack}), "lower its number"},
+		{"exception in vain", bounded("files", "in a package", 5, counts, map[string]int{"a": 6}), "needs no exception"},
+		{"exception for nothing", bounded("files", "in a package", 5, nil, map[string]int{"a": 6}), "needs no exception"},
+		{"long function", longFuncs([]*pkg{made(t, module+"/internal/a", "", "a.go", long)}), "f has 62 lines"},
+		{"long test", longFuncs([]*pkg{made(t, module+"/internal/a", "", "a_test.go", long)}), ""},
+	}
+	for _, c := range cases {
+		check(t, c.name, c.got, c.want)
+	}
+	if got := countMethods([]*pkg{p}); got["a.t"] != 2 {
+		t.Errorf("a.t has two methods, counted %v", got)
+	}
+	if got := countFiles([]*pkg{p, made(t, module+"/internal/b", "", "b_test.go", "package b")}); got["a"] != 1 || got["b"] != 0 {
+		t.Errorf("a has one file and b none, counted %v", got)
+	}
+	if all, long := countLines(strings.Repeat("ö", mostColumns) + "\n" + strings.Repeat("ö", mostColumns+1) + "\n\n"); all != 3 || long != 1 {
+		t.Errorf("one of three lines is long, counted %d of %d", long, all)
+	}
+}
+
+func TestEachRuleOfPagesBites(t *testing.T) {
+	text := map[string]string{
+		"README.md":   "# A\n\n[b](b/README.md#what-a-row-is) [c](b/README.md#two) [d](#nowhere) [e](gone.md) `[f](gone.md)`\n\n```\n# two\n[g](gone)\n```\n",
+		"b/README.md": "# What a `row` is\n\n## Same\n\n## Same\n\n[a](../README.md#a) [same](#same-1) [x](https://example.com)\n",
+	}
+	tree, all := fstest.MapFS{}, map[string]page{}
+	for name, text := range text {
+		tree[name] = &fstest.MapFile{Data: []byte(text)}
+		all[name] = readPage(text)
+	}
+	got := linkProblems(tree, all)
+	want := []string{"leads to b/README.md#two", "leads to #nowhere", "leads to gone.md"}
+	if len(got) != len(want) {
+		t.Fatalf("%d problems, want %d: %q", len(got), len(want), got)
+	}
+	for i := range want {
+		check(t, want[i], got[i:i+1], want[i])
+	}
+	for hint, want := range map[string]string{
+		"see b/README.md":                     "",
+		"see b/README.md, Same":               "",
+		"see b/README.md, Same; or ask":       "",
+		"see b/README.md, Other":              "no such section",
+		"see the README":                      "sends to",
+		"see README.md; Other has it as well": "",
+	} {
+		f, err := parseFile("a.go", []byte("package a; var x = "+strconv.Quote(hint)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, hint, hintProblems(f, all), want)
 	}
 }
 
