@@ -231,3 +231,34 @@ func TestG3FailedSettle(t *testing.T) {
 		}
 	})
 }
+
+// The answer to an update names a contact: the one that was written, or it says nothing about the row. An answer with our own trace id and
+// another contact, as after a merge, is looked into before the row is delivered.
+func TestUpdateAnsweredWithAnotherContact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.links["a"] = linked("a", "Old")
+		m.insert(4, "a", outbox.Updated, "", "company=New")
+		there, writes := "Old", 0
+		hub := &answers{
+			read: func(hubspot.ReadRequest) (*hubspot.BatchResult, error) {
+				return &hubspot.BatchResult{Results: []hubspot.Contact{{ID: "9a", Properties: map[string]*string{"email": text("a@example.com"), "company": &there}}}}, nil
+			},
+			update: func(in []hubspot.Input) (*hubspot.BatchResult, error) {
+				res, err := acceptAll(in)
+				if writes++; writes == 1 {
+					res.Results[0].ID = "77"
+					return res, err
+				}
+				there = in[0].Properties["company"]
+				return res, err
+			},
+		}
+		stop := running(t, newTestWorker(t, hub, m))
+		time.Sleep(time.Minute)
+		stop()
+		if there != "New" || writes != 2 || m.states()["delivered"] != 1 {
+			t.Errorf("after %d writes HubSpot holds %q, rows %v", writes, there, m.states())
+		}
+	})
+}
