@@ -4,28 +4,28 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
 
 	"leadsync/internal/config"
 	"leadsync/internal/outbox"
+	"leadsync/internal/readme"
 )
 
 // The READMEs' tables hold every configuration key, reason and exit code, and no reason that does not exist.
 func TestReadmeTables(t *testing.T) {
-	keys := readText(t, "../../config/README.md")
+	keys := readme.Text(t, "config/README.md")
 	for _, key := range config.Keys() {
 		if !strings.Contains(keys, "`"+key+"`") {
 			t.Errorf("config/README.md does not name the configuration key %s", key)
 		}
 	}
-	readme := readText(t, "README.md")
+	page := readme.Text(t, "cmd/leadsync/README.md")
 	reasons := constants(t, "../../internal/outbox/entry.go", "Reason")
 	for name, reason := range reasons {
-		if !strings.Contains(readme, "| `"+reason+"` |") {
-			t.Errorf("README.md does not explain the reason %s (%s)", reason, name)
+		if !strings.Contains(page, "| `"+reason+"` |") {
+			t.Errorf("cmd/leadsync/README.md does not explain the reason %s (%s)", reason, name)
 		}
 	}
 	for name, reason := range reasons {
@@ -37,27 +37,18 @@ func TestReadmeTables(t *testing.T) {
 	for _, r := range reasons {
 		known[r] = true
 	}
-	table := readme[strings.Index(readme, "| reason |"):]
+	table := page[strings.Index(page, "| reason |"):]
 	table = table[:strings.Index(table, "\n\n")]
 	for line := range strings.SplitSeq(table, "\n") {
 		if cells := strings.Split(line, "`"); len(cells) > 1 && !known[cells[1]] {
-			t.Errorf("README.md explains %s, which is no reason", cells[1])
+			t.Errorf("cmd/leadsync/README.md explains %s, which is no reason", cells[1])
 		}
 	}
 	for _, code := range []int{exitDone, exitFailed, exitUsage, exitWrong, exitConfig} {
-		if !strings.Contains(readme, "| "+strconv.Itoa(code)+" |") {
-			t.Errorf("README.md does not explain the exit code %d", code)
+		if !strings.Contains(page, "| "+strconv.Itoa(code)+" |") {
+			t.Errorf("cmd/leadsync/README.md does not explain the exit code %d", code)
 		}
 	}
-}
-
-func readText(t *testing.T, name string) string {
-	t.Helper()
-	b, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 // constants reads the string constants of a type (empty = untyped) from a Go file.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"leadsync/internal/readme"
 	"leadsync/internal/store"
 	"leadsync/internal/store/storetest"
 )
@@ -25,12 +26,8 @@ var sampleBlock = regexp.MustCompile("(?s)\n```[a-z]+\n(?:--|//|#) sample: ([a-z
 // readmeSamples are the samples of migrations/README.md by name.
 func readmeSamples(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile("../../migrations/README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := map[string]string{}
-	for _, m := range sampleBlock.FindAllStringSubmatch(string(text), -1) {
+	for _, m := range sampleBlock.FindAllStringSubmatch(readme.Text(t, "migrations/README.md"), -1) {
 		all[m[1]] = m[2]
 	}
 	return all

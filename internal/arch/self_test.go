@@ -105,6 +105,13 @@ func TestEachRuleOfPagesBites(t *testing.T) {
 	for i := range want {
 		check(t, want[i], got[i:i+1], want[i])
 	}
+	funcs, tests := declared([]*pkg{made(t, module+"/internal/a", "", "internal/a/a_test.go", "package a; func TestOne() {}")})
+	for name, want := range map[string]string{
+		"`a/a_test.go TestOne` `a/a_test.go` `TestOne` `TestO*`": "", "`a/a_test.go run`": "say where", "`a/b.go`": "say where", "`TestTwo`": "not there",
+		"`TestT*`": "not there",
+	} {
+		check(t, name, namedProblems("p.md", name, funcs, tests), want)
+	}
 	for hint, want := range map[string]string{
 		"see b/README.md":                     "",
 		"see b/README.md, Same":               "",

@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"flag"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -10,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write what is made from Events: systemd/leadsync.catalog and the table of cmd/leadsync/README.md")
+	"leadsync/internal/readme"
+)
 
 func TestEventsAreTheConstants(t *testing.T) {
 	tree, err := parser.ParseFile(token.NewFileSet(), "events.go", nil, 0)
@@ -72,7 +71,7 @@ func TestMessageIDsStay(t *testing.T) {
 
 func TestCatalogIsMadeFromEvents(t *testing.T) {
 	const file = "../../systemd/leadsync.catalog"
-	if *update {
+	if *readme.Update {
 		if err := os.WriteFile(file, []byte(Catalog()), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -83,21 +82,5 @@ func TestCatalogIsMadeFromEvents(t *testing.T) {
 }
 
 func TestReadmeTableIsMadeFromEvents(t *testing.T) {
-	const file, begin, end = "../../cmd/leadsync/README.md", "<!-- events: go test ./internal/observe -update -->\n", "<!-- /events -->\n"
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(b), begin)
-	table, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("cmd/leadsync/README.md has no %q and %q", begin, end)
-	}
-	if *update {
-		if err := os.WriteFile(file, []byte(before+begin+Table()+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if table != Table() {
-		t.Error("cmd/leadsync/README.md's table of events is not what Events says; run go test ./internal/observe -update")
-	}
+	readme.Hold(t, "cmd/leadsync/README.md", "events", "internal/observe", Table())
 }

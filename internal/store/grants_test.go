@@ -4,25 +4,17 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 
+	"leadsync/internal/readme"
 	"leadsync/internal/store/storetest"
 )
 
 // grants takes the statements of a block of SQL in migrations/README.md.
 func grants(t *testing.T, head, user string) []string {
 	t.Helper()
-	text, err := os.ReadFile("../../migrations/README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(text), "```sql\n-- "+head)
-	block, _, ended := strings.Cut(rest, "```")
-	if !found || !ended {
-		t.Fatalf("migrations/README.md has no grants for %s", head)
-	}
+	block := readme.Between(t, "migrations/README.md", "```sql\n-- "+head, "```")
 	_, block, _ = strings.Cut(block, "\n")
 	var all []string
 	for s := range strings.SplitSeq(block, ";") {
