@@ -125,3 +125,25 @@ func TestG9EraseInAnyOrder(t *testing.T) {
 		}
 	}
 }
+
+// The highest id that was settled for a lead does not fall with a row that commits late: a delete below it is an older word, and the lead
+// lives.
+func TestG2LateRowDoesNotLowerTheOrder(t *testing.T) {
+	inBubble(t, hubspotsim.Config{Seed: 723}, "", func(r *rig) {
+		insert := func(id int64, typ, properties string) {
+			t.Helper()
+			_, err := r.db.Exec(`INSERT INTO lead_outbox (id, lead_id, event_type, properties) VALUES (?, '1', ?, ?)`, id, typ, properties)
+			must(t, err)
+			r.settled(time.Minute)
+		}
+		first := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
+		r.start()
+		r.settled(time.Minute)
+		insert(first+9, "lead.updated", `{"company":"New"}`)
+		insert(first+2, "lead.updated", `{"city":"London"}`)
+		r.want(first+2, "delivered")
+		insert(first+5, "lead.deleted", `{}`)
+		r.want(first+5, "skipped/overtaken")
+		r.wantContact("ada@example.com", map[string]string{"company": "New", "city": "London"})
+	})
+}
