@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"leadsync/internal/listen"
 	"leadsync/internal/metrics"
 	"leadsync/internal/outbox"
@@ -126,15 +128,20 @@ func (w *window) Health() listen.Health {
 	return h
 }
 
-// Scrape adds all metrics of the moment.
-func (w *window) Scrape(ctx context.Context, s *metrics.Scrape) {
+// Metrics gathers all metrics of the moment.
+func (w *window) Metrics(ctx context.Context) prometheus.Gatherer {
+	var s metrics.Moment
+	w.gauges(ctx, &s)
+	return s.With(w.app.meters.registry)
+}
+
+func (w *window) gauges(ctx context.Context, s *metrics.Moment) {
 	a := w.app
 	health := w.Health()
 	s.Gauge(metrics.Build, 1, a.version)
 	s.Gauge(metrics.Started, float64(a.began.Unix()))
 	s.Gauge(metrics.Healthy, oneIf(len(health.Problems) == 0))
 	s.Gauge(metrics.Ready, oneIf(health.Ready))
-	a.meters.scrape(s)
 	o := a.serving.Load()
 	s.Gauge(metrics.Serving, oneIf(o != nil))
 	found := map[string]bool{}
@@ -152,7 +159,7 @@ func (w *window) Scrape(ctx context.Context, s *metrics.Scrape) {
 	}
 }
 
-func scrapeSnapshot(s *metrics.Scrape, snap status.Snapshot, now time.Time) {
+func scrapeSnapshot(s *metrics.Moment, snap status.Snapshot, now time.Time) {
 	for _, state := range []status.State{status.Running, status.Limited, status.Paused, status.NeedsLogin, status.Degraded, status.Down} {
 		s.Gauge(metrics.LaneState, oneIf(snap.State == state), string(state))
 	}
@@ -192,7 +199,7 @@ func scrapeSnapshot(s *metrics.Scrape, snap status.Snapshot, now time.Time) {
 }
 
 // scrapeReport adds what is counted of the portal; its reasons are words of this program, whatever an operator's SQL wrote there.
-func scrapeReport(s *metrics.Scrape, report status.Report, found map[string]bool) {
+func scrapeReport(s *metrics.Moment, report status.Report, found map[string]bool) {
 	p := report.Portals[0]
 	for _, q := range []struct {
 		state outbox.State

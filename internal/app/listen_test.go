@@ -42,8 +42,8 @@ func TestListenerShowsTheDaemon(t *testing.T) {
 		code, text := r.ask(w, "/metrics")
 		for _, want := range []string{`leadsync_build_info{version="test"} 1`, "leadsync_healthy 1", "leadsync_ready 1", "leadsync_serving 1",
 			`leadsync_lane_state{state="running"} 1`, `leadsync_lane_state{state="paused"} 0`, `leadsync_outbox_rows{state="delivered"} 2`, `leadsync_outbox_rows{state="dead"} 1`,
-			`leadsync_outbox_dead_rows{reason="invalid_email"} 1`, `leadsync_rows_settled_total{state="delivered",reason=""} 2`, `leadsync_rows_settled_total{state="dead",reason="invalid_email"} 1`,
-			"leadsync_delivery_seconds_count 2", `leadsync_hubspot_requests_total{op="batch_create",class="ok"} 1`, `leadsync_hubspot_request_seconds_count{op="batch_create"} 1`,
+			`leadsync_outbox_dead_rows{reason="invalid_email"} 1`, `leadsync_rows_settled_total{reason="",state="delivered"} 2`, `leadsync_rows_settled_total{reason="invalid_email",state="dead"} 1`,
+			"leadsync_delivery_seconds_count 2", `leadsync_hubspot_requests_total{class="ok",op="batch_create"} 1`, `leadsync_hubspot_request_seconds_count{op="batch_create"} 1`,
 			"leadsync_budget_window_limit 90", "leadsync_oldest_waiting_seconds 0", `leadsync_problem{code="dead_rows"} 1`, "leadsync_last_success_timestamp_seconds 9.466848", `leadsync_lane_paused{lane="live"} 0`} {
 			if code != 200 || !strings.Contains(text, want) {
 				t.Errorf("%q is not in the metrics (%d)\n%s", want, code, text)

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"leadsync/internal/hubspot"
 	"leadsync/internal/metrics"
 	"leadsync/internal/outbox"
@@ -13,6 +15,7 @@ import (
 
 // meters counts what the daemon does, over all its times of owning the portal. Safe for concurrent use.
 type meters struct {
+	registry               *prometheus.Registry
 	rows, putOff, requests *metrics.Counter
 	delivery, answers      *metrics.Histogram
 
@@ -42,9 +45,10 @@ type minute struct {
 const mostWaiting = 2000
 
 func newMeters() *meters {
-	return &meters{rows: metrics.NewCounter(metrics.RowsSettled), putOff: metrics.NewCounter(metrics.RowsPutOff),
-		requests: metrics.NewCounter(metrics.Requests), delivery: metrics.NewHistogram(metrics.DeliverySeconds),
-		answers: metrics.NewHistogram(metrics.RequestSeconds)}
+	r := metrics.NewRegistry()
+	return &meters{registry: r, rows: metrics.NewCounter(r, metrics.RowsSettled), putOff: metrics.NewCounter(r, metrics.RowsPutOff),
+		requests: metrics.NewCounter(r, metrics.Requests), delivery: metrics.NewHistogram(r, metrics.DeliverySeconds),
+		answers: metrics.NewHistogram(r, metrics.RequestSeconds)}
 }
 
 // Settled counts rows.
@@ -124,15 +128,6 @@ func (m *meters) takeMinute() minute {
 	taken := m.minute
 	m.minute = minute{}
 	return taken
-}
-
-// scrape adds the counters.
-func (m *meters) scrape(s *metrics.Scrape) {
-	s.Counter(m.rows)
-	s.Counter(m.putOff)
-	s.Counter(m.requests)
-	s.Histogram(m.delivery)
-	s.Histogram(m.answers)
 }
 
 // watch passes what push did on to all who keep it.

@@ -75,6 +75,8 @@ var foreign = map[string]string{
 	"os/signal":                       "/cmd/leadsync bench",
 	"os/exec":                         "demo stage store/storetest /cmd/leadsync", // auth login --browser
 	"github.com/getkin/kin-openapi/":  "openapi",
+	"github.com/prometheus/":          "metrics listen app",
+	"github.com/coreos/go-systemd/":   "observe sdnotify",
 	"testing":                         "store/storetest openapi readme testsize",
 }
 

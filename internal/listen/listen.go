@@ -22,7 +22,9 @@ import (
 	"strings"
 	"time"
 
-	"leadsync/internal/metrics"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
 	"leadsync/internal/observe"
 	"leadsync/internal/status"
 )
@@ -39,8 +41,8 @@ type Health struct {
 // Source is where everything comes from. It must be safe for concurrent use and bound its own time.
 type Source interface {
 	Health() Health
-	// Scrape adds all metrics of the moment.
-	Scrape(ctx context.Context, s *metrics.Scrape)
+	// Metrics gathers all metrics of the moment.
+	Metrics(ctx context.Context) prometheus.Gatherer
 	// Report is what `leadsync status` says.
 	Report(ctx context.Context) (status.Report, error)
 	// History is the last day, the oldest sample first.
@@ -197,8 +199,5 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
-	var scrape metrics.Scrape
-	s.cfg.Source.Scrape(r.Context(), &scrape)
-	w.Header().Set("Content-Type", metrics.ContentType)
-	_ = scrape.Write(w)
+	promhttp.HandlerFor(s.cfg.Source.Metrics(r.Context()), promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }

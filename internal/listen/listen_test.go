@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/html"
 
 	"leadsync/internal/metrics"
@@ -37,7 +38,11 @@ type source struct {
 func (s *source) Health() Health                                { return s.health }
 func (s *source) Report(context.Context) (status.Report, error) { return s.report, s.err }
 func (s *source) History() []Sample                             { return s.history }
-func (s *source) Scrape(_ context.Context, out *metrics.Scrape) { out.Gauge(metrics.Healthy, 1) }
+func (s *source) Metrics(context.Context) prometheus.Gatherer {
+	var m metrics.Moment
+	m.Gauge(metrics.Healthy, 1)
+	return m.With(prometheus.NewRegistry())
+}
 
 func serve(src Source) http.Handler {
 	return New(Config{Source: src, Log: slog.New(slog.DiscardHandler)}).Handler()
@@ -106,7 +111,7 @@ func TestHealthAndReady(t *testing.T) {
 	if r := get(t, h, "GET", "localhost", "/readyz"); r.StatusCode != 503 || body(t, r) != "limited: daily_limit\n" {
 		t.Errorf("not ready: %d", r.StatusCode)
 	}
-	if r := get(t, h, "GET", "localhost", "/metrics"); r.StatusCode != 200 || r.Header.Get("Content-Type") != metrics.ContentType || !strings.Contains(body(t, r), "leadsync_healthy 1\n") {
+	if r := get(t, h, "GET", "localhost", "/metrics"); r.StatusCode != 200 || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/plain; version=0.0.4; charset=utf-8") || !strings.Contains(body(t, r), "leadsync_healthy 1\n") {
 		t.Errorf("metrics: %d %v", r.StatusCode, r.Header)
 	}
 }

@@ -2,47 +2,126 @@ package metrics
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+
+	_ "leadsync/internal/testnet"
 )
 
+// full is a registry in which every metric of the table has a sample.
+func full() prometheus.Gatherer {
+	r := NewRegistry()
+	var m Moment
+	for _, row := range All {
+		values := make([]string, len(row.Labels))
+		for i, label := range row.Labels {
+			values[i] = "a_" + label
+		}
+		switch row.Kind {
+		case KindCounter:
+			NewCounter(r, row).Add(1, values...)
+		case KindHistogram:
+			NewHistogram(r, row).Observe(1, values...)
+		default:
+			m.Gauge(row, 1, values...)
+		}
+	}
+	return m.With(r)
+}
+
 func TestText(t *testing.T) {
-	settled, waited := NewCounter(RowsSettled), NewHistogram(DeliverySeconds)
+	r := NewRegistry()
+	settled, waited := NewCounter(r, RowsSettled), NewHistogram(r, DeliverySeconds)
+	NewCounter(r, RowsPutOff)
 	settled.Add(2, "delivered", "")
 	settled.Add(1, "dead", "in\"va\\lid\nx")
 	for _, v := range []float64{0.05, 0.1, 0.2, 7, 1e6} {
 		waited.Observe(v)
 	}
-	var s Scrape
-	s.Histogram(waited)
-	s.Counter(settled)
-	s.Counter(NewCounter(RowsPutOff))
-	s.Gauge(Healthy, 1)
-	s.Gauge(Build, 1, "1.2.3")
-	var out strings.Builder
-	if err := s.Write(&out); err != nil {
-		t.Fatal(err)
-	}
+	var m Moment
+	m.Gauge(Healthy, 1)
+	m.Gauge(Build, 1, "1.2.3")
+	rec := httptest.NewRecorder()
+	promhttp.HandlerFor(m.With(r), promhttp.HandlerOpts{}).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	text := rec.Body.String()
 	for _, want := range []string{
 		"# TYPE leadsync_build_info gauge\nleadsync_build_info{version=\"1.2.3\"} 1\n",
 		"# TYPE leadsync_healthy gauge\nleadsync_healthy 1\n",
-		"# TYPE leadsync_rows_settled_total counter\nleadsync_rows_settled_total{state=\"dead\",reason=\"in\\\"va\\\\lid\\nx\"} 1\nleadsync_rows_settled_total{state=\"delivered\",reason=\"\"} 2\n",
+		"# TYPE leadsync_rows_settled_total counter\nleadsync_rows_settled_total{reason=\"\",state=\"delivered\"} 2\n" +
+			"leadsync_rows_settled_total{reason=\"in\\\"va\\\\lid\\nx\",state=\"dead\"} 1\n",
 		"leadsync_rows_put_off_total 0\n",
 		"leadsync_delivery_seconds_bucket{le=\"0.1\"} 2\nleadsync_delivery_seconds_bucket{le=\"0.25\"} 3\n",
 		"leadsync_delivery_seconds_bucket{le=\"5\"} 3\nleadsync_delivery_seconds_bucket{le=\"10\"} 4\n",
-		"leadsync_delivery_seconds_bucket{le=\"86400\"} 4\nleadsync_delivery_seconds_bucket{le=\"+Inf\"} 5\nleadsync_delivery_seconds_sum 1.00000735e+06\nleadsync_delivery_seconds_count 5\n",
+		"leadsync_delivery_seconds_bucket{le=\"86400\"} 4\nleadsync_delivery_seconds_bucket{le=\"+Inf\"} 5\n" +
+			"leadsync_delivery_seconds_sum 1.00000735e+06\nleadsync_delivery_seconds_count 5\n",
+		"\ngo_goroutines ", "\nprocess_open_fds ",
 	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("want %q in\n%s", want, out.String())
+		if !strings.Contains(text, want) {
+			t.Errorf("want %q in\n%s", want, text)
 		}
 	}
-	line := regexp.MustCompile(`^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z_]+="([^"\\]|\\.)*"(,[a-z_]+="([^"\\]|\\.)*")*\})? [-+0-9.eInf]+)$`)
-	for l := range strings.Lines(out.String()) {
-		if !line.MatchString(strings.TrimSuffix(l, "\n")) {
-			t.Errorf("no line of the format: %q", l)
+}
+
+// What is gathered is the table, with its names, kinds, help and labels, and nothing beside it but the runtime's and the process's.
+func TestGatheredIsTheTable(t *testing.T) {
+	families, err := full().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]*Metric{}
+	for _, m := range All {
+		rows[m.Name] = m
+	}
+	kinds := map[Kind]dto.MetricType{KindCounter: dto.MetricType_COUNTER, KindGauge: dto.MetricType_GAUGE, KindHistogram: dto.MetricType_HISTOGRAM}
+	for _, f := range families {
+		row := rows[f.GetName()]
+		if row == nil {
+			if !strings.HasPrefix(f.GetName(), "go_") && !strings.HasPrefix(f.GetName(), "process_") {
+				t.Errorf("%s is not in the table", f.GetName())
+			}
+			continue
 		}
+		delete(rows, f.GetName())
+		if f.GetHelp() != row.Help || f.GetType() != kinds[row.Kind] {
+			t.Errorf("%s: %s, %q", row.Name, f.GetType(), f.GetHelp())
+		}
+		var labels []string
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			labels = append(labels, l.GetName())
+		}
+		if !slices.Equal(labels, slices.Sorted(slices.Values(row.Labels))) {
+			t.Errorf("%s has the labels %v, want %v", row.Name, labels, row.Labels)
+		}
+		var bounds []float64
+		for _, b := range f.GetMetric()[0].GetHistogram().GetBucket() {
+			bounds = append(bounds, b.GetUpperBound())
+		}
+		if !slices.Equal(bounds, row.Buckets) {
+			t.Errorf("%s has the buckets %v, want %v", row.Name, bounds, row.Buckets)
+		}
+	}
+	for name := range rows {
+		t.Errorf("%s is not gathered", name)
+	}
+}
+
+// Prometheus' own rules for names, units and help.
+func TestLint(t *testing.T) {
+	problems, err := testutil.GatherAndLint(full())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 }
 
@@ -72,16 +151,19 @@ func TestTable(t *testing.T) {
 }
 
 func TestSeriesAreBounded(t *testing.T) {
-	c, h := NewCounter(DeadRowsTest), NewHistogram(RequestSeconds)
+	r := prometheus.NewRegistry()
+	row := &Metric{Name: "test_total", Kind: KindCounter, Help: "A test.", Labels: []string{"reason"}}
+	c, h := NewCounter(r, row), NewHistogram(r, RequestSeconds)
 	for i := range 1000 {
 		c.Add(1, fmt.Sprint(i))
 		h.Observe(1, fmt.Sprint(i))
 	}
-	if len(c.series) > mostSeries+1 || c.series["other"] != 1000-mostSeries || c.Sum() != 1000 {
-		t.Errorf("%d series, %v others, %v in all", len(c.series), c.series["other"], c.Sum())
+	c.Add(1, "0")
+	if n, others := testutil.CollectAndCount(c.vec), testutil.ToFloat64(c.vec.WithLabelValues("other")); n != mostSeries+1 || others != 1000-mostSeries {
+		t.Errorf("%d series, %v others", n, others)
 	}
-	if len(h.series) > mostSeries+1 {
-		t.Errorf("%d series", len(h.series))
+	if n := testutil.CollectAndCount(h.vec); n != mostSeries+1 {
+		t.Errorf("%d series", n)
 	}
 	defer func() {
 		if recover() == nil {
@@ -90,5 +172,3 @@ func TestSeriesAreBounded(t *testing.T) {
 	}()
 	c.Add(1)
 }
-
-var DeadRowsTest = &Metric{Name: "test_total", Kind: KindCounter, Labels: []string{"reason"}}
