@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"leadsync/internal/app"
+	"leadsync/internal/sdnotify"
 )
 
 func newRunCommand(env *environment) *cobra.Command {
@@ -55,7 +56,7 @@ func (e *environment) newApp(hurry <-chan struct{}) (*app.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	daemon, err := app.New(app.Options{Config: cfg, Log: log, Version: readVersion().Version, Getenv: e.getenv, Load: e.load, Level: level, Hurry: hurry})
+	daemon, err := app.New(app.Options{Config: cfg, Log: log, Version: readVersion().Version, Notify: sdnotify.New(), Load: e.load, Level: level, Hurry: hurry})
 	return daemon, configExit(err)
 }
 

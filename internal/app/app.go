@@ -46,8 +46,8 @@ type Options struct {
 	Config  *config.Loaded
 	Log     *slog.Logger
 	Version string
-	// Getenv reads the environment systemd gives; nil = no systemd.
-	Getenv func(string) string
+	// Notify speaks with systemd; nil = no systemd.
+	Notify *sdnotify.Notifier
 	// Base replaces the network in tests; nil = the real one.
 	Base http.RoundTripper
 	// Load reads the configuration again for a reload; nil = there is none.
@@ -104,15 +104,11 @@ func New(o Options) (*App, error) {
 	if missing := o.Config.Missing(); len(missing) > 0 {
 		return nil, &ConfigError{&config.Error{Problems: missing}}
 	}
-	getenv := o.Getenv
-	if getenv == nil {
-		getenv = func(string) string { return "" }
-	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost"
 	}
-	a := &App{cfg: o.Config, accepted: o.Config, log: o.Log, version: o.Version, notify: sdnotify.New(getenv), base: o.Base, ready: o.Ready,
+	a := &App{cfg: o.Config, accepted: o.Config, log: o.Log, version: o.Version, notify: o.Notify, base: o.Base, ready: o.Ready,
 		load: o.Load, level: o.Level, hurry: o.Hurry, noise: observe.NewLimiter(o.Log, 0), began: time.Now(),
 		meters: newMeters(), owner: fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text()[:6])}
 	a.requestTimeout.Store(int64(o.Config.HubSpot.Timeout))

@@ -1,6 +1,7 @@
 package sdnotify
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -31,8 +32,13 @@ func listen(t *testing.T, name string) (read func() string) {
 	}
 }
 
-func env(pairs map[string]string) func(string) string {
-	return func(k string) string { return pairs[k] }
+// under makes a notifier as a process with these variables does.
+func under(t *testing.T, socket, usec, pid string) *Notifier {
+	t.Helper()
+	t.Setenv("NOTIFY_SOCKET", socket)
+	t.Setenv("WATCHDOG_USEC", usec)
+	t.Setenv("WATCHDOG_PID", pid)
+	return New()
 }
 
 func TestDatagrams(t *testing.T) {
@@ -43,7 +49,7 @@ func TestDatagrams(t *testing.T) {
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	for _, socket := range []string{filepath.Join(folder, "notify"), fmt.Sprintf("@leadsync-test-%d", os.Getpid())} {
 		read := listen(t, socket)
-		n := New(env(map[string]string{"NOTIFY_SOCKET": socket}))
+		n := under(t, socket, "", "")
 		if !n.Enabled() {
 			t.Fatalf("%s: not enabled", socket)
 		}
@@ -71,7 +77,7 @@ func TestDatagrams(t *testing.T) {
 
 func TestNothingHappensOutsideSystemd(t *testing.T) {
 	var none *Notifier
-	for _, n := range []*Notifier{none, {}, New(env(nil)), New(env(map[string]string{"NOTIFY_SOCKET": "vsock:2:1"}))} {
+	for _, n := range []*Notifier{none, {}, under(t, "", "", ""), under(t, "vsock:2:1", "", "")} {
 		if n.Enabled() || n.WatchdogInterval() != 0 {
 			t.Error("enabled")
 		}
@@ -84,7 +90,7 @@ func TestNothingHappensOutsideSystemd(t *testing.T) {
 }
 
 func TestSocketThatIsGone(t *testing.T) {
-	n := New(env(map[string]string{"NOTIFY_SOCKET": filepath.Join(t.TempDir(), "gone")}))
+	n := under(t, filepath.Join(t.TempDir(), "gone"), "", "")
 	if err := n.Ready(""); err == nil {
 		t.Error("no error")
 	}
@@ -98,9 +104,34 @@ func TestWatchdogInterval(t *testing.T) {
 	}{
 		{"60000000", "", time.Minute}, {"60000000", me, time.Minute}, {"60000000", "1", 0}, {"", me, 0}, {"soon", "", 0}, {"-5", "", 0},
 	} {
-		n := New(env(map[string]string{"WATCHDOG_USEC": c.usec, "WATCHDOG_PID": c.pid}))
+		n := under(t, "", c.usec, c.pid)
 		if got := n.WatchdogInterval(); got != c.want {
 			t.Errorf("usec %q pid %q: %v, want %v", c.usec, c.pid, got, c.want)
 		}
+	}
+}
+
+// A systemd that empties its socket no more holds nobody up longer than a second.
+func TestSocketThatIsFull(t *testing.T) {
+	folder, err := os.MkdirTemp("", "sd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	socket := filepath.Join(folder, "notify")
+	listen(t, socket) // and nobody reads
+	n := under(t, socket, "", "")
+	began := time.Now()
+	for err = nil; err == nil; err = n.Watchdog() {
+		if time.Since(began) > time.Minute {
+			t.Fatal("the socket never fills up")
+		}
+	}
+	if !errors.Is(err, errBusy) {
+		t.Errorf("error %v, want %v", err, errBusy)
+	}
+	began = time.Now()
+	if err := n.Stopping(); !errors.Is(err, errBusy) || time.Since(began) > 10*longest {
+		t.Errorf("the next call: %v after %v", err, time.Since(began))
 	}
 }
