@@ -180,8 +180,7 @@ func (c *Client) setStatus(ctx context.Context, op, address string, subscription
 	if status == StatusSubscribed && op != OpOptIn {
 		return SubscriptionStatus{}, misuse(op, "an opt-in without evidence")
 	}
-	body := append(appendStatus([]byte{'{'}, subscription, status, b), '}')
-	got, err := c.do(ctx, op, http.MethodPost, path, body)
+	got, err := c.do(ctx, op, http.MethodPost, path, encode(newStatusInput(subscription, status, b)))
 	if err != nil {
 		return SubscriptionStatus{}, err
 	}
@@ -195,18 +194,18 @@ func (c *Client) setStatus(ctx context.Context, op, address string, subscription
 	return list[i], nil
 }
 
-// appendStatus appends what a single and a batch input have in common, without braces.
-func appendStatus(b []byte, subscription int64, status string, basis Basis) []byte {
-	b = appendString(append(b, `"channel":`...), channelEmail)
-	b = strconv.AppendInt(append(b, `,"subscriptionId":`...), subscription, 10)
-	b = appendString(append(b, `,"statusState":`...), status)
-	if basis.LegalBasis != "" {
-		b = appendString(append(b, `,"legalBasis":`...), basis.LegalBasis)
-	}
-	if basis.Explanation != "" {
-		b = appendString(append(b, `,"legalBasisExplanation":`...), basis.Explanation)
-	}
-	return b
+// statusInput is the body of a single write of a status, and one row of a batch, which names the address.
+type statusInput struct {
+	Address        string `json:"subscriberIdString,omitempty"`
+	Channel        string `json:"channel"`
+	SubscriptionID int64  `json:"subscriptionId"`
+	Status         string `json:"statusState"`
+	LegalBasis     string `json:"legalBasis,omitempty"`
+	Explanation    string `json:"legalBasisExplanation,omitempty"`
+}
+
+func newStatusInput(subscription int64, status string, b Basis) statusInput {
+	return statusInput{Channel: channelEmail, SubscriptionID: subscription, Status: status, LegalBasis: b.LegalBasis, Explanation: b.Explanation}
 }
 
 // statusPath is the path of one address. Everything but letters and digits is escaped: a plus sign must not be read as a space.

@@ -39,8 +39,8 @@ func (c *Client) BatchOptOutOfAll(ctx context.Context, addresses []string, unit 
 	if err := checkIDs(op, addresses); err != nil {
 		return nil, err
 	}
-	body := append(appendStrings([]byte(`{"inputs":`), addresses), '}')
-	got, err := c.do(ctx, op, http.MethodPost, fmt.Sprintf(pathStatuses, c.version)+"/batch/unsubscribe-all?"+channelQuery(unit, true), body)
+	got, err := c.do(ctx, op, http.MethodPost, fmt.Sprintf(pathStatuses, c.version)+"/batch/unsubscribe-all?"+channelQuery(unit, true),
+		encode(inputsOf[string]{addresses}))
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (c *Client) BatchOptOut(ctx context.Context, in []OptOutInput, b Basis) (*C
 	}
 	seen := make(map[OptOutInput]struct{}, len(in))
 	addresses := make([]string, len(in))
-	body := []byte(`{"inputs":[`)
+	rows := make([]statusInput, len(in))
 	for i, one := range in {
 		switch {
 		case !isAddress(one.Address):
@@ -65,16 +65,13 @@ func (c *Client) BatchOptOut(ctx context.Context, in []OptOutInput, b Basis) (*C
 		}
 		addresses[i] = one.Address
 		seen[OptOutInput{strings.ToLower(one.Address), one.SubscriptionID}] = struct{}{}
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = append(appendString(append(body, `{"subscriberIdString":`...), one.Address), ',')
-		body = append(appendStatus(body, one.SubscriptionID, StatusUnsubscribed, b), '}')
+		rows[i] = newStatusInput(one.SubscriptionID, StatusUnsubscribed, b)
+		rows[i].Address = one.Address
 	}
 	if len(seen) != len(in) {
 		return nil, misuse(op, "an address twice for one subscription")
 	}
-	got, err := c.do(ctx, op, http.MethodPost, fmt.Sprintf(pathStatuses, c.version)+"/batch/write", append(body, ']', '}'))
+	got, err := c.do(ctx, op, http.MethodPost, fmt.Sprintf(pathStatuses, c.version)+"/batch/write", encode(inputsOf[statusInput]{rows}))
 	if err != nil {
 		return nil, err
 	}

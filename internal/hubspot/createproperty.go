@@ -28,13 +28,16 @@ func (c *Client) CreateContactProperty(ctx context.Context, p NewProperty) (Prop
 	if p.Name == "" || p.Label == "" {
 		return Property{}, misuse(OpCreateProperty, "no name or no label")
 	}
-	b := appendString([]byte(`{"groupName":`), groupOfContacts)
-	b = appendString(append(b, `,"name":`...), p.Name)
-	b = appendString(append(b, `,"label":`...), p.Label)
-	b = appendString(append(b, `,"description":`...), p.Description)
-	b = append(b, `,"type":"string","fieldType":"text","formField":false,"hasUniqueValue":`...)
-	b = append(append(b, boolText(p.Unique)...), '}')
-	got, err := c.do(ctx, OpCreateProperty, http.MethodPost, fmt.Sprintf(pathProperties, c.version), b)
+	got, err := c.do(ctx, OpCreateProperty, http.MethodPost, fmt.Sprintf(pathProperties, c.version), encode(struct {
+		Group       string `json:"groupName"`
+		Name        string `json:"name"`
+		Label       string `json:"label"`
+		Description string `json:"description"`
+		Type        string `json:"type"`
+		FieldType   string `json:"fieldType"`
+		FormField   bool   `json:"formField"`
+		Unique      bool   `json:"hasUniqueValue"`
+	}{groupOfContacts, p.Name, p.Label, p.Description, "string", "text", false, p.Unique}))
 	if err != nil {
 		return Property{}, err
 	}

@@ -1,122 +1,79 @@
 package hubspot
 
 import (
-	"slices"
-	"unicode/utf8"
+	"bytes"
+	"encoding/json"
+	"fmt"
 )
 
-// encodeWrite builds the body of a batch write. It is written by hand because it runs for every hundred rows: no reflection,
-// no escaping for HTML, and properties in the order of their names, so that equal inputs give equal bytes.
+// encode is the body of a request. <, > and & stay as they are, keys stand in the order of the fields, those of a map in the order of
+// their names: equal values give equal bytes. Bytes that are not UTF-8 become U+FFFD.
+func encode(body any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(body); err != nil {
+		panic(fmt.Sprintf("encode %T: %v", body, err)) // texts, numbers, lists and maps of texts always marshal
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// listed is never nil, so that it is written as a list.
+func listed[E any](list []E) []E {
+	if list == nil {
+		return []E{}
+	}
+	return list
+}
+
+// inputsOf is the body of most batches.
+type inputsOf[E any] struct {
+	Inputs []E `json:"inputs"`
+}
+
+// idInput names one contact.
+type idInput struct {
+	ID string `json:"id"`
+}
+
+func idInputs(ids []string) []idInput {
+	list := make([]idInput, len(ids))
+	for i, id := range ids {
+		list[i].ID = id
+	}
+	return list
+}
+
+// writeInput is one row of a batch write.
+type writeInput struct {
+	ID           string            `json:"id,omitempty"`
+	IDProperty   string            `json:"idProperty,omitempty"`
+	Properties   map[string]string `json:"properties"`
+	Associations []struct{}        `json:"associations,omitzero"`
+	TraceID      string            `json:"objectWriteTraceId"`
+}
+
+// encodeWrite builds the body of a batch write.
 func encodeWrite(op, idProperty string, inputs []Input) []byte {
-	size := 16
-	for _, in := range inputs {
-		size += 120 + len(in.ID) + len(in.TraceID) + len(idProperty)
-		for name, value := range in.Properties {
-			size += len(name) + len(value) + 8
-		}
-	}
-	b := append(make([]byte, 0, size), `{"inputs":[`...)
-	var names []string
+	rows := make([]writeInput, len(inputs))
 	for i, in := range inputs {
-		if i > 0 {
-			b = append(b, ',')
+		rows[i] = writeInput{ID: in.ID, IDProperty: idProperty, Properties: in.Properties, TraceID: in.TraceID}
+		if in.Properties == nil {
+			rows[i].Properties = map[string]string{}
 		}
-		b = append(b, '{')
-		if op != OpBatchCreate {
-			b = append(appendString(append(b, `"id":`...), in.ID), ',')
-		}
-		if idProperty != "" {
-			b = append(appendString(append(b, `"idProperty":`...), idProperty), ',')
-		}
-		names = names[:0]
-		for name := range in.Properties {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		b = append(b, `"properties":{`...)
-		for j, name := range names {
-			if j > 0 {
-				b = append(b, ',')
-			}
-			b = append(appendString(b, name), ':')
-			b = appendString(b, in.Properties[name])
-		}
-		b = append(b, '}')
 		if op == OpBatchCreate {
-			b = append(b, `,"associations":[]`...) // the 2026-09 description marks it required
+			rows[i].ID, rows[i].Associations = "", []struct{}{} // the 2026-09 description marks the list required
 		}
-		b = appendString(append(b, `,"objectWriteTraceId":`...), in.TraceID)
-		b = append(b, '}')
 	}
-	return append(b, ']', '}')
+	return encode(inputsOf[writeInput]{rows})
 }
 
 // encodeRead builds the body of a batch read; the description marks all three arrays required.
 func encodeRead(r ReadRequest) []byte {
-	b := append(make([]byte, 0, 64+40*len(r.IDs)+24*len(r.Properties)), `{"inputs":[`...)
-	for i, id := range r.IDs {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(appendString(append(b, `{"id":`...), id), '}')
-	}
-	b = append(b, ']')
-	if r.IDProperty != "" {
-		b = appendString(append(b, `,"idProperty":`...), r.IDProperty)
-	}
-	b = appendStrings(append(b, `,"properties":`...), r.Properties)
-	b = appendStrings(append(b, `,"propertiesWithHistory":`...), r.History)
-	return append(b, '}')
-}
-
-// appendStrings appends a JSON list of strings.
-func appendStrings(b []byte, list []string) []byte {
-	b = append(b, '[')
-	for i, one := range list {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendString(b, one)
-	}
-	return append(b, ']')
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendString appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD, as encoding/json does.
-func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		ch := s[i]
-		if ch >= ' ' && ch != '"' && ch != '\\' && ch < utf8.RuneSelf {
-			i++
-			continue
-		}
-		if ch >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && size == 1 {
-				b = append(append(b, s[start:i]...), "\ufffd"...)
-				start = i + 1
-			}
-			i += size
-			continue
-		}
-		b = append(b, s[start:i]...)
-		switch ch {
-		case '"', '\\':
-			b = append(b, '\\', ch)
-		case '\n':
-			b = append(b, '\\', 'n')
-		case '\r':
-			b = append(b, '\\', 'r')
-		case '\t':
-			b = append(b, '\\', 't')
-		default:
-			b = append(b, '\\', 'u', '0', '0', hexDigits[ch>>4], hexDigits[ch&15])
-		}
-		i++
-		start = i
-	}
-	return append(append(b, s[start:]...), '"')
+	return encode(struct {
+		inputsOf[idInput]
+		IDProperty string   `json:"idProperty,omitempty"`
+		Properties []string `json:"properties"`
+		History    []string `json:"propertiesWithHistory"`
+	}{inputsOf[idInput]{idInputs(r.IDs)}, r.IDProperty, listed(r.Properties), listed(r.History)})
 }

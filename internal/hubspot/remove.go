@@ -25,14 +25,7 @@ func (c *Client) BatchArchive(ctx context.Context, ids []ContactID) error {
 	if err := checkIDs(OpBatchArchive, texts); err != nil {
 		return err
 	}
-	b := []byte(`{"inputs":[`)
-	for i, id := range texts {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(appendString(append(b, `{"id":`...), id), '}')
-	}
-	got, err := c.do(ctx, OpBatchArchive, http.MethodPost, fmt.Sprintf(pathContacts, c.version)+"/batch/archive", append(b, ']', '}'))
+	got, err := c.do(ctx, OpBatchArchive, http.MethodPost, fmt.Sprintf(pathContacts, c.version)+"/batch/archive", encode(inputsOf[idInput]{idInputs(texts)}))
 	if err != nil {
 		if e, ok := errors.AsType[*Error](asNotFound(err)); ok && e.Status == http.StatusNotFound && e.Category == categoryNotFound && len(ids) == 1 {
 			return nil // of several ids one answer could not say which were archived
@@ -84,7 +77,9 @@ func (c *Client) GDPRDelete(ctx context.Context, id ContactID) error {
 	if digits(string(id)) == "" {
 		return misuse(OpGDPRDelete, "an id that is no number")
 	}
-	body := append(appendString([]byte(`{"objectId":`), string(id)), '}')
+	body := encode(struct {
+		ID ContactID `json:"objectId"`
+	}{id})
 	got, err := c.do(ctx, OpGDPRDelete, http.MethodPost, fmt.Sprintf(pathContacts, c.version)+"/gdpr-delete", body)
 	if err != nil {
 		return asNotFound(err)

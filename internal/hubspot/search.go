@@ -155,32 +155,38 @@ func pageSize(op string, asked, most int) (int, error) {
 	return asked, nil
 }
 
+// searchFilter, searchGroup and searchSort are parts of the body of a search.
+type (
+	searchFilter struct {
+		Property  string   `json:"propertyName"`
+		Operator  string   `json:"operator"`
+		Value     string   `json:"value,omitempty"`
+		HighValue string   `json:"highValue,omitempty"`
+		Values    []string `json:"values,omitempty"`
+	}
+	searchGroup struct {
+		Filters []searchFilter `json:"filters"`
+	}
+	searchSort struct {
+		Property  string `json:"propertyName"`
+		Direction string `json:"direction"`
+	}
+)
+
 // encodeSearch leaves `after` out, as the guide's examples do, although the description marks it required.
 func encodeSearch(r SearchRequest, limit int) []byte {
-	b := []byte(`{"filterGroups":[{"filters":[`)
+	filters := make([]searchFilter, len(r.Filters))
 	for i, f := range r.Filters {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendString(append(b, `{"propertyName":`...), f.Property)
-		b = appendString(append(b, `,"operator":`...), f.Operator)
-		if f.Value != "" {
-			b = appendString(append(b, `,"value":`...), f.Value)
-		}
-		if f.HighValue != "" {
-			b = appendString(append(b, `,"highValue":`...), f.HighValue)
-		}
-		if len(f.Values) > 0 {
-			b = appendStrings(append(b, `,"values":`...), f.Values)
-		}
-		b = append(b, '}')
+		filters[i] = searchFilter(f)
 	}
-	by, direction := "hs_object_id", "ASCENDING"
+	sort := searchSort{"hs_object_id", "ASCENDING"}
 	if r.Newest != "" {
-		by, direction = r.Newest, "DESCENDING"
+		sort = searchSort{r.Newest, "DESCENDING"}
 	}
-	b = appendString(append(b, `]}],"sorts":[{"propertyName":`...), by)
-	b = append(b, `,"direction":"`+direction+`"}],"properties":`...)
-	b = appendStrings(b, r.Properties)
-	return append(strconv.AppendInt(append(b, `,"limit":`...), int64(limit), 10), '}')
+	return encode(struct {
+		Groups     []searchGroup `json:"filterGroups"`
+		Sorts      []searchSort  `json:"sorts"`
+		Properties []string      `json:"properties"`
+		Limit      int           `json:"limit"`
+	}{[]searchGroup{{filters}}, []searchSort{sort}, listed(r.Properties), limit})
 }

@@ -216,7 +216,7 @@ const null = `\N`
 // fromCells sorts the cells of a record into columns of the outbox and properties. An empty cell is not carried.
 func fromCells(columns, cells []string) (*raw, error) {
 	r := &raw{}
-	var props []byte
+	var props object
 	for i, name := range columns {
 		cell := cells[i]
 		if cell == "" {
@@ -231,20 +231,13 @@ func fromCells(columns, cells []string) (*raw, error) {
 			}
 			continue
 		}
-		props = append(props, ',')
-		props = appendString(props, name)
-		props = append(props, ':')
 		if cell == null {
-			props = append(props, "null"...)
+			props.add(name, nil)
 		} else {
-			props = appendString(props, cell)
+			props.add(name, &cell)
 		}
 	}
-	if props == nil {
-		props = []byte{','}
-	}
-	props[0] = '{'
-	text := string(append(props, '}'))
+	text := props.String()
 	r.properties = &text
 	return r, nil
 }

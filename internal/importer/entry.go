@@ -166,24 +166,35 @@ func valueOr(s, otherwise string) string {
 	return s
 }
 
-// appendString appends s as a JSON string; <, > and & stay readable. Nearly every cell is plain ASCII and needs no escape: those
-// skip the encoder, which is a quarter of the time of an import.
-func appendString(b []byte, s string) []byte {
-	plain := true
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			plain = false
-			break
-		}
+// object writes properties as a JSON object, in the order in which they are added; <, > and & stay readable. The zero value is ready.
+type object struct{ text bytes.Buffer }
+
+// add adds a property; nil is null.
+func (o *object) add(name string, value *string) {
+	if o.text.Len() == 0 {
+		o.text.WriteByte('{')
+	} else {
+		o.text.WriteByte(',')
 	}
-	if plain {
-		return append(append(append(b, '"'), s...), '"')
+	e := json.NewEncoder(&o.text)
+	e.SetEscapeHTML(false)
+	o.encode(e, name)
+	o.text.WriteByte(':')
+	o.encode(e, value)
+}
+
+// encode writes without the end of the line that the encoder adds.
+func (o *object) encode(e *json.Encoder, value any) {
+	if err := e.Encode(value); err != nil {
+		panic(err) // a text always marshals
 	}
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
-		panic(err) // a string always marshals
+	o.text.Truncate(o.text.Len() - 1)
+}
+
+// String closes the object.
+func (o *object) String() string {
+	if o.text.Len() == 0 {
+		return "{}"
 	}
-	return append(b, bytes.TrimSuffix(buf.Bytes(), []byte("\n"))...)
+	return o.text.String() + "}"
 }

@@ -2,7 +2,6 @@ package importer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -295,22 +294,5 @@ func TestReadStops(t *testing.T) {
 	err = Read(t.Context(), iotest.ErrReader(stop), "a.csv", Options{}, nil, nil)
 	if !errors.Is(err, stop) {
 		t.Errorf("read error: %v", err)
-	}
-}
-
-// The short way of appendString writes what the encoder would.
-func TestAppendString(t *testing.T) {
-	for r := range rune(300) {
-		for _, s := range []string{string(r), "a" + string(r) + "b"} {
-			var want strings.Builder
-			enc := json.NewEncoder(&want)
-			enc.SetEscapeHTML(false)
-			if err := enc.Encode(s); err != nil {
-				t.Fatal(err)
-			}
-			if got := string(appendString(nil, s)) + "\n"; got != want.String() {
-				t.Errorf("%q is written as %s, want %s", s, got, want.String())
-			}
-		}
 	}
 }

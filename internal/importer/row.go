@@ -24,7 +24,7 @@ func (r Row) Entry(opt Options) (outbox.Entry, error) {
 		in.email = &r.Email
 	}
 	var names []string
-	props := []byte{'{'}
+	var props object
 	for _, pair := range r.Set {
 		name, value, ok := strings.Cut(pair, "=")
 		switch {
@@ -33,18 +33,14 @@ func (r Row) Entry(opt Options) (outbox.Entry, error) {
 		case slices.Contains(names, name):
 			return outbox.Entry{}, fmt.Errorf("property %q is set twice", name)
 		}
-		if len(names) > 0 {
-			props = append(props, ',')
-		}
 		names = append(names, name)
-		props = append(appendString(props, name), ':')
 		if value == null {
-			props = append(props, "null"...)
+			props.add(name, nil)
 		} else {
-			props = appendString(props, value)
+			props.add(name, &value)
 		}
 	}
-	text := string(append(props, '}'))
+	text := props.String()
 	in.properties = &text
 	for _, s := range append(r.Set, r.LeadID, r.Type, r.Email) {
 		if err := validText([]byte(s)); err != nil {
