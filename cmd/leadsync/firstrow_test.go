@@ -25,7 +25,7 @@ func TestFirstRow(t *testing.T) {
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
-	cmd := exec.CommandContext(ctx, bash, "-eu", "-c", "trap 'kill $(jobs -p) 2>/dev/null' EXIT; trap 'exit 1' TERM\n"+script)
+	cmd := exec.CommandContext(ctx, bash, "-eu", "-c", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT; trap 'exit 1' TERM\n"+script)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), "LEADSYNC_STATUS_LISTEN=") // the page's port may be taken

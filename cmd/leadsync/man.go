@@ -1,9 +1,11 @@
 package main
 
 import (
+	_ "embed" // README.md is part of the man page
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -80,10 +82,9 @@ func commandPage(root *cobra.Command) string {
 	p.text(root.Long)
 	p.head("COMMANDS")
 	commandItems(p, root)
-	p.head("EXIT STATUS")
-	for _, e := range [][2]string{{"0", "done"}, {"1", "failed"}, {"2", "wrong usage"}, {"3", "checked, and something is wrong"},
-		{"78", "the configuration, a credential, the database file or its schema must be corrected first; systemd does not restart on it"}} {
-		p.item(e[0], e[1])
+	for _, s := range [][2]string{{"DAILY OPERATION", "Daily operation"}, {"STATES AND REASONS", "States and reasons"}, {"EXIT STATUS", "Exit codes"}} {
+		p.head(s[0])
+		p.markdown(sectionOf(operating, s[1]))
 	}
 	p.head("FILES")
 	for _, f := range [][2]string{{"/etc/leadsync/leadsync.yaml", "the configuration, leadsync.yaml(5)"},
@@ -132,4 +133,81 @@ func configPage() string {
 	p.head("SEE ALSO")
 	p.text("leadsync(1)")
 	return p.String()
+}
+
+// operating is the page of whoever operates leadsync: the man page has parts of it, so that the two cannot differ.
+//
+//go:embed README.md
+var operating string
+
+var markup = regexp.MustCompile("\\*\\*|`|\\[([^]]*)\\]\\([^)]*\\)")
+
+// plain takes the marks of Markdown out of a line: a link leaves its text.
+func plain(text string) string { return markup.ReplaceAllString(text, "$1") }
+
+// sectionOf is what stands on a page under a heading, up to the next one of the same rank or above.
+func sectionOf(page, title string) string {
+	rank, body := 0, strings.Builder{}
+	fenced := false
+	for line := range strings.Lines(page) {
+		fenced = fenced != strings.HasPrefix(line, "```")
+		marks := 0
+		if !fenced {
+			marks = len(line) - len(strings.TrimLeft(line, "#"))
+		}
+		switch {
+		case rank == 0 && marks > 0 && strings.TrimSpace(line[marks:]) == title:
+			rank = marks
+		case marks > 0 && marks <= rank:
+			return body.String()
+		case rank > 0:
+			body.WriteString(line)
+		}
+	}
+	return body.String()
+}
+
+// markdown adds a part of a page: headings, paragraphs, blocks, and tables as items under their first cell. It knows what our pages
+// use and no more.
+func (p *manPage) markdown(text string) {
+	var paragraph []string
+	flush := func() {
+		if len(paragraph) > 0 {
+			p.text(plain(strings.Join(paragraph, "\n")))
+		}
+		paragraph = nil
+	}
+	block, fenced, headed := strings.Builder{}, false, false
+	for line := range strings.Lines(text + "\n") {
+		fence := strings.HasPrefix(line, "```")
+		indented := strings.HasPrefix(line, "    ") && len(paragraph) == 0
+		if block.Len() > 0 && (fence || !fenced && !indented) {
+			p.as(block.String())
+			block.Reset()
+		}
+		fenced = fenced != fence
+		row := strings.HasPrefix(line, "|")
+		if headed && !row { // what follows is no part of the last item
+			p.WriteString(".PP\n")
+		}
+		switch {
+		case fence || strings.HasPrefix(line, "<!--") || strings.HasPrefix(line, "|---"):
+		case fenced || indented:
+			block.WriteString(strings.TrimPrefix(line, "    "))
+		case row && !headed: // the names of the columns
+			flush()
+		case row:
+			cells := strings.SplitN(strings.Trim(strings.TrimSpace(line), "|"), "|", 2)
+			p.item(plain(strings.TrimSpace(cells[0])), plain(strings.TrimSpace(strings.ReplaceAll(cells[1], " | ", ". "))))
+		case strings.HasPrefix(line, "#"):
+			flush()
+			p.section(strings.TrimSpace(strings.TrimLeft(line, "#")))
+		case strings.TrimSpace(line) == "":
+			flush()
+		default:
+			paragraph = append(paragraph, strings.TrimSpace(line))
+		}
+		headed = row
+	}
+	flush()
 }
