@@ -68,7 +68,7 @@ func TestG5FaultTableOfHubSpot(t *testing.T) {
 		}
 	}
 	everyOperationRegistered(t, seen)
-	runCells(t, cells, 5, cell.remote)
+	runCells(t, cells, testsize.Of(1, 29), cell.remote)
 }
 
 func (w *wire) into(s *scene) {
@@ -181,21 +181,15 @@ func (c cell) sql(t *testing.T) {
 // sqlStride is how many cells of a database lie between two that are run.
 func sqlStride(p place) int {
 	if p.bubble() {
-		return 3
+		return testsize.Of(1, 29)
 	}
-	return 7 // in real time
+	return testsize.Of(7, 41) // in real time
 }
 
-// sampleStride is how many cells lie between two of a sample.
-const sampleStride = 11
-
-// runCells runs every stride-th cell and prints the table. The stride has no divisor in common with the cells of an effect, so the sample
-// touches every effect and every kind, and it begins somewhere else each time, so that the runs of a week cover all of it.
+// runCells runs every stride-th cell and prints the table. The stride has no divisor in common with the cells of an effect, so what is
+// run touches every kind, and it begins somewhere else each time, so that many runs cover all of it. A full run has a stride of 1.
 func runCells(t *testing.T, cells []cell, stride int, play func(cell, *testing.T)) {
 	t.Helper()
-	if !testsize.Full() {
-		stride = sampleStride
-	}
 	began, ran, failed, offset := time.Now(), 0, 0, int(testsize.Seed(t)%uint64(stride))
 	marks := map[cell]string{}
 	for i, c := range cells {

@@ -119,6 +119,7 @@ func TestWorkThatStandsStillTurnsAllRed(t *testing.T) {
 func TestPoisonStaysUntilARowGetsSomewhere(t *testing.T) {
 	for _, mend := range []string{"deliver", "skip"} {
 		inBubble(t, hubspotsim.Config{Seed: 4}, "", func(r *rig) {
+			r.patient = true
 			r.start()
 			for i := range 6 {
 				r.made(r.event(fmt.Sprint(i), "lead.registered", "no address", ""))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/testsize"
 )
 
 // insertAs inserts a row under an id of its own choice: a transaction that took its id early and commits late.
@@ -273,7 +274,7 @@ func TestStoryDeadRowDoesNotOvertake(t *testing.T) {
 // each row fails by itself again and again.
 func TestG5OnlyWritesFail(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"500", "hang", "502html"} {
+	for _, kind := range testsize.Some(t, []string{"500", "hang", "502html"}, 1) {
 		inBubble(t, hubspotsim.Config{Seed: 215, Latency: 10 * time.Millisecond}, "push: {max_attempts: 2}", func(r *rig) {
 			r.event("warm", "lead.registered", "warm@example.com", `{}`)
 			r.start()

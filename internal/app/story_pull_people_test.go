@@ -16,6 +16,7 @@ import (
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/pull"
+	"leadsync/internal/testsize"
 )
 
 // everyMinute has every stream look each minute, and contacts that the application does not know told.
@@ -131,7 +132,7 @@ func TestStoryPullPageFromBeforeTheErase(t *testing.T) {
 	for _, who := range []string{"lead", "stranger", "unknown"} {
 		t.Run(who, func(t *testing.T) {
 			reached := 0
-			for at := 1; at < 20; at++ {
+			for at := 1; at < 20; at += testsize.Of(1, 3) {
 				begun := false
 				inBubble(t, hubspotsim.Config{Seed: 512}, strings.ReplaceAll(everyMinute, "lagged_schedule: '@every 1m', optout_schedule: '@every 1m', archived_schedule: '@every 1m'",
 					"lagged_schedule: '@yearly', optout_schedule: '@yearly', archived_schedule: '@yearly'"), func(r *rig) {
@@ -179,7 +180,7 @@ func TestStoryPullPageFromBeforeTheErase(t *testing.T) {
 				}
 				reached++
 			}
-			if reached < 2 {
+			if reached < testsize.Of(4, 2) {
 				t.Errorf("a page was stopped at %d moments", reached)
 			}
 			t.Logf("stopped at %d moments", reached)
@@ -321,9 +322,9 @@ func TestStoryPullOptOutIsTheLinksState(t *testing.T) {
 // has seen it, without any row, and also when the opt-out of it fails at first.
 func TestStoryPullAssertsTheOptOutOfANewAddress(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ name, yaml, faults string }{
-		{"all", "", ""}, {"all, at the second try", "", "sub_all=500x1"}, {"one subscription", "consent: {unsubscribe: [1]}\n", ""},
-	} {
+	type asserted struct{ name, yaml, faults string }
+	all := []asserted{{"all", "", ""}, {"all, at the second try", "", "sub_all=500x1"}, {"one subscription", "consent: {unsubscribe: [1]}\n", ""}}
+	for _, c := range testsize.Some(t, all, 1) {
 		for _, theirs := range []bool{false, true} {
 			if theirs && strings.Contains(c.yaml, "[1]") {
 				continue // the sweep sees opt-outs of all e-mail alone
