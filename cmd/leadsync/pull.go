@@ -25,7 +25,7 @@ func newPullCommand(env *environment) *cobra.Command {
 		Long: "Runs each stream once as the daemon would and exits. It refuses while a daemon serves the portal. --since reads changes from\n" +
 			"then on, also what was read before: what the application was told already is not told again. A run that is broken off goes\n" +
 			"on where it was when it is started again, without --since.\n\n" +
-			"The streams: changes, lagged (the same an hour behind), optout, archived.",
+			"The streams: changes, lagged (the same an hour behind), optout, archived, mapping (once after the mapping came to tell a field).",
 		Example: "  leadsync pull --once\n  leadsync pull --once --stream changes --since 2026-01-01",
 		Args:    wantArgs(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -61,7 +61,7 @@ func newPullCommand(env *environment) *cobra.Command {
 	}
 	f := c.Flags()
 	f.BoolVar(&once, "once", false, "run the streams once and exit")
-	f.StringVar(&stream, "stream", "", "only this `STREAM`: changes, lagged, optout or archived")
+	f.StringVar(&stream, "stream", "", "only this `STREAM`: changes, lagged, optout, archived or mapping")
 	f.StringVar(&since, "since", "", "read changes from this `TIME` on: 2026-01-31, or 2026-01-31T08:00:00Z")
 	jsonFlag(c, &asJSON)
 	return c
@@ -86,7 +86,7 @@ func pullWhat(once bool, stream, since string) (app.PullOnce, error) {
 	if since == "" {
 		return what, nil
 	}
-	if stream == string(pull.OptOut) || stream == string(pull.Archived) {
+	if stream != "" && stream != string(pull.Changes) && stream != string(pull.Lagged) {
 		return wrong("--since goes with changes and lagged; %s always looks at all of it", stream)
 	}
 	at, ok := config.PullStart(since).Time()

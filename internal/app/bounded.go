@@ -172,6 +172,10 @@ func (b boundedPull) Strangers(ctx context.Context, hubID int64, contacts []lead
 	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) { return b.Store.Strangers(ctx, hubID, contacts) })
 }
 
+func (b boundedPull) LinkedAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
+	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) { return b.Store.LinkedAfter(ctx, hubID, after, limit) })
+}
+
 func (b boundedPull) GoneAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
 	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) { return b.Store.GoneAfter(ctx, hubID, after, limit) })
 }

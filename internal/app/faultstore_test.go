@@ -259,6 +259,10 @@ func (s shakyPull) Strangers(ctx context.Context, hubID int64, contacts []lead.C
 	return through(ctx, s.shakes, pullName("Strangers"), func() ([]ledger.Link, error) { return s.Store.Strangers(ctx, hubID, contacts) })
 }
 
+func (s shakyPull) LinkedAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
+	return through(ctx, s.shakes, pullName("LinkedAfter"), func() ([]ledger.Link, error) { return s.Store.LinkedAfter(ctx, hubID, after, limit) })
+}
+
 func (s shakyPull) GoneAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
 	return through(ctx, s.shakes, pullName("GoneAfter"), func() ([]ledger.Link, error) { return s.Store.GoneAfter(ctx, hubID, after, limit) })
 }

@@ -54,6 +54,11 @@ func (s *pullStore) Strangers(ctx context.Context, hubID int64, contacts []lead.
 	return s.db.Strangers(ctx, s.portal, hubID, contacts)
 }
 
+// LinkedAfter reads links of leads that have a contact.
+func (s *pullStore) LinkedAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
+	return s.db.LinkedAfter(ctx, s.portal, hubID, after, limit)
+}
+
 // GoneAfter reads links in state gone.
 func (s *pullStore) GoneAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
 	return s.db.GoneAfter(ctx, s.portal, hubID, after, limit)

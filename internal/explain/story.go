@@ -184,6 +184,10 @@ func (s *Story) tellLink() {
 			one.Verdict = "in doubt: a request that carried it ended without an answer; the contact is read again"
 		case !f.Shown && f.Sent != "":
 			one.Verdict = "sent, not shown by HubSpot yet"
+		case f.Untold && (direction == mapping.Both || direction == mapping.Pull):
+			one.Verdict = "a person changed it in HubSpot before the mapping told it; stream mapping of pull tells it"
+		case f.Untold:
+			one.Verdict = "a person changed it in HubSpot; the application is not told, by the direction of the field"
 		case f.Owed:
 			one.Verdict = "HubSpot's value lost to an event of ours and is owed to the inbox"
 		case f.Sent != f.Seen:

@@ -31,6 +31,9 @@ type Field struct {
 	// taken what it was told (see Reading.Unheard), its rows are decided against Base.
 	Told bool   `json:"t,omitempty"`
 	Base string `json:"b,omitempty"`
+	// Untold: Seen is HubSpot's in a field that the application is not told of; Base is what it knows. Should the mapping come to tell it, it
+	// is decided against Base.
+	Untold bool `json:"u,omitempty"`
 	// Maybe are the values that requests of ours with an unknown outcome may have put there, or may still put there; canonical, never
 	// changed in place. See Link.MayHold.
 	Maybe []string `json:"m,omitempty"`
@@ -38,7 +41,7 @@ type Field struct {
 
 // IsZero reports whether nothing at all is known of the property.
 func (f Field) IsZero() bool {
-	return f.Sent == "" && f.Seen == "" && !f.Shown && f.Set == 0 && f.Refused == "" && !f.Owed && !f.Told && len(f.Maybe) == 0
+	return f.Sent == "" && f.Seen == "" && !f.Shown && f.Set == 0 && f.Refused == "" && !f.Owed && !f.Told && !f.Untold && len(f.Maybe) == 0
 }
 
 // State of a link.

@@ -64,11 +64,20 @@ func (v Verdict) Tell() bool { return v == Theirs || v == HubWins }
 func (l *Link) Merge(r Reading) Verdict {
 	f := l.field(r.Property)
 	defer func() { l.setField(r.Property, f) }()
-	base, again := f.Seen, r.Unheard && f.Told
-	if again {
-		base = f.Base
+	base, again, first := f.Seen, r.Unheard && f.Told, r.Told && f.Untold
+	knows := base // what the application does
+	if again || f.Untold {
+		knows = f.Base
 	}
-	if newer := len(r.Pending) > 0 && r.Pending[len(r.Pending)-1].ID >= f.Set; r.Canon == f.Seen && !(again && newer) {
+	if again || first {
+		base = knows
+	}
+	newer := len(r.Pending) > 0 && r.Pending[len(r.Pending)-1].ID >= f.Set
+	switch {
+	case first && r.Canon == knows:
+		f.observe(r.Canon)
+		return Same
+	case r.Canon == f.Seen && !(again && newer) && !first:
 		f.Shown = true
 		return Same
 	}
@@ -96,22 +105,11 @@ func (l *Link) Merge(r Reading) Verdict {
 		return Ours
 	}
 	if own != nil && own.Canon != base && own.ID >= f.Set {
-		if r.Winner == HubSpot {
-			f.observe(r.Canon)
-			f.Set = max(f.Set, r.Top+1)
-			if !r.Told {
-				return HubKeeps
-			}
-			f.Told, f.Base = true, base
-			return HubWins
-		}
-		told, known := f.Told, f.Base
-		f.observe(r.Canon)
-		f.Owed, f.Told, f.Base = r.Told, told, known // what was told is withdrawn when the row is written
-		return AppWins
+		return f.both(&r, own, base, knows)
 	}
 	f.observe(r.Canon)
 	if !r.Told {
+		f.keepsFrom(knows)
 		return Recorded
 	}
 	f.Set = max(f.Set, r.Top+1)
@@ -119,9 +117,48 @@ func (l *Link) Merge(r Reading) Verdict {
 	return Theirs
 }
 
+// both decides a property that the pending row and HubSpot changed from base; knows is what the application does.
+func (f *Field) both(r *Reading, own *Pending, base, knows string) Verdict {
+	if r.Winner == HubSpot {
+		f.observe(r.Canon)
+		f.Set = max(f.Set, r.Top+1)
+		if !r.Told {
+			f.keepsFrom(own.Canon)
+			return HubKeeps
+		}
+		f.Told, f.Base = true, base
+		return HubWins
+	}
+	told, known := f.Told, ""
+	if told {
+		known = f.Base
+	}
+	f.observe(r.Canon)
+	f.Owed, f.Told, f.Base = r.Told, told, known // what was told is withdrawn when the row is written
+	if !r.Told && !told {
+		f.keepsFrom(knows)
+	}
+	return AppWins
+}
+
 // observe takes HubSpot's value: what we sent stands no longer.
 func (f *Field) observe(canon string) {
-	f.Sent, f.Seen, f.Shown, f.Refused, f.Owed, f.Told, f.Base = canon, canon, true, "", false, false, ""
+	f.Sent, f.Seen, f.Shown, f.Refused, f.Owed, f.Told, f.Base, f.Untold = canon, canon, true, "", false, false, "", false
+}
+
+// keepsFrom notes that the application is not told of what was observed and knows another value.
+func (f *Field) keepsFrom(knows string) {
+	if f.Untold = f.Seen != knows; f.Untold {
+		f.Base = knows
+	}
+}
+
+// Agreed notes that an event of the application said the value of a property: where HubSpot holds it, there is nothing to tell.
+func (l *Link) Agreed(property, canon string) {
+	if f := l.field(property); f.Untold && f.Seen == canon {
+		f.Untold, f.Base = false, ""
+		l.setField(property, f)
+	}
 }
 
 // Holds reports whether HubSpot is known to hold the value: it is what was seen, or what we sent and whose showing has not moved.
@@ -137,8 +174,8 @@ func (l *Link) Overtaken(property string, id int64) bool { return l.Fields[prope
 // It returns false when the answer shows another value than the one sent.
 func (l *Link) Wrote(property, canon string, set int64, shown *string) bool {
 	f := l.field(property)
-	if canon != f.Seen {
-		f.Told, f.Base = false, ""
+	if canon != f.Seen || f.Untold {
+		f.Told, f.Untold, f.Base = false, false, ""
 	}
 	f.Sent, f.Seen, f.Shown, f.Refused, f.Owed = canon, canon, shown != nil, "", false
 	if shown != nil {

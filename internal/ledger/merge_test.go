@@ -14,6 +14,10 @@ func TestMerge(t *testing.T) {
 	told := func(v string, set int64, base string) Field {
 		return Field{Sent: v, Seen: v, Shown: true, Set: set, Told: true, Base: base}
 	}
+	// untold is a value of HubSpot's that the application is not told of, with the one that it knows.
+	untold := func(v string, set int64, base string) Field {
+		return Field{Sent: v, Seen: v, Shown: true, Set: set, Untold: true, Base: base}
+	}
 	for _, c := range []struct {
 		name    string
 		field   Field
@@ -24,7 +28,18 @@ func TestMerge(t *testing.T) {
 		{"nothing changed", seen("A", 5), Reading{Canon: "A", Told: true, Top: 9}, Same, seen("A", 5)},
 		{"an answer that is now shown", Field{Sent: "A", Seen: "A", Set: 5}, Reading{Canon: "A"}, Same, seen("A", 5)},
 		{"changed only there", seen("A", 5), Reading{Canon: "B", Told: true, Top: 9}, Theirs, told("B", 10, "A")},
-		{"changed only there, in a field the application never hears of", seen("A", 5), Reading{Canon: "B", Top: 9}, Recorded, seen("B", 5)},
+		{"changed only there, in a field the application never hears of", seen("A", 5), Reading{Canon: "B", Top: 9}, Recorded, untold("B", 5, "A")},
+		{"changed there once more, in such a field", untold("B", 5, "A"), Reading{Canon: "C", Top: 9}, Recorded, untold("C", 5, "A")},
+		{"changed back there, in such a field", untold("B", 5, "A"), Reading{Canon: "A", Top: 9}, Recorded, seen("A", 5)},
+		{"the field comes to be told", untold("B", 5, "A"), Reading{Canon: "B", Told: true, Top: 9}, Theirs, told("B", 10, "A")},
+		{"the field comes to be told, and was changed since", untold("B", 5, "A"), Reading{Canon: "C", Told: true, Top: 9}, Theirs, told("C", 10, "A")},
+		{"the field comes to be told, and was changed back", untold("B", 5, "A"), Reading{Canon: "A", Told: true, Top: 9}, Same, seen("A", 5)},
+		{"the field comes to be told, and the application wins", untold("B", 5, "A"), Reading{Canon: "B", Told: true, Top: 9, Pending: []Pending{{"C", 7}}},
+			AppWins, Field{Sent: "B", Seen: "B", Shown: true, Set: 5, Owed: true}},
+		{"the field comes to be told, and HubSpot wins", untold("B", 5, "A"), Reading{Canon: "B", Told: true, Top: 9, Winner: HubSpot,
+			Pending: []Pending{{"C", 7}}}, HubWins, told("B", 10, "A")},
+		{"a field that is not told keeps the application's word, also the old one", untold("B", 5, "A"), Reading{Canon: "C", Top: 9,
+			Pending: []Pending{{"A", 7}}}, AppWins, untold("C", 5, "A")},
 		{"a pending row's own value", seen("A", 5), Reading{Canon: "B", Told: true, Top: 9, Pending: []Pending{{"B", 7}}}, Ours, seen("B", 7)},
 		{"an older of two pending values, applied before a crash", seen("A", 5), Reading{Canon: "B", Told: true, Top: 9,
 			Pending: []Pending{{"B", 7}, {"A", 8}}}, Ours, seen("B", 7)},
@@ -33,11 +48,11 @@ func TestMerge(t *testing.T) {
 		{"both changed, the application wins", seen("A", 5), Reading{Canon: "B", Told: true, Top: 9, Pending: []Pending{{"C", 7}}},
 			AppWins, Field{Sent: "B", Seen: "B", Shown: true, Set: 5, Owed: true}},
 		{"both changed, the application wins and is never told", seen("A", 5), Reading{Canon: "B", Top: 9, Pending: []Pending{{"C", 7}}},
-			AppWins, seen("B", 5)},
+			AppWins, untold("B", 5, "A")},
 		{"both changed, HubSpot wins", seen("A", 5), Reading{Canon: "B", Told: true, Top: 9, Winner: HubSpot, Pending: []Pending{{"C", 7}}},
 			HubWins, told("B", 10, "A")},
 		{"both changed, HubSpot's value stays, in a field the application never hears of", seen("A", 5), Reading{Canon: "B", Top: 9, Winner: HubSpot,
-			Pending: []Pending{{"C", 7}}}, HubKeeps, seen("B", 10)},
+			Pending: []Pending{{"C", 7}}}, HubKeeps, untold("B", 10, "C")},
 		{"first link, set there only", Field{}, Reading{Canon: "B", Told: true}, Theirs, told("B", 1, "")},
 		{"first link, set on both", Field{}, Reading{Canon: "B", Told: true, Top: 7, Pending: []Pending{{"C", 7}}},
 			AppWins, Field{Sent: "B", Seen: "B", Shown: true, Owed: true}},

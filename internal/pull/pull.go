@@ -37,10 +37,11 @@ const (
 	Lagged   Stream = "lagged"   // the same an hour behind, for what the index showed late (pull.lagged_schedule)
 	OptOut   Stream = "optout"   // contacts that are opted out of all e-mail (pull.optout_schedule)
 	Archived Stream = "archived" // contacts in the recycle bin, and those that came back out of it (pull.archived_schedule)
+	Mapping  Stream = "mapping"  // contacts of all leads, once after the mapping came to tell a field (pull.schedule)
 )
 
 // Streams lists all of them in the order in which one pass runs them.
-func Streams() []Stream { return []Stream{Changes, Lagged, OptOut, Archived} }
+func Streams() []Stream { return []Stream{Changes, Lagged, OptOut, Archived, Mapping} }
 
 // Unknown says what happens to contacts the application does not know.
 type Unknown string
@@ -73,6 +74,8 @@ type Position struct {
 	Watermark int64 `json:"watermark,omitempty"`
 	// Scan is the one under way; nil between two. A run that finds one goes on with it.
 	Scan *Scan `json:"scan,omitempty"`
+	// Told are the properties that the application was told of when all contacts had been read last; only Mapping has them.
+	Told []string `json:"told,omitempty"`
 	// Last is what the last run that came to its end did; RanAt is when, by our clock.
 	Last  *Result `json:"last,omitempty"`
 	RanAt int64   `json:"ran_at,omitempty"`
@@ -86,6 +89,8 @@ type Scan struct {
 	Hi int64 `json:"hi,omitempty"` // 0 = not known before the first answer
 	// After is the id of the last contact whose page is committed; empty = none yet.
 	After string `json:"after,omitempty"`
+	// Told are the properties that a scan of Mapping is made for.
+	Told []string `json:"told,omitempty"`
 	// Result counts the scan so far, runs that were cut off included.
 	Result
 }
@@ -125,6 +130,8 @@ type Store interface {
 	LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error)
 	// Strangers reads the links without a lead of these contacts.
 	Strangers(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error)
+	// LinkedAfter reads links of our portal in state linked, in the order and by the bound of GoneAfter.
+	LinkedAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error)
 	// GoneAfter reads links of our portal in state gone, with and without a lead, whose contact id is greater than after, in the order of
 	// the id as text, at most limit.
 	GoneAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error)

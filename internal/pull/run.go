@@ -54,6 +54,8 @@ func (p *Puller) Run(ctx context.Context, s Stream, o RunOptions) (Result, error
 		err = r.scan(ctx, sc)
 	case Archived:
 		err = r.sweep(ctx)
+	case Mapping:
+		err = r.remap(ctx)
 	default:
 		return Result{}, fmt.Errorf("stream %q: want %v", s, Streams())
 	}

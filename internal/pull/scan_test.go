@@ -90,6 +90,10 @@ func (m *memory) Strangers(context.Context, int64, []lead.ContactID) ([]ledger.L
 	return nil, nil
 }
 
+func (m *memory) LinkedAfter(context.Context, int64, lead.ContactID, int) ([]ledger.Link, error) {
+	return nil, nil
+}
+
 func (m *memory) GoneAfter(context.Context, int64, lead.ContactID, int) ([]ledger.Link, error) {
 	return nil, nil
 }

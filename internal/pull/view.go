@@ -70,6 +70,9 @@ func (v *view) differs(l *ledger.Link, t *mapping.Table, a asked) bool {
 		return true
 	}
 	for p, f := range l.Fields {
+		if f.Untold && told(t, p) {
+			return true
+		}
 		if now, shown := v.values[p]; shown && now != f.Seen || !shown && (f.Seen != "" || !a[p]) {
 			return true
 		}

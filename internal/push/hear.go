@@ -152,6 +152,9 @@ func (w *Worker) finish(k *work, state outbox.State, reason outbox.Reason, notTa
 		note := joinNotes(leftNote(r.left), notTakenNote(r, notTaken), elsewhere)
 		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: state, Reason: reason, Note: note, Attempts: r.Attempts, ContactID: k.link.ContactID})
 	}
+	for p, c := range k.plan.all.changes {
+		k.link.Agreed(p, c.canon)
+	}
 	w.putOff(k, waiting)
 	k.dirty, k.done, k.fill, k.hint.unknown = true, true, nil, false
 	more := len(k.plan.all.rows) < len(k.rows) || k.more

@@ -110,7 +110,8 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 	if err := w.hearsOf(ctx, k, &r, f); err != nil {
 		return err
 	}
-	moved := canon != f.Seen || r.Unheard
+	first := r.Told && f.Untold // the mapping came to tell it
+	moved := canon != f.Seen || r.Unheard || first
 	if moved && (r.Told || winner == mapping.HubSpot || winner == mapping.FillEmpty) {
 		top, err := w.newestRow(ctx, k)
 		if err != nil {
@@ -147,7 +148,7 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 		// The inbox is read in order: a further change stands on the one that was told before it, also while that waits. Only where an event
 		// of the application was written without knowing what was told does it stand on what the application knew.
 		was, again := f.Seen, r.Unheard && len(r.Pending) > 0
-		if again {
+		if again || first {
 			was = f.Base
 		}
 		out[property] = told{value: canon, was: was, again: again}

@@ -88,7 +88,7 @@ type Snapshot struct {
 
 // Stream is how one pull stream stands. Times are unix ms; nil is not known, or never.
 type Stream struct {
-	Stream string `json:"stream"` // changes, lagged, optout or archived
+	Stream string `json:"stream"` // changes, lagged, optout, archived or mapping
 	// LastRunAt is when the last run that came to its end did so.
 	LastRunAt *int64 `json:"last_run_at"`
 	// Watermark is HubSpot's time up to which every change was looked at; only changes and lagged have one. Lag is how far it is behind

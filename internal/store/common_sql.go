@@ -90,9 +90,12 @@ func oldestSettled(reason string) string {
   ORDER BY reason, settled_at LIMIT ?4`
 }
 
-// goneAfter keeps to the index over contacts, whose condition it repeats.
-const goneAfter = `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ?1 AND hub_id = ?2 AND ` + holds + ` AND state = 'gone'
-  AND contact_id > ?3 ORDER BY contact_id LIMIT ?4`
+// goneAfter and linkedAfter keep to the index over contacts, whose condition they repeat.
+const (
+	goneAfter   = linksAfter + ` AND state = 'gone' AND contact_id > ?3 ORDER BY contact_id LIMIT ?4`
+	linkedAfter = linksAfter + ` AND state = 'linked' AND contact_id > ?3 ORDER BY contact_id LIMIT ?4`
+	linksAfter  = `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ?1 AND hub_id = ?2 AND ` + holds
+)
 
 // inboxColumns is the order of InboxRow.
 const inboxColumns = `id, portal, lead_id, contact_id, email, coalesce(change_type, ''), coalesce(properties, ''), changed_at, coalesce(pulled_at, 0), acked_at`

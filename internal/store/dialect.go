@@ -102,6 +102,7 @@ type statements struct {
 	createdAt     string // id
 	schemaTable   string // 1 when the table of versions exists
 	goneAfter     string // portal, hub, contact, limit; linkColumns of links in state gone, by contact
+	linkedAfter   string // the same in state linked
 	// pendingAddresses is portal, addresses; e-mail columns of pending rows that may be one of them.
 	pendingAddresses string
 	inboxColumns     string // of lead_inbox, in the order of InboxRow

@@ -40,6 +40,7 @@ func (db *DB) HotStatements(portal string, leads, contacts, addresses, events []
 		{"eventsThere", s.eventsThere, []any{portal, d.texts(events)}},
 		{"links", s.links, []any{portal, 1, d.texts(leads)}},
 		{"byAddress", s.byAddress, []any{1, d.texts(addresses)}},
+		{"linkedAfter", s.linkedAfter, []any{"default", 1, "", 100}},
 		{"byContact", s.byContact, []any{1, d.texts(contacts)}},
 		{"holders", s.holders, []any{1, d.texts(contacts)}},
 		{"pendingAddresses", s.pendingAddresses, []any{portal, d.texts(append(addresses, ""))}},

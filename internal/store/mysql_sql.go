@@ -99,6 +99,7 @@ func mysqlStatements(collation string) *statements {
 		createdAt:   `SELECT created_at FROM lead_outbox WHERE id = ?1`,
 		schemaTable: `SELECT count(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'leadsync_schema'`,
 		goneAfter:   strings.Replace(goneAfter, `leadsync_links `, `leadsync_links FORCE INDEX (leadsync_links_known) `, 1),
+		linkedAfter: strings.Replace(linkedAfter, `leadsync_links `, `leadsync_links FORCE INDEX (leadsync_links_known) `, 1),
 		pendingAddresses: `SELECT STRAIGHT_JOIN DISTINCT o.email FROM ` + mysqlLeads + `
   JOIN lead_outbox o FORCE INDEX (lead_outbox_address) ON o.portal = ?1 AND o.state = 'pending' AND o.address_key = j.v AND octet_length(o.email) <= 4096`,
 		inboxColumns: inboxColumns,

@@ -86,6 +86,7 @@ var postgresStatements = func() *statements {
 		createdAt:    `SELECT created_at FROM lead_outbox WHERE id = ?1`,
 		schemaTable:  `SELECT CASE WHEN to_regclass('leadsync_schema') IS NULL THEN 0 ELSE 1 END`,
 		goneAfter:    goneAfter,
+		linkedAfter:  linkedAfter,
 		pendingAddresses: `SELECT DISTINCT o.email FROM unnest(?2::text[]) AS j(key) CROSS JOIN LATERAL (SELECT email FROM lead_outbox p
   WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND CASE WHEN p.email COLLATE "C" ~ '[^ -~]' THEN ''
     ELSE substr(lower(btrim(p.email) COLLATE "C"), 1, 255) END = j.key AND octet_length(p.email) <= 4096 OFFSET 0) AS o`,

@@ -107,6 +107,7 @@ var sqliteStatements = func() *statements {
 		createdAt:   `SELECT CASE typeof(created_at) WHEN 'integer' THEN created_at ELSE 0 END FROM lead_outbox WHERE id = ?`,
 		schemaTable: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'leadsync_schema'`,
 		goneAfter:   goneAfter,
+		linkedAfter: linkedAfter,
 		pendingAddresses: `SELECT DISTINCT CAST(p.email AS TEXT) FROM json_each(?2) j CROSS JOIN lead_outbox p
   WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND ` + sqliteAddress + ` = j.value
     AND octet_length(p.email) <= 4096`,

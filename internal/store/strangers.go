@@ -98,6 +98,11 @@ func (db *DB) dropDeleted(ctx context.Context, tx *sql.Tx, portal string, links 
 	return nil
 }
 
+// LinkedAfter reads links of the portal in state linked whose contact id as text is greater than after, in its order.
+func (db *DB) LinkedAfter(ctx context.Context, portal string, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
+	return db.queryLinks(ctx, "read links by contact", db.dialect.sql().linkedAfter, portal, hubID, string(after), limit)
+}
+
 // GoneAfter reads links of the portal in state gone, with and without a lead, whose contact id as text is greater than after, in its
 // order.
 func (db *DB) GoneAfter(ctx context.Context, portal string, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {

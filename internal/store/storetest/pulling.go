@@ -134,6 +134,17 @@ func goneAfter(e *env) {
 	if want := []string{"10", "100", "200", "4", "5", "9"}; !slices.Equal(got, want) {
 		e.Errorf("gone contacts %v, want %v", got, want)
 	}
+	for after, want := range map[lead.ContactID]string{"": "[30]", "10": "[30]", "30": "[]"} {
+		links, err := e.db.LinkedAfter(e.Context(), portal, hub, after, 2)
+		e.must(err)
+		got := []lead.ContactID{}
+		for _, k := range links {
+			got = append(got, k.ContactID)
+		}
+		if fmt.Sprint(got) != want {
+			e.Errorf("linked contacts after %q: %v, want %v", after, got, want)
+		}
+	}
 	if links, err := e.db.GoneAfter(e.Context(), "other", hub, "", 10); err != nil || len(links) != 0 {
 		e.Errorf("another portal: %d links, %v", len(links), err)
 	}
