@@ -76,6 +76,10 @@ type Position struct {
 	Scan *Scan `json:"scan,omitempty"`
 	// Told are the properties that the application was told of when all contacts had been read last; only Mapping has them.
 	Told []string `json:"told,omitempty"`
+	// Parts are how many contacts were opted out, by ranges of their ids, and WholeAt is when all of them were read last, by our clock; only
+	// OptOut has them. None: HubSpot's counts are of no use.
+	Parts   []Part `json:"parts,omitempty"`
+	WholeAt int64  `json:"whole_at,omitempty"`
 	// Last is what the last run that came to its end did; RanAt is when, by our clock.
 	Last  *Result `json:"last,omitempty"`
 	RanAt int64   `json:"ran_at,omitempty"`
@@ -89,6 +93,9 @@ type Scan struct {
 	Hi int64 `json:"hi,omitempty"` // 0 = not known before the first answer
 	// After is the id of the last contact whose page is committed; empty = none yet.
 	After string `json:"after,omitempty"`
+	// Parts are counted by a scan of OptOut; Total is how many there are by the word of its first answer.
+	Parts []Part `json:"parts,omitempty"`
+	Total int    `json:"total,omitempty"`
 	// Told are the properties that a scan of Mapping is made for.
 	Told []string `json:"told,omitempty"`
 	// Result counts the scan so far, runs that were cut off included.

@@ -47,11 +47,7 @@ func (p *Puller) Run(ctx context.Context, s Stream, o RunOptions) (Result, error
 			err = r.scan(ctx, sc)
 		}
 	case OptOut:
-		sc := Scan{}
-		if r.pos.Scan != nil {
-			sc = *r.pos.Scan
-		}
-		err = r.scan(ctx, sc)
+		err = r.optOut(ctx)
 	case Archived:
 		err = r.sweep(ctx)
 	case Mapping:
@@ -105,9 +101,11 @@ func (r *run) scan(ctx context.Context, sc Scan) error {
 func (r *run) finished(sc Scan) Position {
 	pos := r.pos
 	pos.Scan, pos.Last, pos.RanAt = nil, &sc.Result, r.p.cfg.Now().UnixMilli()
-	if r.stream != OptOut {
-		pos.Watermark = max(pos.Watermark, sc.Hi)
+	if r.stream == OptOut {
+		pos.WholeAt, pos.Parts = pos.RanAt, sc.believed()
+		return pos
 	}
+	pos.Watermark = max(pos.Watermark, sc.Hi)
 	return pos
 }
 

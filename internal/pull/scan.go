@@ -86,6 +86,9 @@ func (r *run) turn(ctx context.Context, f *fetched, page *hubspot.Page) error {
 	if len(page.Contacts) > 0 {
 		f.scan.After = strconv.FormatUint(last, 10)
 	}
+	if r.stream == OptOut {
+		f.scan.count(page)
+	}
 	return nil
 }
 
