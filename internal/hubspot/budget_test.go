@@ -173,6 +173,34 @@ func TestG10StatedLimitIsBelieved(t *testing.T) {
 	})
 }
 
+// An owner that dies every few seconds, whatever it has sent, comes further each time, and HubSpot's limit is kept; one that dies at once each
+// time sends nothing.
+func TestG10CrashLoop(t *testing.T) {
+	for _, life := range []time.Duration{500 * time.Millisecond, 2500 * time.Millisecond, 4 * time.Second, 9 * time.Second, 11 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := portal(t, hubspotsim.Config{Latency: 150 * time.Millisecond, Limit: 100})
+			for i := range 12 {
+				l := NewLimiter(LimiterConfig{PerWindow: 100, Share: 0.9})
+				if i%6 > 0 { // from time to time one that had proof of an empty window
+					l.AssumeFull()
+				} else if i > 0 {
+					time.Sleep(11 * time.Second)
+				}
+				before := sim.Stats().Ops["batch_create"]
+				ctx, kill := context.WithTimeout(t.Context(), life)
+				push(ctx, clientFor(t, sim, nil, l), 4, 0)
+				kill()
+				if n := sim.Stats().Ops["batch_create"] - before; (n > 0) != (life > time.Second || i%6 == 0) {
+					t.Errorf("life %d of %s: %d requests", i, life, n)
+				}
+			}
+			if s := sim.Stats(); len(s.Limited) > 0 {
+				t.Errorf("lives of %s: refused %v", life, s.Limited)
+			}
+		})
+	}
+}
+
 // The owner dies in the middle of a full window; its successor does not know what it sent.
 func TestG10TakeOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -230,13 +230,22 @@ func (l *Limiter) dispatchAll() {
 	l.dispatch(&l.search)
 }
 
-// AssumeFull counts the window as full, for the successor of an owner that died: nobody passes until a window has gone by, or
-// until an answer says that there is room.
+// slowest is the fastest pace of a window that counts as full.
+const slowest = time.Second
+
+// AssumeFull counts the window as full, for the successor of an owner that died: until a window has gone by, or until an answer says that
+// there is room, requests start at a trickle. It takes no more of a window than our share leaves of the whole, so that together with all that
+// the dead one may have sent HubSpot's limit is kept; where our share is the whole, nobody passes. The first one waits as long as each other,
+// so that of owners that die one after the other not each begins with one.
 func (l *Limiter) AssumeFull() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.general.limit > 0 {
 		l.general.fullUntil = time.Now().Add(l.general.window + guard)
+		if spare := l.general.max - l.general.limit; spare > 0 {
+			l.general.trickle = max(slowest, (l.general.window+guard)/time.Duration(spare))
+			l.general.trickleAt = time.Now().Add(l.general.trickle)
+		}
 		l.search.fullUntil = time.Now().Add(l.search.window + searchGuard)
 		l.dispatchAll()
 	}

@@ -48,6 +48,8 @@ type lane struct {
 	n         uint64      // starts so far
 	slot      time.Time   // the last slot of the pace
 	fullUntil time.Time
+	trickle   time.Duration // between starts while the window counts as full; 0 = none
+	trickleAt time.Time     // when the next of them may be
 	holdUntil time.Time
 
 	queues    [priorities][]*waiter
@@ -71,7 +73,11 @@ func (ln *lane) earliest(now time.Time, allowed int) time.Time {
 	if ln.limit == 0 {
 		return at
 	}
-	for _, bound := range []time.Time{ln.fullUntil, ln.slot.Add(ln.interval(allowed)), ln.windowBound(allowed)} {
+	full := ln.fullUntil
+	if ln.trickle > 0 && ln.trickleAt.Before(full) {
+		full = ln.trickleAt
+	}
+	for _, bound := range []time.Time{full, ln.slot.Add(ln.interval(allowed)), ln.windowBound(allowed)} {
 		if bound.After(at) {
 			at = bound
 		}
@@ -104,6 +110,7 @@ func (ln *lane) windowBound(allowed int) time.Time {
 func (ln *lane) grant(now time.Time, allowed int) {
 	w := ln.next()
 	if ln.limit > 0 {
+		ln.trickleAt = now.Add(ln.trickle)
 		interval := ln.interval(allowed)
 		ln.slot = ln.slot.Add(interval)
 		if oldest := now.Add(-min(catchUp*interval, ln.window/catchUpPart)); ln.slot.Before(oldest) {
