@@ -110,7 +110,7 @@ func New(o Options) (*App, error) {
 	}
 	a := &App{cfg: o.Config, accepted: o.Config, log: o.Log, version: o.Version, notify: o.Notify, base: o.Base, ready: o.Ready,
 		load: o.Load, level: o.Level, hurry: o.Hurry, noise: observe.NewLimiter(o.Log, 0), began: time.Now(),
-		meters: newMeters(), owner: fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text()[:6])}
+		meters: newMeters(), owner: ownerName(host, os.Getpid(), rand.Text()[:6])}
 	a.requestTimeout.Store(int64(o.Config.HubSpot.Timeout))
 	return a, nil
 }
@@ -238,6 +238,9 @@ func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 		case errors.As(err, &held):
 			attempt = 0
 			a.noise.Recovered(ctx, troubleDatabase, observe.DatabaseRecovered, slog.String(observe.Database, a.db.String()))
+			if a.endsDead(ctx, held) {
+				continue
+			}
 			a.becomeReady()
 			a.status.show("standby: portal " + a.cfg.Portal + " is served by " + held.Owner)
 			if waiting != held.Owner {

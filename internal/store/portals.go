@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"gorm.io/gorm"
+
 	"leadsync/internal/outbox"
 )
 
@@ -73,6 +75,17 @@ func (db *DB) updatePortal(ctx context.Context, l *Lease, doing string, columns 
 		return ErrLeaseLost
 	}
 	return nil
+}
+
+// EndLease ends the lease of an owner that the caller knows to be gone, on a server; the next one need not wait for it to run out, and takes its
+// last requests for in doubt. False when another one owns the portal by now.
+func (db *DB) EndLease(ctx context.Context, portal, owner string) (bool, error) {
+	res := db.gwrite.WithContext(ctx).Model(&PortalRow{}).Where("portal = ? AND owner = ? AND lease_until > 0", portal, owner).
+		Updates(map[string]any{"lease_until": 0, "epoch": gorm.Expr("epoch + 1")})
+	if res.Error != nil {
+		return false, fmt.Errorf("end the lease of portal %s: %w", portal, res.Error)
+	}
+	return res.RowsAffected > 0, nil
 }
 
 // ReserveDaily takes block requests from the count of day (the account's own calendar day, as the caller writes it) and returns
