@@ -92,6 +92,7 @@ var figures = []figure{
 	{"latency", "idle: from the return of the application's commit to the contact in HubSpot, 200 rows one by one, answers at once", latency},
 	{"poison", "one bad row in a batch of 100: requests beyond the one", poison},
 	{"backlog", "1,000,000 pending backfill rows: memory of the daemon, and live rows beside it at 190 requests / 10 s", backlog},
+	{"waiting", "1,000,000 pending rows of a paused lane, each database: the time of status, the idle daemon's processor time, pull of 2,000 unknown contacts", waiting},
 	{"start", "1,000,000 settled rows: from the start of the process to READY", start},
 	{"cpu", "processor time of the daemon for 1,000 delivered leads (50,000 leads, answers at once)", cpu},
 }

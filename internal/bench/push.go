@@ -44,7 +44,7 @@ func speed(b *bench) ([]result, error) {
 		if err != nil {
 			return out, err
 		}
-		target := map[string]float64{"sqlite": 5000, "postgres": 3000}[dialect]
+		target := map[string]float64{"sqlite": 5000, "postgres": 3000, "mysql": 1000}[dialect]
 		out = append(out, result{"leads/s on " + dialect, fmt.Sprintf("%.0f", rate), fmt.Sprintf(">= %.0f", target), rate >= target})
 	}
 	return out, nil

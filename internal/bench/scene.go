@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
 
@@ -49,10 +50,18 @@ func dialects() []string {
 	} else {
 		fmt.Fprintf(os.Stderr, "bench: NOT MEASURED on PostgreSQL: %s is not set\n", postgresEnv)
 	}
+	if os.Getenv(mysqlEnv) != "" {
+		out = append(out, "mysql")
+	} else {
+		fmt.Fprintf(os.Stderr, "bench: NOT MEASURED on MariaDB: %s is not set\n", mysqlEnv)
+	}
 	return out
 }
 
-const postgresEnv = "LEADSYNC_TEST_POSTGRES_URL"
+const (
+	postgresEnv = "LEADSYNC_TEST_POSTGRES_URL"
+	mysqlEnv    = "LEADSYNC_TEST_MYSQL_URL"
+)
 
 // scene is one simulator and one empty database.
 type scene struct {
@@ -116,6 +125,9 @@ func (s *scene) open() (string, error) {
 		s.undo = append(s.undo, func() { _ = db.Close() })
 		return "sqlite://" + path, nil
 	}
+	if s.dialect == "mysql" {
+		return s.openMySQL()
+	}
 	base := os.Getenv(postgresEnv)
 	admin, err := sql.Open("pgx", base)
 	if err != nil {
@@ -143,6 +155,38 @@ func (s *scene) open() (string, error) {
 	return u.String(), nil
 }
 
+// openMySQL makes a database of its own.
+func (s *scene) openMySQL() (string, error) {
+	u, err := url.Parse(os.Getenv(mysqlEnv))
+	if err != nil {
+		return "", errors.New("read the MySQL URL")
+	}
+	cfg := mysql.NewConfig()
+	cfg.User = u.User.Username()
+	cfg.Passwd, _ = u.User.Password()
+	cfg.Net, cfg.Addr = "tcp", u.Host
+	admin, err := sql.Open("mysql", cfg.FormatDSN())
+	if err != nil {
+		return "", errors.New("open MariaDB")
+	}
+	name := "leadsync_bench_" + strings.ToLower(rand.Text()[:10])
+	if _, err := admin.ExecContext(s.ctx, "CREATE DATABASE "+name); err != nil {
+		return "", err
+	}
+	s.undo = append(s.undo, func() {
+		_, _ = admin.ExecContext(context.WithoutCancel(s.ctx), "DROP DATABASE "+name)
+		_ = admin.Close()
+	})
+	cfg.DBName = name
+	cfg.Params = map[string]string{"sql_mode": "'ANSI,PIPES_AS_CONCAT'"}
+	if s.db, err = sql.Open("mysql", cfg.FormatDSN()); err != nil {
+		return "", errors.New("open MariaDB")
+	}
+	s.undo = append(s.undo, func() { _ = s.db.Close() })
+	u.Path = "/" + name
+	return u.String(), nil
+}
+
 func (s *scene) close() {
 	for i := len(s.undo) - 1; i >= 0; i-- {
 		s.undo[i]()
@@ -161,17 +205,24 @@ func (s *scene) daemon(environ ...string) (*stage.Process, error) {
 
 // leads inserts n rows with ids prefix0 ... in one statement.
 func (s *scene) leads(prefix, lane, state string, n int) error {
-	series := "WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM c WHERE i < %d-1)"
-	if s.dialect == "postgres" {
-		series = "WITH c AS (SELECT generate_series(0, %d-1) AS i)"
+	with := map[string]string{
+		"sqlite":   "WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM c WHERE i < %d-1)",
+		"postgres": "WITH c AS (SELECT generate_series(0, %d-1) AS i)",
+		"mysql":    "", // its INSERT has the WITH behind it
+	}[s.dialect]
+	from := "c"
+	if s.dialect == "mysql" {
+		from = fmt.Sprintf("(SELECT seq - 1 AS i FROM seq_1_to_%d) AS c", n)
+	} else {
+		with = fmt.Sprintf(with, n)
 	}
 	settled := "NULL"
 	if state != "pending" {
 		settled = fmt.Sprint(time.Now().UnixMilli())
 	}
-	_, err := s.db.ExecContext(s.ctx, fmt.Sprintf(series+` INSERT INTO lead_outbox (lead_id, event_type, email, properties, lane, state, settled_at)
-  SELECT '%s' || i, 'lead.registered', '%s' || i || '@example.com', '{"firstname":"First' || i || '","lastname":"Last","company":"Company"}', '%s', '%s', %s FROM c`,
-		n, prefix, prefix, lane, state, settled))
+	_, err := s.db.ExecContext(s.ctx, fmt.Sprintf(`%s INSERT INTO lead_outbox (lead_id, event_type, email, properties, lane, state, settled_at)
+  SELECT '%s' || i, 'lead.registered', '%s' || i || '@example.com', '{"firstname":"First' || i || '","lastname":"Last","company":"Company"}', '%s', '%s', %s FROM %s`,
+		with, prefix, prefix, lane, state, settled, from))
 	return err
 }
 
