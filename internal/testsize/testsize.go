@@ -1,7 +1,7 @@
 // Package testsize says how much of its table a test plays. By default it is a sample, so that `go test ./...` ends within a minute or
-// so: every test runs and can fail, with other random histories and other rows of its table each time. LEADSYNC_TEST=full plays all of
-// it, LEADSYNC_TEST=N too, with N random histories wherever histories are random. What was chosen by chance is printed and comes again
-// with LEADSYNC_SEED.
+// so: every test runs and can fail. LEADSYNC_TEST=full plays all of it, LEADSYNC_TEST=N too, with N random histories wherever histories
+// are random. Which histories and which rows of a table a sample has, the seed decides: 1, so that two runs of one tree agree; another
+// with LEADSYNC_SEED=N; a new one each run, printed, with LEADSYNC_SEED=random.
 package testsize
 
 import (
@@ -47,13 +47,17 @@ func Histories(full, sample int) int {
 }
 
 var seed = sync.OnceValue(func() uint64 {
-	if n, err := strconv.ParseUint(os.Getenv("LEADSYNC_SEED"), 10, 32); err == nil {
+	text := os.Getenv("LEADSYNC_SEED")
+	if text == "random" {
+		return 1 + rand.Uint64N(1_000_000)
+	}
+	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
 		return n
 	}
-	return 1 + rand.Uint64N(1_000_000)
+	return 1
 })
 
-// Seed is where chance begins in this run: another place each time, or at LEADSYNC_SEED.
+// Seed is where chance begins in this run.
 func Seed(t testing.TB) uint64 {
 	t.Helper()
 	t.Logf("LEADSYNC_SEED=%d plays this again", seed())
