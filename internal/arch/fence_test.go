@@ -23,7 +23,11 @@ var fence = map[string]string{
 	"people":          "",                                                             // how a person may appear outside the tables
 	"hubspot":         "",                                                             // HubSpot's API in its own terms
 	"auth":            "backoff",                                                      // token source, RoundTripper
-	"push":            "outbox inbox lead ledger mapping hubspot backoff",             // outbox -> HubSpot
+	"breaker":         "lead outbox hubspot backoff",                                  // may the portal send; if not, why and until when
+	"account":         "hubspot mapping breaker",                                      // whose token it is, and its property definitions
+	"batch":           "hubspot",                                                      // one batch write: an answer for each input
+	"intent":          "outbox lead ledger mapping",                                   // rows of a lead -> what they ask for; pure
+	"push":            "outbox inbox lead ledger mapping hubspot backoff " + parts,    // outbox -> HubSpot
 	"pull":            "inbox lead ledger mapping hubspot",                            // HubSpot -> inbox
 	"files":           "",                                                             // files where others can change the names
 	"schedule":        "",                                                             // cron
@@ -33,11 +37,11 @@ var fence = map[string]string{
 	"sdnotify":        "",                                                             // systemd's datagrams
 	"importer":        "lead outbox mapping",                                          // CSV, JSONL -> outbox
 	"leadgen":         "lead",                                                         // invented leads
-	"status":          "lead outbox store",                                            // what `leadsync status` says
+	"status":          "lead outbox breaker store",                                    // what `leadsync status` says
 	"metrics":         "",                                                             // numbers for Prometheus
 	"listen":          "metrics status",                                               // health, metrics and the page on loopback
-	"explain":         "outbox lead ledger mapping push store status",                 // why a lead stands as it does
-	"doctor":          "config status store hubspot mapping",                          // examines an installation
+	"explain":         "outbox lead ledger mapping breaker intent push store status",  // why a lead stands as it does
+	"doctor":          "config status store hubspot mapping breaker",                  // examines an installation
 	"app":             "*",                                                            // builds all of it
 	"hubspotsim":      "",                                                             // stand-in for HubSpot; shares no code with hubspot
 	"replay":          "lead leadgen outbox",                                          // what the contacts must be, told without push
@@ -54,6 +58,9 @@ var fence = map[string]string{
 	"/config":         "",                                                             // the example file, embedded
 	"/migrations":     "",                                                             // schema, embedded
 }
+
+// parts are what the push loop is made of.
+const parts = "breaker account batch intent"
 
 // open is what every package may import.
 var open = []string{"observe", "secret"}
