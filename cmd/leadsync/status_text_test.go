@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unicode"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/outbox"
 	"leadsync/internal/status"
 )
@@ -13,7 +14,7 @@ import (
 // Nothing that an application, a daemon or HubSpot wrote reaches the terminal as a control character.
 func TestStatusTextIsSafe(t *testing.T) {
 	const evil = "\x1b[2J\nok\u202e\u009b1m"
-	p := status.Portal{Portal: evil, State: new(status.State(evil)), Cause: new(evil), DeadReasons: map[outbox.Reason]int64{evil: 1},
+	p := status.Portal{Portal: evil, State: new(breaker.State(evil)), Cause: new(evil), DeadReasons: map[outbox.Reason]int64{evil: 1},
 		Token: status.Token{Mode: new(evil)}}
 	r := status.Report{Version: evil, Daemon: status.Daemon{Alive: true, Owner: new(evil)}, Portals: []status.Portal{p},
 		Problems: []status.Problem{{Code: evil, Text: evil, Cure: evil}}}
@@ -35,7 +36,7 @@ func TestStatusText(t *testing.T) {
 	const now = 1795334400000
 	r := status.Report{Version: "1.2.3", Now: now, OK: true, Problems: []status.Problem{},
 		Daemon: status.Daemon{Owner: new("host-1"), Since: new(int64(now - 1000))},
-		Portals: []status.Portal{{Portal: "default", PortalID: new(int64(62515)), State: new(status.Limited), Cause: new("daily"), Since: new(int64(now - 61000)), Until: now + 90000,
+		Portals: []status.Portal{{Portal: "default", PortalID: new(int64(62515)), State: new(breaker.Limited), Cause: new("daily"), Since: new(int64(now - 61000)), Until: now + 90000,
 			Queue: status.Queue{Pending: 1, Delivered: 2, Skipped: 3, Dead: 4}, OldestPendingAt: new(int64(now - 7200000)),
 			DeadReasons: map[outbox.Reason]int64{outbox.GaveUp: 1, outbox.InvalidEmail: 3}, LastSuccessAt: new(int64(now)),
 			Budget: status.Budget{WindowUsed: new(int64(1)), WindowLimit: new(int64(90)), DailyLimit: new(int64(1000))},

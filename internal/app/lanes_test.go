@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/status"
 	"leadsync/internal/testsize"
@@ -216,7 +217,7 @@ func TestLanesBadRowsStopNobody(t *testing.T) {
 					t.Errorf("%s: row %d is %s (note %q)", kind, id, o.word(), o.Note)
 				}
 			}
-			if s := r.status(); s.State != status.Running {
+			if s := r.status(); s.State != breaker.Running {
 				t.Errorf("%s: the lane is %s: %s", kind, s.State, s.Cause)
 			}
 		})
@@ -324,7 +325,7 @@ func TestLanesRefusedOperationStopsNoOther(t *testing.T) {
 				if o := r.outcome(gone[0]); !strings.Contains(o.Note, "HubSpot does not allow") {
 					t.Errorf("%s: the note is %q", c.op, o.Note)
 				}
-				if s := r.status(); s.State != status.Running || len(s.Refused) != 1 {
+				if s := r.status(); s.State != breaker.Running || len(s.Refused) != 1 {
 					t.Errorf("%s: status %s, refused %q", c.op, s.State, s.Refused)
 				}
 				if n := r.sim.Stats().Ops[c.op] + f.requests(); n > 5 {

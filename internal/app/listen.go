@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/listen"
 	"leadsync/internal/metrics"
 	"leadsync/internal/outbox"
@@ -160,7 +161,7 @@ func (w *window) gauges(ctx context.Context, s *metrics.Moment) {
 }
 
 func scrapeSnapshot(s *metrics.Moment, snap status.Snapshot, now time.Time) {
-	for _, state := range []status.State{status.Running, status.Limited, status.Paused, status.NeedsLogin, status.Degraded, status.Down} {
+	for _, state := range []breaker.State{breaker.Running, breaker.Limited, breaker.Paused, breaker.NeedsLogin, breaker.Degraded, breaker.Down} {
 		s.Gauge(metrics.LaneState, oneIf(snap.State == state), string(state))
 	}
 	for _, b := range []struct {
@@ -191,7 +192,7 @@ func scrapeSnapshot(s *metrics.Moment, snap status.Snapshot, now time.Time) {
 			s.Gauge(metrics.StreamLag, since(*one.Watermark), one.Stream)
 		}
 		late := 0.0
-		if one.NextRunAt != nil && one.RunningSince == nil && snap.State == status.Running {
+		if one.NextRunAt != nil && one.RunningSince == nil && snap.State == breaker.Running {
 			late = since(*one.NextRunAt)
 		}
 		s.Gauge(metrics.StreamOverdue, late, one.Stream)

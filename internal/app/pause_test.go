@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
@@ -62,7 +63,7 @@ func TestPausedLanesSendNothing(t *testing.T) {
 		r.want(held, "pending")
 		r.want(mixed, "pending")
 		r.want(other, "delivered")
-		if s := r.status(); s.State != status.Paused || s.Cause != "by operator" || s.Since == 0 {
+		if s := r.status(); s.State != breaker.Paused || s.Cause != "by operator" || s.Since == 0 {
 			t.Errorf("the daemon says %+v", s)
 		}
 
@@ -78,7 +79,7 @@ func TestPausedLanesSendNothing(t *testing.T) {
 		r.want(held, "delivered")
 		r.want(mixed, "delivered")
 		r.want(late, "pending")
-		if s := r.status(); s.State != status.Running {
+		if s := r.status(); s.State != breaker.Running {
 			t.Errorf("the daemon says %+v", s)
 		}
 

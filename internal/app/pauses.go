@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/outbox"
-	"leadsync/internal/push"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
 )
@@ -15,17 +15,17 @@ import (
 type pauses struct {
 	db     *store.DB
 	portal string
-	last   atomic.Pointer[push.Lanes]
+	last   atomic.Pointer[breaker.Lanes]
 	noPull atomic.Bool
 }
 
 // lanes reads them; push asks at every poll.
-func (p *pauses) lanes(ctx context.Context) (push.Lanes, error) {
+func (p *pauses) lanes(ctx context.Context) (breaker.Lanes, error) {
 	all, err := within(ctx, func(ctx context.Context) ([]store.Pause, error) { return p.db.PausesOf(ctx, p.portal) })
 	if err != nil {
-		return push.Lanes{}, err
+		return breaker.Lanes{}, err
 	}
-	var l push.Lanes
+	var l breaker.Lanes
 	var noPull bool
 	for _, one := range all {
 		switch one.Lane {

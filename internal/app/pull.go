@@ -9,11 +9,11 @@ import (
 	"sync"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/config"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/observe"
 	"leadsync/internal/pull"
-	"leadsync/internal/push"
 	"leadsync/internal/schedule"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
@@ -118,7 +118,7 @@ func (p *pulls) run(ctx context.Context, leave context.CancelCauseFunc) {
 		job := schedule.Job{Name: string(s), Spec: spec(&p.o.app.cfg.Pull, s), Run: func(ctx context.Context) error {
 			err := p.once(ctx, s)
 			if errors.Is(err, pull.ErrLeaseLost) {
-				leave(push.ErrLeaseLost)
+				leave(breaker.ErrLeaseLost)
 			}
 			return err
 		}}
@@ -217,7 +217,7 @@ func (p *pulls) noteProgress(s pull.Stream, position pull.Position) {
 
 // once makes a run of a stream that the schedule asks for.
 func (p *pulls) once(ctx context.Context, s pull.Stream) error {
-	if p.o.pauses.pull() || p.o.worker.Waits() {
+	if p.o.pauses.pull() || p.o.worker.Breaker().SharedWaits() {
 		return errLaneWaits // tried again soon
 	}
 	_, err := p.runStream(ctx, s, pull.RunOptions{})
@@ -258,7 +258,7 @@ func (p *pulls) runStream(ctx context.Context, s pull.Stream, options pull.RunOp
 		return result, p.failed(ctx, log, s, began, err)
 	}
 	p.note(s, after, "")
-	p.o.worker.Heard(nil)
+	p.o.worker.Breaker().ReportShared(nil)
 	level := slog.LevelInfo
 	if result.Seen == 0 && result.Applied == 0 {
 		level = slog.LevelDebug // nothing happened at HubSpot
@@ -314,7 +314,7 @@ func (p *pulls) failed(ctx context.Context, log *slog.Logger, s pull.Stream, beg
 	if ctx.Err() != nil {
 		return err
 	}
-	p.o.worker.Heard(err)
+	p.o.worker.Breaker().ReportShared(err)
 	class := pullClass(err)
 	p.mu.Lock()
 	p.streams[s].fail(class)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/pull"
 	"leadsync/internal/status"
@@ -215,12 +216,12 @@ func TestPullWaitsForTheAccountAndForLimits(t *testing.T) {
 		if n := strings.Count(said.String(), "pull run failed"); n == 0 || n > 8 { // the lane's own line says it, not one a minute
 			t.Errorf("the log says %d times that a run failed", n)
 		}
-		if s := r.status(); s.State != status.Limited {
+		if s := r.status(); s.State != breaker.Limited {
 			t.Errorf("the lane is %s", s.State)
 		}
 		must(t, r.sim.SetFaults(""))
 		time.Sleep(2 * time.Hour) // the day has ended
-		if s := r.status(); s.State != status.Running {
+		if s := r.status(); s.State != breaker.Running {
 			t.Errorf("the lane is %s", s.State)
 		}
 		r.wantInbox(`contact.updated {"city":{"value":"Paris","was":"London"}}`)

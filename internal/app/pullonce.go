@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/pull"
-	"leadsync/internal/push"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
 )
@@ -75,7 +75,7 @@ func (a *App) pullOnce(ctx context.Context, lease *store.Lease, once PullOnce) (
 	var parts sync.WaitGroup
 	parts.Go(func() {
 		if errors.Is(lease.Run(hold), store.ErrLeaseLost) {
-			cut(push.ErrLeaseLost)
+			cut(breaker.ErrLeaseLost)
 		}
 	})
 	done, err := o.pullStreams(work, once)
@@ -120,7 +120,7 @@ func (o *ownership) pullStreams(ctx context.Context, once PullOnce) ([]Pulled, e
 		result, err := o.pulls.runStream(ctx, s, options)
 		done = append(done, Pulled{string(s), result})
 		if err != nil {
-			if errors.Is(context.Cause(ctx), push.ErrLeaseLost) || errors.Is(err, pull.ErrLeaseLost) {
+			if errors.Is(context.Cause(ctx), breaker.ErrLeaseLost) || errors.Is(err, pull.ErrLeaseLost) {
 				err = errors.New("another process took the portal; what was committed stays")
 			}
 			return done, fmt.Errorf("stream %s: %w", s, err)

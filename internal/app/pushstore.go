@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
@@ -170,9 +171,9 @@ func (s *pushStore) MaySend() bool { return s.lease.Outlives(s.timeout) }
 func (s *pushStore) Trouble(err error) error {
 	switch {
 	case errors.Is(err, store.ErrLeaseLost):
-		return push.ErrLeaseLost
+		return breaker.ErrLeaseLost
 	case store.IsUnavailable(err), store.IsFull(err), store.IsReadOnly(err), store.IsDenied(err), errors.Is(err, context.DeadlineExceeded):
-		return &push.AwayError{Cause: store.Cause(err), Full: store.IsFull(err)}
+		return &breaker.AwayError{Cause: store.Cause(err), Full: store.IsFull(err)}
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 	"leadsync/internal/status"
@@ -150,7 +151,7 @@ func (o *ownership) snapshot() status.Snapshot {
 	p := o.worker.Status()
 	b := o.hub.limiter.Budget()
 	mode := string(o.cfg.HubSpot.Auth.Mode)
-	snap := status.Snapshot{State: status.State(p.Condition), Kind: p.Kind, Cause: p.Cause, Cure: p.Cure, Since: millis(p.Since), Until: millis(p.Until),
+	snap := status.Snapshot{State: p.State, Kind: p.Kind, Cause: p.Cause, Cure: p.Cure, Since: millis(p.Since), Until: millis(p.Until),
 		LastSuccessAt: millis(p.LastGood), Token: status.Token{Mode: &mode, ExpiresAt: o.hub.tokens.expiresAt()}, PropertyProblems: p.Problems,
 		ConsentCause: p.ConsentCause, ConsentCure: p.ConsentCure, Refused: p.Refused, DeletesPausedAt: p.DeletesPausedAt, Version: o.app.version}
 	snap.Budget = status.Budget{WindowUsed: number(b.WindowUsed, b.WindowLimit), WindowLimit: number(b.WindowLimit, b.WindowLimit),
@@ -186,7 +187,7 @@ func sentence(s status.Snapshot) string {
 	if s.Cause != "" {
 		text += ": " + s.Cause
 	}
-	if s.Until != 0 && s.State != status.Running {
+	if s.Until != 0 && s.State != breaker.Running {
 		text += ", again at " + time.UnixMilli(s.Until).UTC().Format(time.TimeOnly) + "Z"
 	}
 	if s.LastSuccessAt != 0 {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/config"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
@@ -125,14 +126,14 @@ func (a *App) serve(ctx context.Context, lease *store.Lease) error {
 	hold, letGo := context.WithCancel(context.WithoutCancel(ctx)) // the lease is renewed while requests under way end
 	parts.Go(func() {
 		if errors.Is(lease.Run(hold), store.ErrLeaseLost) {
-			leave(push.ErrLeaseLost)
-			cut(push.ErrLeaseLost)
+			leave(breaker.ErrLeaseLost)
+			cut(breaker.ErrLeaseLost)
 		}
 	})
 	parts.Go(func() { o.wake(own) })
 	o.part(&parts, loopUnsubscribe, func() {
-		if errors.Is(o.worker.Unsubscribe(own, work), push.ErrLeaseLost) {
-			leave(push.ErrLeaseLost)
+		if errors.Is(o.worker.Unsubscribe(own, work), breaker.ErrLeaseLost) {
+			leave(breaker.ErrLeaseLost)
 		}
 	})
 	o.part(&parts, push.LoopSecondLook, func() { o.worker.LookAgain(own) })
@@ -188,7 +189,7 @@ func (a *App) serve(ctx context.Context, lease *store.Lease) error {
 		a.loops.turn(name, -1)
 	}
 	a.loops.turn(loopStart, 0)
-	if errors.Is(err, push.ErrLeaseLost) || errors.Is(context.Cause(own), push.ErrLeaseLost) {
+	if errors.Is(err, breaker.ErrLeaseLost) || errors.Is(context.Cause(own), breaker.ErrLeaseLost) {
 		a.log.Warn(observe.PortalLeaseLost, observe.Portal, a.cfg.Portal, observe.Owner, a.owner, observe.Epoch, lease.Epoch())
 		err = nil
 	}
@@ -213,7 +214,7 @@ func (a *App) serveOnce(ctx context.Context, lease *store.Lease) error {
 	var parts sync.WaitGroup
 	parts.Go(func() {
 		if errors.Is(lease.Run(hold), store.ErrLeaseLost) {
-			cut(push.ErrLeaseLost)
+			cut(breaker.ErrLeaseLost)
 		}
 	})
 	stopTimer := context.AfterFunc(ctx, func() {

@@ -216,7 +216,7 @@ func (o *ownership) watchGrant(ctx context.Context, grant *auth.Source, leave co
 			told = time.Now()
 		}
 		every := grantEvery
-		if s := o.worker.Status().Condition; s != push.Running && s != push.Limited {
+		if !o.worker.Status().State.Well() {
 			every = min(every, o.app.cfg.Push.PollInterval)
 		}
 		next := max(min(every, grant.KeepIn()), grantLeast)

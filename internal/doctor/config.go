@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/config"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/status"
@@ -108,7 +109,7 @@ func (r *Report) work(report status.Report, in Input) (held string) {
 				"HubSpot enforces required and conditional properties on every write of API version 2026-09, and no interface lists the rules",
 				"see which property each row lacks: leadsync outbox list --state dead --reason portal_rule; send it, or relax the rule in HubSpot")
 		}
-		if p.State != nil && *p.State == status.Limited && p.Until > in.Now().UnixMilli() {
+		if p.State != nil && *p.State == breaker.Limited && p.Until > in.Now().UnixMilli() {
 			held = "a limit lasts until " + status.Clock(p.Until)
 		}
 	}

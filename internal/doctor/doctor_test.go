@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/config"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/outbox"
@@ -23,7 +24,7 @@ func TestAllIsWell(t *testing.T) {
 	for name, prepare := range map[string]func(*patient){
 		"oauth":   func(*patient) {},
 		"static":  func(p *patient) { p.cfg.HubSpot.Auth.Mode = config.AuthStatic; p.in.Granted = nil },
-		"running": func(p *patient) { p.running(status.Snapshot{State: status.Running}) },
+		"running": func(p *patient) { p.running(status.Snapshot{State: breaker.Running}) },
 		"PostgreSQL": func(p *patient) {
 			p.db.seen = store.Inspection{Engine: "PostgreSQL", Mode: "read-write", Clock: today.UnixMilli()}
 		},
@@ -122,7 +123,7 @@ func TestEachFault(t *testing.T) {
 			p.db.counts = []store.CountRow{{Portal: "default", State: outbox.Pending, Type: "lead.updated", Count: 3}}
 		}, Wrong, checkStatus, "3 rows wait", "systemctl start"},
 		{"lane", func(p *patient) {
-			p.running(status.Snapshot{State: status.Paused, Cause: "INVALID_OPTION plan", Kind: "rule"})
+			p.running(status.Snapshot{State: breaker.Paused, Cause: "INVALID_OPTION plan", Kind: "rule"})
 		}, Wrong, checkStatus, "paused", ""},
 		{"no login", func(p *patient) {
 			p.in.Hub, p.in.Token = nil, []Problem{{Code: "not_connected", Text: "no HubSpot account is connected", Cure: "run `leadsync auth login`"}}
@@ -130,7 +131,7 @@ func TestEachFault(t *testing.T) {
 		{"unasked", func(p *patient) { p.in.Hub, p.in.Unasked = nil, errors.New("bad key") }, Wrong, checkToken, "bad key", "auth status"},
 		{"nothing to ask with", func(p *patient) { p.in.Hub = nil }, Note, checkHubSpot, "not asked", "again"},
 		{"limited", func(p *patient) {
-			p.running(status.Snapshot{State: status.Limited, Cause: "daily_limit", Until: today.Add(time.Hour).UnixMilli()})
+			p.running(status.Snapshot{State: breaker.Limited, Cause: "daily_limit", Until: today.Add(time.Hour).UnixMilli()})
 		}, Note, checkHubSpot, "until 2026-11-25 09:00:00", "again then"},
 		{"unreachable", func(p *patient) { p.hub.accountErr = &hubspot.Error{Op: hubspot.OpAccount, Err: hubspot.ErrTimeout} }, Wrong, checkHubSpot, "cannot be asked", "proxy"},
 		{"refused token", func(p *patient) { p.hub.accountErr = refused(401, "") }, Wrong, checkHubSpot, "401", "static_token_file"},
@@ -203,11 +204,11 @@ func TestPortalRules(t *testing.T) {
 // While a limit lasts HubSpot is not asked at all, and a wrong account is asked for nothing more.
 func TestHubSpotIsLeftAlone(t *testing.T) {
 	p := healthy(t)
-	p.running(status.Snapshot{State: status.Limited, Until: today.Add(time.Minute).UnixMilli()})
+	p.running(status.Snapshot{State: breaker.Limited, Until: today.Add(time.Minute).UnixMilli()})
 	if Examine(t.Context(), p.in); p.hub.asked != 0 {
 		t.Errorf("asked %d times under a limit", p.hub.asked)
 	}
-	p.running(status.Snapshot{State: status.Limited, Until: today.Add(-time.Minute).UnixMilli()})
+	p.running(status.Snapshot{State: breaker.Limited, Until: today.Add(-time.Minute).UnixMilli()})
 	if Examine(t.Context(), p.in); p.hub.asked == 0 {
 		t.Error("not asked when the limit was over")
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
@@ -282,7 +283,7 @@ func (s *Story) tellLane(p status.Portal, say func(string, ...any)) {
 			cause = ": " + *p.Cause
 		}
 		say("nothing is sent while the lane is %s%s; leadsync status names the cure", *p.State, cause)
-	case p.State != nil && *p.State == status.Limited:
+	case p.State != nil && *p.State == breaker.Limited:
 		say("the lane is limited by HubSpot; it goes on by itself")
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/html"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/metrics"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
@@ -124,7 +125,7 @@ func scene(now time.Time) *source {
 	src.report = status.Report{Version: "1.2.3", Now: now.UnixMilli(), Problems: []status.Problem{{Code: "network", Text: "portal default: the lane is degraded", Cure: "none"},
 		{Code: "dead_rows", Text: "portal default: 8 rows are dead: invalid_email 7, " + evil + " 1", Cure: "see why: leadsync outbox list --portal default --state dead; when that is mended: leadsync outbox retry --portal default --state dead"}},
 		Daemon: status.Daemon{Alive: true, Owner: new("host-1:4711:ab12cd"), Since: new(ms(26 * time.Hour))},
-		Portals: []status.Portal{{Portal: "default", PortalID: new(int64(62515)), State: new(status.Degraded), Cause: new("transient"), Since: new(ms(22 * time.Minute)),
+		Portals: []status.Portal{{Portal: "default", PortalID: new(int64(62515)), State: new(breaker.Degraded), Cause: new("transient"), Since: new(ms(22 * time.Minute)),
 			Queue: status.Queue{Pending: 1843, Delivered: 481204, Skipped: 9120, Dead: 8}, OldestWaitingAt: ms(22 * time.Minute), LastSuccessAt: new(ms(21 * time.Minute)),
 			DeadReasons: map[outbox.Reason]int64{outbox.InvalidEmail: 7, evil: 1},
 			Budget:      status.Budget{WindowUsed: new(int64(4)), WindowLimit: new(int64(90)), DailyUsed: new(int64(18123)), DailyLimit: new(int64(225000))},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/mapping"
 	"leadsync/internal/observe"
@@ -20,6 +21,17 @@ const (
 	// definitionsFresh is how old they may be when a value is refused by them: an option or a property may have been added since.
 	definitionsFresh = time.Minute
 )
+
+// WrongAccountError stops the lane: the token belongs to another HubSpot account than the one whose contacts the links name.
+type WrongAccountError struct{ Want, Have int64 }
+
+func (e *WrongAccountError) Error() string {
+	return fmt.Sprintf("the token belongs to HubSpot account %d, this portal to %d: use a token of %d, or another database or portal name for %d",
+		e.Have, e.Want, e.Want, e.Have)
+}
+
+// Stops gives the state of the lane.
+func (e *WrongAccountError) Stops() breaker.State { return breaker.Paused }
 
 // attach learns which account the token belongs to and what its properties are, before anything is planned. Two reads at start,
 // one a day after.
@@ -50,7 +62,7 @@ func (w *Worker) attach(ctx context.Context) error {
 		// Only the checks of values need the definitions: without them every value is sent and HubSpot's word counts.
 		next.table, next.lacks = w.cfg.Mapping.With(nil), "property definitions cannot be read, so values are not checked before they are sent: the scopes "+
 			strings.Join(hubspot.ScopesOf(err), ", ")+" are missing"
-		next.readAt = now.Add(scopeRetry - definitionsLife)
+		next.readAt = now.Add(breaker.ScopeRetry - definitionsLife)
 		w.cfg.Log.Warn(msgNoDefinitions, observe.Err, err)
 		w.attached.Store(next)
 		return nil
@@ -66,7 +78,7 @@ func (w *Worker) attach(ctx context.Context) error {
 	}
 	next.table = w.cfg.Mapping.With(defs)
 	w.takeDefinitions(ctx, next, nil)
-	w.gate.good(w.now())
+	w.breaker.Succeed()
 	return nil
 }
 

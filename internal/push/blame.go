@@ -2,10 +2,10 @@ package push
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
@@ -14,15 +14,13 @@ import (
 // Whose fault is it? A request that fails without an answer about its rows says nothing of whether HubSpot is away or one of its rows makes
 // HubSpot fail. So nobody else waits for it: its leads are suspects, and
 //
-//   - a suspect is asked again apart from other leads, in ever smaller batches, and each time later; the gate stays closed for suspects;
+//   - a suspect is asked again apart from other leads, in ever smaller batches, and each time later; the breaker stays open for suspects;
 //   - leads that have not failed go on at once, one request at a time, in batches that shrink as long as they fail too. The first one that
-//     succeeds opens the gate, and from then on what fails is the suspects' own; when different ones fail it is an outage, and all wait.
+//     succeeds closes the breaker, and from then on what fails is the suspects' own; when different ones fail it is an outage, and all wait.
 //
-// What holds for whoever is asked for next (a limit, the token, the database, the lease) closes the gate for all at once.
+// What holds for whoever is asked for next (a limit, the token, the database, the lease) opens the breaker for all at once.
 
 const (
-	// narrowWait is how soon a failing batch is asked for again in a smaller one.
-	narrowWait = 100 * time.Millisecond
 	// suspectWait is the longest that a suspect waits by itself; an outage makes it wait with all others.
 	suspectWait = 10 * time.Second
 	// manyFails is after how many failures in a row a suspect waits for up to manyFailsWait: what no attempt ends costs little.
@@ -31,30 +29,6 @@ const (
 	// suspectSlots are how many jobs may hold suspects while others go on.
 	suspectSlots = 2
 )
-
-// forAll reports trouble that whoever is asked for next would meet too.
-func forAll(err error) bool {
-	if _, token := errors.AsType[*hubspot.TokenError](err); token {
-		return true
-	}
-	var other *WrongAccountError
-	var backwards *IDsBackwardsError
-	var subscription *UnknownSubscriptionError
-	switch {
-	case errors.Is(err, ErrDatabaseAway), errors.Is(err, ErrLeaseLost), errors.Is(err, errMayNotSend),
-		errors.As(err, &other), errors.As(err, &backwards), errors.As(err, &subscription):
-		return true
-	}
-	switch hubspot.OpOf(err) {
-	case hubspot.OpAccount, hubspot.OpProperties, hubspot.OpDefinitions: // about no lead
-		return true
-	}
-	switch hubspot.Classify(err) {
-	case hubspot.ClassRateLimited, hubspot.ClassDaily, hubspot.ClassMigrating, hubspot.ClassUnauthorized, hubspot.ClassLocal, hubspot.ClassStopped:
-		return true
-	}
-	return false
-}
 
 // failed notes that a request which held the lead together with others, n in all, ended with err and without a word about the lead.
 func (k *work) failed(err error, n int) {
@@ -73,18 +47,11 @@ func failedAll(works []*work, err error) {
 	}
 }
 
-// failure is what a job's end says of the trouble it ended with.
-type failure struct {
-	leads int  // in the request; 0 = the trouble holds for all
-	fresh bool // one of them had not failed before
-	many  bool // so many have failed that no further ones are asked before them: memory is bounded
-}
-
 // blame finds whose the trouble of a job is, and settles what was decided about leads of their own. what says how it counts for the lane; own:
 // for nothing, the leads' own attempts were counted or nothing was sent.
-func (w *Worker) blame(ctx context.Context, j *job, err error) (what failure, own bool, settled error) {
-	if forAll(err) {
-		return failure{}, false, nil
+func (w *Worker) blame(ctx context.Context, j *job, err error) (what breaker.Failure, own bool, settled error) {
+	if breaker.ForAll(err) {
+		return breaker.Failure{}, false, nil
 	}
 	var suspects []*work
 	for _, k := range j.works {
@@ -102,11 +69,11 @@ func (w *Worker) blame(ctx context.Context, j *job, err error) (what failure, ow
 	}
 	own = len(suspects) > 0
 	for _, k := range suspects {
-		what.fresh = what.fresh || !k.hint.suspect
-		what.leads = max(what.leads, k.metWith)
+		what.Fresh = what.Fresh || !k.hint.suspect
+		what.Leads = max(what.Leads, k.metWith)
 		own = w.suspect(k) && own
 	}
-	what.leads = max(what.leads, 1)
+	what.Leads = max(what.Leads, 1)
 	// What a settlement without an answer may have written is not written again, least of all what it told: it is read anew.
 	suspects = slices.DeleteFunc(suspects, func(k *work) bool { return k.unsettled })
 	return what, own, w.settle(ctx, suspects)
@@ -125,7 +92,7 @@ func (w *Worker) suspect(k *work) (own bool) {
 	if hubspot.OutcomeUnknown(err) {
 		op = "" // a write that may have been carried out: that any other was is evidence enough (G5)
 	}
-	own = class == hubspot.ClassDefect || !since.IsZero() && hubspot.OpOf(err) != "" && w.gate.wroteSince(op, since, now)
+	own = class == hubspot.ClassDefect || !since.IsZero() && hubspot.OpOf(err) != "" && w.breaker.SucceededSince(op, since)
 	switch {
 	case own && n == 1:
 		k.answer.refusal = refusalOf(err)
@@ -134,16 +101,16 @@ func (w *Worker) suspect(k *work) (own bool) {
 		k.answer = answer{}
 		return true
 	case n > 1 && apart[k.plan.op].op == op && (class == hubspot.ClassScope || class == hubspot.ClassForbidden):
-		h.size, h.until, own = max(1, n/2), now.Add(narrowWait), true
+		h.size, h.until, own = max(1, n/2), now.Add(breaker.NarrowWait), true
 	case w.refusedApart(k, err):
 		return true
 	case n > 1:
 		if own || class == hubspot.ClassDefect {
 			h.size = max(1, n/2)
 		}
-		h.until = now.Add(narrowWait)
+		h.until = now.Add(breaker.NarrowWait)
 	case class == hubspot.ClassScope:
-		h.until, h.permission = now.Add(scopeRetry), true
+		h.until, h.permission = now.Add(breaker.ScopeRetry), true
 	default:
 		longest := suspectWait
 		if h.fails > manyFails {
@@ -193,9 +160,6 @@ func (w *Worker) ownFailure(k *work, note string, unclear bool) {
 // tellDefect says that our own code refused to send a request: never in silence, and never taken for an outage.
 func (w *Worker) tellDefect(err error) {
 	if w.deadLimit.allow(w.now()) {
-		w.cfg.Log.Error(observe.OwnDefect, observe.Err, err, observe.Hint, cureDefect)
+		w.cfg.Log.Error(observe.OwnDefect, observe.Err, err, observe.Hint, breaker.CureDefect)
 	}
 }
-
-// cureDefect is for a request that our own checks refused.
-const cureDefect = "a defect of leadsync, not of HubSpot or of this host: please report this line; the rows it names use up their attempts, all others go on"

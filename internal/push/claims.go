@@ -14,7 +14,7 @@ func (w *Worker) claimFree(ids []lead.ID) []lead.ID {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
-	suspects := w.gate.suspectsIn(now) <= 0
+	suspects := w.breaker.SuspectsIn() <= 0
 	var out []lead.ID
 	for _, id := range ids {
 		if w.holds.wanted[id] > 0 {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -35,13 +36,13 @@ type Preferences interface {
 	BatchOptOut(ctx context.Context, in []hubspot.OptOutInput, b hubspot.Basis) (*hubspot.ConsentBatch, error)
 }
 
-// consentLane is the unsubscribe lane: its own reading of the outbox, its own gate, its own jobs, before everything else at the
+// consentLane is the unsubscribe lane: its own reading of the outbox, its own breaker, its own jobs, before everything else at the
 // limiter. What stops the contact lane (a property at fault, a pause) does not stop it. It shares the leads with the contact lane: a
 // lead is in one job at a time, whichever lane it is of.
 type consentLane struct {
-	gate  *gate
-	wake  chan struct{} // one slot: rows may have been inserted, or a lead it wants is free
-	ended chan struct{} // one slot: a job of the lane has ended
+	breaker *breaker.Breaker
+	wake    chan struct{} // one slot: rows may have been inserted, or a lead it wants is free
+	ended   chan struct{} // one slot: a job of the lane has ended
 
 	after outbox.EntryID // how far the scan has come; one goroutine uses it and what follows
 	// handed are rows whose word is done and whose fields the contact lane has still to bring: they are passed on to it and cost nothing
@@ -68,7 +69,7 @@ func newConsentLane(cfg *Config) *consentLane {
 	if log != nil {
 		log = log.With(observe.Lane, laneUnsubscribe)
 	}
-	c.gate = newGate(log, cfg.Outage, cfg.Now())
+	c.breaker = breaker.New(breaker.Config{Log: log, Waits: cfg.Outage, Now: cfg.Now})
 	return c
 }
 
@@ -94,12 +95,12 @@ func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
 			w.pauseConsent(ctx, w.cfg.PollInterval)
 			continue
 		}
-		if d, _ := c.gate.closedFor(w.now()); d > 0 {
+		if c.breaker.OpenFor() > 0 {
 			w.wantNone()
 			if once && c.idle() {
-				return errors.New("unsubscribes wait: " + c.gate.state().Cause)
+				return errors.New("unsubscribes wait: " + c.breaker.Status().Cause)
 			}
-			if c.gate.wait(ctx, w.now, func() {}) != nil {
+			if c.breaker.Wait(ctx, func() {}) != nil {
 				break
 			}
 		}
@@ -119,16 +120,16 @@ func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
 			if t := w.store.Trouble(err); t != nil {
 				err = errors.Join(t, err)
 			}
-			if errors.Is(err, ErrLeaseLost) {
+			if errors.Is(err, breaker.ErrLeaseLost) {
 				return err
 			}
-			c.gate.trouble(err, w.now())
+			c.breaker.Fail(err)
 			if once {
 				return err
 			}
 			continue
 		}
-		c.gate.databaseBack(w.now(), len(works) == 0 && c.idle())
+		c.breaker.DatabaseAnswered(len(works) == 0 && c.idle())
 		for _, part := range w.consentJobs(works) {
 			again := c.isSuspect(part[0].id)
 			c.count(1, again)
@@ -139,14 +140,14 @@ func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
 				c.count(-1, again)
 				signal(c.ended)
 				signal(w.wake)
-				if errors.Is(err, ErrLeaseLost) {
-					stop(ErrLeaseLost)
+				if errors.Is(err, breaker.ErrLeaseLost) {
+					stop(breaker.ErrLeaseLost)
 				}
 			})
 		}
 		if once && len(works) == 0 && !more && c.idle() {
-			if c.gate.suspectsIn(w.now()) > 0 {
-				return errors.New("unsubscribes wait: " + c.gate.state().Cause)
+			if c.breaker.SuspectsIn() > 0 {
+				return errors.New("unsubscribes wait: " + c.breaker.Status().Cause)
 			}
 			break
 		}
@@ -198,16 +199,16 @@ func (c *consentLane) mayBatch(now time.Time) bool {
 func (w *Worker) consentRoom() int {
 	c := w.consent
 	size := w.optOutsPerJob()
-	if c.gate.freshIn(w.now()) > 0 {
+	if c.breaker.FreshIn() > 0 {
 		return 0
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	free := w.cfg.Concurrency - c.under
 	switch {
-	case c.gate.cannotSettle():
+	case c.breaker.Unsettled():
 		free = 1 - c.under
-	case c.gate.probing() > 0:
+	case c.breaker.ProbeSize() > 0:
 		free = 1 - (c.under - c.suspectJobs)
 	}
 	return max(0, free) * size
@@ -218,7 +219,7 @@ const singlesPerJob = 10
 
 // optOutsPerJob is how many leads go into one job.
 func (w *Worker) optOutsPerJob() int {
-	n := w.consent.gate.probing()
+	n := w.consent.breaker.ProbeSize()
 	switch {
 	case n > 0:
 		return min(n, singlesPerJob)
@@ -250,16 +251,16 @@ func (w *Worker) consentJobs(works []*work) [][]*work {
 
 // consentEnded lets the leads of a job go, and the contact lane have those that have rows for it.
 func (w *Worker) consentEnded(works []*work, b blamed, err error) {
-	now, c := w.now(), w.consent
+	c := w.consent
 	switch c.cleared(works); {
 	case b.own:
 	case err == nil:
-		c.gate.good(now)
-	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, ErrDatabaseAway):
+		c.breaker.Succeed()
+	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, breaker.ErrDatabaseAway):
 	default:
-		c.gate.fail(err, now, b.what)
-		if errors.Is(err, ErrDatabaseAway) {
-			c.gate.settleFailed()
+		c.breaker.FailFor(err, b.what)
+		if errors.Is(err, breaker.ErrDatabaseAway) {
+			c.breaker.SettleFailed()
 		}
 	}
 	w.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
@@ -147,10 +148,10 @@ func (w *Worker) optOutRefused(k *work, bad map[string]*optOutAnswer) {
 		k.answer.refusal = s.refusal
 		if w.consent.suspect([]string{a}, s) {
 			k.suspected = true
-			before := w.consent.suspected(k.id, now, func(int) time.Duration { return narrowWait })
-			w.consent.gate.pause("opt-outs are refused: "+s.refusal.key().String()+"; check consent.unsubscribe, consent.legal_basis and consent.business_unit_id",
-				now, before.IsZero())
-			k.waitAgain(now.Add(probeEvery))
+			before := w.consent.suspected(k.id, now, func(int) time.Duration { return breaker.NarrowWait })
+			w.consent.breaker.Pause("opt-outs are refused: "+s.refusal.key().String()+"; check consent.unsubscribe, consent.legal_basis and consent.business_unit_id",
+				before.IsZero())
+			k.waitAgain(now.Add(breaker.ProbeEvery))
 			return
 		}
 		if own == "" && !k.onlyNamed(a) {
@@ -238,5 +239,5 @@ func (c *consentLane) took(now time.Time) {
 	}
 	c.batchFails = 0
 	c.mu.Unlock()
-	c.gate.resume(now)
+	c.breaker.Resume()
 }

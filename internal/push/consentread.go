@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -43,12 +44,12 @@ func (w *Worker) readConsent(ctx context.Context) (works []*work, more bool, err
 			continue
 		}
 		part, err := w.consentWorks(ctx, ids)
-		if err = w.withTrouble(err); err != nil && (forAll(err) || hubspot.OpOf(err) == "" || ctx.Err() != nil) {
+		if err = w.withTrouble(err); err != nil && (breaker.ForAll(err) || hubspot.OpOf(err) == "" || ctx.Err() != nil) {
 			w.leaveConsent(works, parts[i+1:])
 			return nil, false, err
 		}
 		if err != nil { // one of them may be the cause: the others do not wait for it
-			w.consent.gate.fail(err, w.now(), w.readingFailed(ids, err))
+			w.consent.breaker.FailFor(err, w.readingFailed(ids, err))
 			continue
 		}
 		w.consent.found(ids, part)

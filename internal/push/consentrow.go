@@ -72,7 +72,7 @@ func (r *row) takeEvidence(properties []byte) []byte {
 	}
 	at, source := instant(said.At), strings.TrimSpace(said.Source)
 	if at > 0 && source != "" && cleanText(source) {
-		r.evidence = evidence{min(at, r.CreatedAt), cut(source, maxSource)}
+		r.evidence = evidence{min(at, r.CreatedAt), lead.Cut(source, maxSource)}
 	}
 	return rest
 }

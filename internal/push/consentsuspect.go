@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/outbox"
@@ -82,17 +83,17 @@ func (c *consentLane) found(ids []lead.ID, works []*work) {
 
 // blamed is whose the trouble of a job is.
 type blamed struct {
-	what failure
+	what breaker.Failure
 	own  bool
 }
 
 // suspectRoom is how many suspects may be asked now.
 func (w *Worker) suspectRoom() int {
 	c, most := w.consent, suspectSlots
-	if c.gate.suspectsIn(w.now()) > 0 {
+	if c.breaker.SuspectsIn() > 0 {
 		return 0
 	}
-	if c.gate.probing() > 0 {
+	if c.breaker.ProbeSize() > 0 {
 		most = 1
 	}
 	c.mu.Lock()
@@ -102,26 +103,26 @@ func (w *Worker) suspectRoom() int {
 
 // consentFailed finds whose the trouble is that a job of the lane ended with: what says how it counts for the lane; own: it is that of its one
 // lead, whose attempt is counted.
-func (w *Worker) consentFailed(works []*work, said map[string]*optOutAnswer, err error) (what failure, own bool) {
+func (w *Worker) consentFailed(works []*work, said map[string]*optOutAnswer, err error) (what breaker.Failure, own bool) {
 	err = w.withTrouble(err)
-	if forAll(err) {
-		return failure{}, false
+	if breaker.ForAll(err) {
+		return breaker.Failure{}, false
 	}
 	c, now := w.consent, w.now()
 	open := slices.DeleteFunc(slices.Clone(works), func(k *work) bool {
 		return k.in == nil && len(k.outs) > 0 && !slices.ContainsFunc(k.outs, func(a string) bool { return said[a] == nil })
 	})
-	what.leads = max(1, len(open))
+	what.Leads = max(1, len(open))
 	for _, k := range open {
 		before := c.suspected(k.id, now, func(fails int) time.Duration {
 			if len(open) > 1 {
-				return narrowWait
+				return breaker.NarrowWait
 			}
 			return max(hubspot.RetryAfter(err), min(suspectWait, w.cfg.Outage.Delay(fails)))
 		})
 		k.suspected = true
-		what.fresh = what.fresh || before.IsZero()
-		own = len(open) == 1 && !before.IsZero() && hubspot.OpOf(err) != "" && c.gate.wroteSince("", before, now)
+		what.Fresh = what.Fresh || before.IsZero()
+		own = len(open) == 1 && !before.IsZero() && hubspot.OpOf(err) != "" && c.breaker.SucceededSince("", before)
 	}
 	if !own {
 		return what, false
@@ -144,19 +145,19 @@ func (w *Worker) consentFailed(works []*work, said map[string]*optOutAnswer, err
 }
 
 // readingFailed is the same for a reading that the leads were in before their job began.
-func (w *Worker) readingFailed(ids []lead.ID, err error) failure {
-	if forAll(err) {
-		return failure{}
+func (w *Worker) readingFailed(ids []lead.ID, err error) breaker.Failure {
+	if breaker.ForAll(err) {
+		return breaker.Failure{}
 	}
-	what := failure{leads: max(1, len(ids))}
+	what := breaker.Failure{Leads: max(1, len(ids))}
 	for _, id := range ids {
 		before := w.consent.suspected(id, w.now(), func(fails int) time.Duration {
 			if len(ids) > 1 {
-				return narrowWait
+				return breaker.NarrowWait
 			}
 			return min(suspectWait, w.cfg.Outage.Delay(fails))
 		})
-		what.fresh = what.fresh || before.IsZero()
+		what.Fresh = what.Fresh || before.IsZero()
 	}
 	return what
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sort"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"leadsync/internal/lead"
@@ -156,7 +155,7 @@ func leftNote(left []mapping.LeftOut) string {
 			parts = append(parts, fmt.Sprintf("and %d more", len(sorted)-maxNamed))
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s (%s)", safeName(l.Property), l.Code))
+		parts = append(parts, fmt.Sprintf("%s (%s)", lead.SafeName(l.Property), l.Code))
 	}
 	return leftOutNote + strings.Join(parts, ", ")
 }
@@ -166,24 +165,6 @@ const leftOutNote = "left out: "
 
 // maxNamed bounds how many properties a note names.
 const maxNamed = 20
-
-// safeName keeps a property name out of a note when it is not one: an application may use anything as a key, an address too.
-func safeName(s string) string {
-	ok := func(r rune) bool {
-		return r == '_' || r == '-' || r == '.' || r == ' ' || unicode.IsLetter(r) || unicode.IsDigit(r)
-	}
-	if strings.ContainsFunc(s, func(r rune) bool { return !ok(r) }) {
-		return "(odd name)"
-	}
-	return cut(s, 100)
-}
-
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
-}
 
 // joinNotes joins the parts of a note that are not empty.
 func joinNotes(parts ...string) string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/observe"
@@ -39,7 +40,7 @@ func (w *Worker) eraseAll(ctx context.Context, works []*work) error {
 	var failed error
 	for _, k := range works {
 		k.done, k.revisit = true, true
-		if failed != nil && forAll(failed) || ctx.Err() != nil {
+		if failed != nil && breaker.ForAll(failed) || ctx.Err() != nil {
 			continue
 		}
 		if err := w.erase(ctx, k); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"leadsync/internal/backoff"
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -229,7 +230,7 @@ func (m *memory) Purge(context.Context, []outbox.State, int64, int) (int64, erro
 func (m *memory) MaySend() bool { return true }
 func (m *memory) Trouble(err error) error {
 	if strings.Contains(err.Error(), "disk") {
-		return ErrDatabaseAway
+		return breaker.ErrDatabaseAway
 	}
 	return nil
 }

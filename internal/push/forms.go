@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/ledger"
 )
@@ -40,7 +41,7 @@ func (w *Worker) loadTypes(ctx context.Context) error {
 	case hubspot.ClassNone:
 		w.knowTypes(defs, definitionsLife)
 	case hubspot.ClassScope, hubspot.ClassForbidden:
-		w.knowTypes(nil, scopeRetry)
+		w.knowTypes(nil, breaker.ScopeRetry)
 	default:
 		return err
 	}

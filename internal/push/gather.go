@@ -55,7 +55,7 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 				return 0, err
 			}
 		}
-		if w.pausedLanes().holds(k) {
+		if k.pausedIn(w.pausedLanes()) {
 			continue
 		}
 		works = append(works, k)

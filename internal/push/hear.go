@@ -7,20 +7,21 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
 )
 
 // hear takes the answers of one round into the works: what is done, what is planned anew, what is put off. A question that an answer
 // raises and that cannot be asked now puts off its own lead; the others are heard all the same, so that what HubSpot took is settled.
-func (w *Worker) hear(ctx context.Context, works []*work, held map[*work]bool) error {
+func (w *Worker) hear(ctx context.Context, works []*work, held map[lead.ID]bool) error {
 	var failed error
 	for _, k := range works {
 		switch {
 		case k.done:
 		case k.plan.op == opSettle:
 			w.heardNothingToSend(k)
-		case held[k]:
+		case held[k.id]:
 			w.holdBack(k)
 		default:
 			if err := w.heard(ctx, k); err != nil {
@@ -46,7 +47,7 @@ func (w *Worker) holdBack(k *work) {
 func (w *Worker) heard(ctx context.Context, k *work) (err error) {
 	a := k.answer
 	switch a.kind {
-	case unasked, heldBack: // the request failed or was not made; the error or the brake says why
+	case unasked, heldBack: // the request failed or was not made; the error or the refusal breaker says why
 		k.done, k.revisit = true, true
 	case accepted:
 		w.accept(k, a.contact)
@@ -179,7 +180,7 @@ func notTakenNote(r *row, notTaken map[string]bool) string {
 	var names []string
 	for _, v := range r.values {
 		if notTaken[v.Property] {
-			names = append(names, safeName(v.Property))
+			names = append(names, lead.SafeName(v.Property))
 		}
 	}
 	if len(names) == 0 {

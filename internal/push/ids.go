@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/outbox"
 )
 
@@ -50,6 +51,9 @@ type IDsBackwardsError struct{ High outbox.EntryID }
 func (e *IDsBackwardsError) Error() string {
 	return fmt.Sprintf("new rows of lead_outbox have ids below %d, which was settled before they were made; raise the id sequence of the table above it", e.High)
 }
+
+// Stops gives the state of the lane.
+func (e *IDsBackwardsError) Stops() breaker.State { return breaker.Paused }
 
 // loadHigh reads the mark once; settlements raise it from then on.
 func (w *Worker) loadHigh(ctx context.Context) error {

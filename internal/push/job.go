@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/outbox"
@@ -20,7 +21,7 @@ type job struct {
 	live    bool
 	suspect bool // its leads failed before
 	// what and own say whose the trouble is that it ended with.
-	what failure
+	what breaker.Failure
 	own  bool
 }
 
@@ -100,7 +101,7 @@ func (w *Worker) runRounds(ctx context.Context, j *job) error {
 			failed = errors.Join(failed, err)
 			forget(open, missingContact)
 		}
-		held := w.judge(j, open)
+		held := w.judge(open)
 		failed = errors.Join(failed, w.hear(ctx, open, held))
 		if err := errors.Join(failed, w.settle(ctx, open)); err != nil {
 			return err

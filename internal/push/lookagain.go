@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -27,7 +28,7 @@ func (w *Worker) LookAgain(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if d, _ := w.gate.closedFor(w.now()); d > 0 || w.attached.Load() == nil || w.pausedLanes().Live {
+		if w.breaker.OpenFor() > 0 || w.attached.Load() == nil || w.pausedLanes().Live {
 			continue
 		}
 		for more := true; more && ctx.Err() == nil; {
@@ -35,7 +36,7 @@ func (w *Worker) LookAgain(ctx context.Context) {
 			w.cfg.Turn(LoopSecondLook, slow)
 			if more, err = w.lookOnce(ctx); err != nil {
 				w.cfg.Log.Debug(observe.PushDegraded, "step", "second look", "err", err)
-				w.gate.trouble(w.named(err), w.now())
+				w.breaker.Fail(w.named(err))
 				break
 			}
 		}
@@ -101,7 +102,7 @@ func (w *Worker) lookOnce(ctx context.Context) (more bool, err error) {
 	switch {
 	case err == nil:
 		w.lookSize = min(BatchSize, 2*w.lookSize)
-	case forAll(err), hubspot.OpOf(err) == "":
+	case breaker.ForAll(err), hubspot.OpOf(err) == "":
 		return false, err
 	case len(linked) > 1: // one of them may be the cause
 		w.lookSize = len(linked) / 2

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/observe"
 )
@@ -126,7 +127,7 @@ func (c *consentLane) noBatch(until time.Time) {
 }
 
 func (w *Worker) wroteOptOut() {
-	w.consent.gate.wroteWell("", w.now())
+	w.consent.breaker.WriteSucceeded("")
 	w.consent.took(w.now())
 }
 
@@ -144,7 +145,7 @@ func (w *Worker) optOutSingly(ctx context.Context, part []string, said map[strin
 			w.wroteOptOut()
 		case class == hubspot.ClassInvalid, class == hubspot.ClassConflict, class == hubspot.ClassNotFound:
 			said[a] = &optOutAnswer{refusal: refusalOf(err)}
-		case forAll(err):
+		case breaker.ForAll(err):
 			return errors.Join(err, first)
 		default:
 			if unclear[a], first = err, cmp.Or(first, err); len(unclear) == 2 && took == 0 {
@@ -207,6 +208,9 @@ type UnknownSubscriptionError struct{ ID int64 }
 func (e *UnknownSubscriptionError) Error() string {
 	return fmt.Sprintf("consent.unsubscribe names %d, which is no subscription type of the HubSpot account", e.ID)
 }
+
+// Stops gives the state of the lane.
+func (e *UnknownSubscriptionError) Stops() breaker.State { return breaker.Degraded }
 
 // Cure says what would help.
 func (e *UnknownSubscriptionError) Cure() string {

@@ -145,7 +145,7 @@ func (w *Worker) optOutFirst(ctx context.Context, works []*work) error {
 		if err != nil {
 			switch hubspot.Classify(err) {
 			case hubspot.ClassScope, hubspot.ClassForbidden: // of the preferences alone: the contact lane goes on
-				w.consent.gate.trouble(err, w.now())
+				w.consent.breaker.Fail(err)
 			default:
 				for _, a := range out {
 					if said[a] == nil {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
@@ -67,7 +68,7 @@ func PreviewRow(e outbox.Entry, pending []outbox.Entry, link *ledger.Link, t *ma
 		}
 	}
 	judge := func(property, canon string) {
-		name := safeName(property)
+		name := lead.SafeName(property)
 		switch {
 		case later[property] != 0:
 			p.Overtaken[name] = later[property]

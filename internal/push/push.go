@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"leadsync/internal/backoff"
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
@@ -76,7 +77,7 @@ type Config struct {
 	// Watch is told what happened; nil = nobody asks.
 	Watch Watch
 	// Paused tells, at every poll, which lanes an operator stopped by hand; nil = none ever.
-	Paused func(context.Context) (Lanes, error)
+	Paused func(context.Context) (breaker.Lanes, error)
 	// Now is the clock; tests fake it with testing/synctest and leave it nil.
 	Now func() time.Time
 }
@@ -198,7 +199,7 @@ type Store interface {
 	People
 	// MaySend reports whether the portal lease outlives a request of the longest length.
 	MaySend() bool
-	// Trouble classifies a database error: ErrLeaseLost, ErrDatabaseAway, or neither.
+	// Trouble classifies a database error: breaker.ErrLeaseLost, breaker.ErrDatabaseAway, or neither.
 	Trouble(err error) error
 	// HighMark is the highest one that any owner of the portal has settled; zero = none.
 	HighMark(ctx context.Context) (HighMark, error)

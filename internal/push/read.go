@@ -146,7 +146,7 @@ func (w *Worker) readPart(ctx context.Context, idProperty string, ids, props []s
 	if err != nil {
 		return nil, nil, false, err
 	}
-	w.gate.readWell(hubspot.OpBatchRead, w.now())
+	w.breaker.ReadSucceeded(hubspot.OpBatchRead)
 	named := map[string]bool{}
 	for i := range res.Results {
 		v := w.view(&res.Results[i])

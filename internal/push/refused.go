@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -146,7 +147,7 @@ func (w *Worker) refusedProperty(k *work, property, code string, r refusal) bool
 		return false
 	}
 	if code == "" {
-		code = r.key().code
+		code = r.key().Code
 	}
 	k.hint.refuse(c.row.ID, property, code)
 	c.row.strip(k.hint.refused[c.row.ID])
@@ -160,7 +161,7 @@ func refusalNote(r refusal) string {
 	var parts []string
 	for _, d := range r.details {
 		for _, p := range d.Properties {
-			parts = append(parts, fmt.Sprintf("%s (%s)", safeName(p), d.Code))
+			parts = append(parts, fmt.Sprintf("%s (%s)", lead.SafeName(p), d.Code))
 		}
 		if len(d.Properties) == 0 && d.Code != "" {
 			parts = append(parts, d.Code)
@@ -170,4 +171,28 @@ func refusalNote(r refusal) string {
 		parts = append(parts, fmt.Sprintf("HTTP %d %s", r.status, r.category))
 	}
 	return "refused: " + strings.Join(parts, ", ")
+}
+
+// judge asks the refusal breaker which refusals must not be acted on yet.
+func (w *Worker) judge(works []*work) map[lead.ID]bool {
+	var answers []breaker.Answer
+	for _, k := range works {
+		switch k.answer.kind {
+		case accepted:
+			answers = append(answers, breaker.Answer{Lead: k.id})
+		case missingContact:
+			answers = append(answers, breaker.Answer{Lead: k.id, Rule: breaker.Rule{Code: "OBJECT_NOT_FOUND"}})
+		case refused, heldBack:
+			answers = append(answers, breaker.Answer{Lead: k.id, Rule: k.answer.refusal.key(), Unasked: k.answer.kind == heldBack,
+				OwnValue: k.answer.refusal.ownValue()})
+		}
+	}
+	return w.refusals.Judge(answers)
+}
+
+// ownValue reports whether the refusal is about a value that the row gave, as an address is.
+func (r refusal) ownValue() bool {
+	return slices.ContainsFunc(r.details, func(d hubspot.Detail) bool {
+		return strings.HasPrefix(d.Code, "INVALID_") && (len(d.Properties) > 0 || d.Code == "INVALID_EMAIL")
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/observe"
@@ -42,15 +43,15 @@ func (w *Worker) refusedApart(k *work, err error) bool {
 		r = &refusedOp{leads: map[lead.ID]bool{}}
 		w.refusedOps[k.plan.op] = r
 	}
-	if len(r.leads) < outageLeast {
+	if len(r.leads) < breaker.OutageLeast {
 		r.leads[k.id] = true
 	}
-	r.cause, r.until = cause, now.Add(scopeRetry)
+	r.cause, r.until = cause, now.Add(breaker.ScopeRetry)
 	w.mu.Unlock()
 	if first {
-		w.cfg.Log.Error(observe.PushPaused, observe.Lane, words.lane, observe.Reason, cause, observe.Until, now.Add(scopeRetry).UTC(), observe.Hint, cure(Paused, class, cause))
+		w.cfg.Log.Error(observe.PushPaused, observe.Lane, words.lane, observe.Reason, cause, observe.Until, now.Add(breaker.ScopeRetry).UTC(), observe.Hint, breaker.Judge(err).Cure)
 	}
-	k.hint.until, k.hint.permission = now.Add(scopeRetry), true
+	k.hint.until, k.hint.permission = now.Add(breaker.ScopeRetry), true
 	k.ended = append(k.ended, outbox.Outcome{ID: k.plan.del.ID, State: outbox.Pending, Attempts: k.plan.del.Attempts, NotBefore: outbox.Millis(k.hint.until),
 		Note: "waits: HubSpot does not allow the " + words.lane + " (" + cause + ")", CorrelationID: refusalOf(err).correlationID})
 	if k.done, k.revisit = true, true; k.plan.op == opArchive {
@@ -68,7 +69,7 @@ func (w *Worker) heldApart(k *work) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.refusedOps[kind]
-	if r == nil || len(r.leads) < outageLeast || r.leads[k.id] || !r.until.After(w.now()) {
+	if r == nil || len(r.leads) < breaker.OutageLeast || r.leads[k.id] || !r.until.After(w.now()) {
 		return false
 	}
 	w.freeLocked(k.id)
@@ -81,8 +82,7 @@ func (w *Worker) heldApart(k *work) bool {
 
 // wroteWell notes an accepted write request: what it does is allowed.
 func (w *Worker) wroteWell(operation string) {
-	now := w.now()
-	w.gate.wroteWell(operation, now)
+	w.breaker.WriteSucceeded(operation)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for kind, words := range apart {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/ledger"
 )
@@ -20,30 +21,21 @@ type refusal struct {
 	existing      hubspot.ContactID // the contact in the way, when named
 }
 
-// refusalKey tells two refusals apart for the brake: code and property.
-type refusalKey struct{ code, property string }
-
-func (r refusal) key() refusalKey {
+// key tells two refusals apart: code and property.
+func (r refusal) key() breaker.Rule {
 	for _, d := range r.details {
-		k := refusalKey{code: d.Code}
+		k := breaker.Rule{Code: d.Code}
 		if len(d.Properties) > 0 {
-			k.property = d.Properties[0]
+			k.Property = d.Properties[0]
 		}
-		if k.code != "" || k.property != "" {
+		if k != (breaker.Rule{}) {
 			return k
 		}
 	}
 	if r.category != "" {
-		return refusalKey{code: r.category}
+		return breaker.Rule{Code: r.category}
 	}
-	return refusalKey{code: strconv.Itoa(r.status)}
-}
-
-func (k refusalKey) String() string {
-	if k.property == "" {
-		return k.code
-	}
-	return k.code + " on " + safeName(k.property)
+	return breaker.Rule{Code: strconv.Itoa(r.status)}
 }
 
 // sender sends one kind of batch write for one job and files each answer with its work.
@@ -53,7 +45,7 @@ type sender struct {
 	kind op
 	// refusals counts refusals in a row of single rows with the same key while nothing was accepted: a batch in which
 	// everything is refused is not taken apart down to its last row.
-	key      refusalKey
+	key      breaker.Rule
 	refusals int
 	accepted int
 }
@@ -80,7 +72,7 @@ func (s *sender) send(works []*work) error {
 		res, err = s.w.hub.BatchUpsert(s.ctx, s.w.table().IDProperty(), in)
 	}
 	if err == nil {
-		s.w.gate.wroteWell(opNames[s.kind], s.w.now())
+		s.w.breaker.WriteSucceeded(opNames[s.kind])
 		s.match(works, in, res)
 		s.w.tellAsked(opNames[s.kind], begun, res.Status, res.CorrelationID, nil, works, func(k *work) string { return k.answer.word() })
 		return nil
@@ -153,7 +145,7 @@ func (s *sender) sendHalf(half []*work, r refusal) error {
 		return s.send(half)
 	}
 	for _, k := range half {
-		k.answer = answer{kind: heldBack, refusal: refusal{category: r.category, details: []hubspot.Detail{{Code: s.key.code, Properties: nonEmpty(s.key.property)}}}}
+		k.answer = answer{kind: heldBack, refusal: refusal{category: r.category, details: []hubspot.Detail{{Code: s.key.Code, Properties: nonEmpty(s.key.Property)}}}}
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (w *Worker) fill(ctx context.Context, p *pools) (reading, error) {
 	if err := w.loadHigh(ctx); err != nil {
 		return r, err
 	}
-	if err := w.obeyPauses(ctx, p); err != nil || w.pausedLanes().all() {
+	if err := w.obeyPauses(ctx, p); err != nil || w.pausedLanes().All() {
 		return r, err
 	}
 	want := w.want()
@@ -61,7 +61,7 @@ func (w *Worker) fill(ctx context.Context, p *pools) (reading, error) {
 
 // scanLane goes on with a lane's scan until its end or until enough was read. more: the end was not reached.
 func (w *Worker) scanLane(ctx context.Context, p *pools, lane outbox.Lane, r *reading, enough func() bool) (more bool, err error) {
-	if w.pausedLanes().has(lane) {
+	if w.pausedLanes().Has(lane) {
 		return false, nil
 	}
 	for {
@@ -126,7 +126,7 @@ func (w *Worker) dueAgain(ctx context.Context) ([]lead.ID, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now, suspects := w.now(), w.gate.suspectsIn(w.now()) <= 0
+	now, suspects := w.now(), w.breaker.SuspectsIn() <= 0
 	var again []lead.ID
 	for id := range w.revisit {
 		h := w.hints[id]
@@ -153,10 +153,10 @@ func (w *Worker) soonest() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := time.Duration(-1)
-	if w.paused.all() {
+	if w.paused.All() {
 		return d
 	}
-	suspects := w.gate.suspectsIn(w.now())
+	suspects := w.breaker.SuspectsIn()
 	for id := range w.revisit {
 		var left time.Duration
 		if h := w.hints[id]; h != nil {

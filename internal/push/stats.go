@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 )
@@ -74,16 +75,10 @@ func (w *Worker) summary() {
 
 // Status is how the lane stands.
 type Status struct {
-	Condition Condition
-	Kind      string // what the trouble is about, see Kind...
-	Cause     string
-	Cure      string // a sentence; empty while it runs
-	Since     time.Time
-	Until     time.Time // when it is tried again, zero while it runs
-	LastGood  time.Time // of the last answered request, zero = none since the start
-	HubID     int64     // zero while the account is not known
-	TimeZone  string
-	Problems  []string // faults of mapped properties
+	breaker.Status
+	HubID    int64 // zero while the account is not known
+	TimeZone string
+	Problems []string // faults of mapped properties
 	// ConsentCause is why the unsubscribe lane waits while the lane itself does not for the same reason, empty = it does not; ConsentCure is
 	// a sentence.
 	ConsentCause, ConsentCure string
@@ -95,11 +90,10 @@ type Status struct {
 
 // Status tells how the lane stands. Safe for concurrent use.
 func (w *Worker) Status() Status {
-	s := w.gate.state()
-	s.DeletesPausedAt = w.deletesPaused.Load()
-	s.Refused = w.refusedNow()
-	if c := w.consent.gate.state(); c.Condition != Running && c.Condition != Limited && c.Condition != s.Condition {
-		s.ConsentCause, s.ConsentCure = cmp.Or(c.Cause, string(c.Condition)), c.Cure
+	lane := w.breaker.Status()
+	s := Status{Status: w.pausedLanes().Over(lane), DeletesPausedAt: w.deletesPaused.Load(), Refused: w.refusedNow()}
+	if c := w.consent.breaker.Status(); !c.State.Well() && c.State != lane.State {
+		s.ConsentCause, s.ConsentCure = cmp.Or(c.Cause, string(c.State)), c.Cure
 	}
 	if a := w.attached.Load(); a != nil {
 		s.HubID, s.TimeZone = a.account.PortalID, a.account.TimeZone
@@ -110,7 +104,7 @@ func (w *Worker) Status() Status {
 			s.Problems = append(s.Problems, p.String())
 		}
 	}
-	return w.pausedStatus(s)
+	return s
 }
 
 // perMinute lets a bounded number of lines a minute through.

@@ -7,7 +7,7 @@ import (
 )
 
 // TokenTrouble tells the lane that there is no token, found out without a request: an idle lane says so too.
-func (w *Worker) TokenTrouble(err error) { w.gate.trouble(&hubspot.TokenError{Err: err}, w.now()) }
+func (w *Worker) TokenTrouble(err error) { w.breaker.Fail(&hubspot.TokenError{Err: err}) }
 
 // TokenRenewed tells the lane that there is a token, after a login or when the trouble of one has passed: it goes on at once, and
 // what the old token was not allowed is tried again.
@@ -22,6 +22,6 @@ func (w *Worker) TokenRenewed() {
 	clear(w.refusedOps)
 	w.permitLocked()
 	w.mu.Unlock()
-	w.gate.tokenBack(w.now())
-	w.consent.gate.tokenBack(w.now())
+	w.breaker.TokenRenewed()
+	w.consent.breaker.TokenRenewed()
 }

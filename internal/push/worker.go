@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -22,9 +23,9 @@ type Worker struct {
 	hub   HubSpot
 	store Store
 
-	gate      *gate
+	breaker   *breaker.Breaker
 	consent   *consentLane
-	brake     brake
+	refusals  *breaker.Refusals
 	stats     stats
 	deadLimit perMinute
 
@@ -45,7 +46,7 @@ type Worker struct {
 	refusedOps map[op]*refusedOp
 	hints      map[lead.ID]*hint
 	revisit    map[lead.ID]bool // leads to read again that the scan has passed
-	paused     Lanes
+	paused     breaker.Lanes
 	holds      holds
 	scan       map[outbox.Lane]*scanner
 	jobsUnder  int
@@ -88,10 +89,14 @@ func New(cfg Config, hub HubSpot, store Store) *Worker {
 		holds: holds{wanted: map[lead.ID]int{}, missed: map[lead.ID]bool{}},
 		scan:  newScan(), jobDone: make(chan struct{}, 1), deleteTurn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	w.lookSize = BatchSize
-	w.gate = newGate(cfg.Log, cfg.Outage, cfg.Now())
+	w.breaker = breaker.New(breaker.Config{Log: cfg.Log, Waits: cfg.Outage, Now: cfg.Now})
+	w.refusals = breaker.NewRefusals(w.breaker)
 	w.consent = newConsentLane(&cfg)
 	return w
 }
+
+// Breaker says whether the portal may send, for those who share the account with push.
+func (w *Worker) Breaker() *breaker.Breaker { return w.breaker }
 
 func (w *Worker) now() time.Time { return w.cfg.Now() }
 func (w *Worker) mode() Mode     { return w.cfg.OnInvalid }
@@ -108,7 +113,7 @@ func (w *Worker) table() *mapping.Table {
 // mayWrite is asked right before each request starts: the lease must outlive it.
 func (w *Worker) mayWrite(context.Context) error {
 	if !w.store.MaySend() {
-		return errMayNotSend
+		return breaker.ErrLeaseEnding
 	}
 	return nil
 }
@@ -139,7 +144,7 @@ func (w *Worker) jobsNow() int {
 }
 
 // Run pushes until ctx ends, then lets the requests under way finish and settle for as long as work lives; both are owned by the
-// caller. It returns nil on a clean stop and ErrLeaseLost when another daemon owns the portal.
+// caller. It returns nil on a clean stop and breaker.ErrLeaseLost when another daemon owns the portal.
 func (w *Worker) Run(ctx, work context.Context) error { return w.run(ctx, work, false) }
 
 // Once pushes what is pending, of both lanes, and returns when nothing more can be sent now.
@@ -175,20 +180,20 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 			if ctx.Err() != nil {
 				return w.cause(ctx)
 			}
-			w.gate.trouble(err, w.now())
+			w.breaker.Fail(err)
 			if once {
 				return err
 			}
-			if w.gate.wait(ctx, w.now, turn) != nil {
+			if w.breaker.Wait(ctx, turn) != nil {
 				return w.cause(ctx)
 			}
 			continue
 		}
-		if d, _ := w.gate.closedFor(w.now()); d > 0 {
+		if w.breaker.OpenFor() > 0 {
 			if once && w.idle() {
 				return errors.New("the lane waits: " + w.Status().Cause)
 			}
-			if w.gate.wait(ctx, w.now, turn) != nil {
+			if w.breaker.Wait(ctx, turn) != nil {
 				return w.cause(ctx)
 			}
 		}
@@ -200,23 +205,23 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 			if t := w.store.Trouble(err); t != nil {
 				err = errors.Join(t, err)
 			}
-			if errors.Is(err, ErrLeaseLost) {
+			if errors.Is(err, breaker.ErrLeaseLost) {
 				return err
 			}
-			w.gate.trouble(err, w.now())
+			w.breaker.Fail(err)
 			if once {
 				return err
 			}
 			continue
 		}
-		w.gate.databaseBack(w.now(), read.leads == 0 && pools.empty() && w.idle() && w.soonest() < 0)
+		w.breaker.DatabaseAnswered(read.leads == 0 && pools.empty() && w.idle() && w.soonest() < 0)
 		for _, j := range pools.take(w.now(), w.cfg.Linger, read, w.slots()) {
 			w.start(j)
 			jobs.Go(func() {
 				err := w.runJob(work, j)
 				w.finished(j, err)
-				if errors.Is(err, ErrLeaseLost) {
-					stop(ErrLeaseLost)
+				if errors.Is(err, breaker.ErrLeaseLost) {
+					stop(breaker.ErrLeaseLost)
 				}
 			})
 		}
@@ -224,7 +229,7 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 			return w.cause(ctx)
 		}
 		if once && read.leads == 0 && !read.more && pools.empty() && w.idle() && !w.soon() {
-			if w.gate.suspectsIn(w.now()) > 0 {
+			if w.breaker.SuspectsIn() > 0 {
 				return errors.New("the lane waits: " + w.Status().Cause)
 			}
 			return nil
@@ -278,8 +283,8 @@ func (w *Worker) InDoubt() bool {
 func (w *Worker) inDoubt() bool { return w.cfg.Doubt > 0 && w.now().Sub(w.began) < w.cfg.Doubt }
 
 func (w *Worker) cause(ctx context.Context) error {
-	if errors.Is(context.Cause(ctx), ErrLeaseLost) {
-		return ErrLeaseLost
+	if errors.Is(context.Cause(ctx), breaker.ErrLeaseLost) {
+		return breaker.ErrLeaseLost
 	}
 	return nil
 }
@@ -296,19 +301,19 @@ func (w *Worker) start(j *job) {
 	}
 }
 
-// finished releases the leads of a job and takes what it learnt into the gate and the hints.
+// finished releases the leads of a job and takes what it learnt into the breaker and the hints.
 func (w *Worker) finished(j *job, err error) {
 	now := w.now()
 	switch {
 	case err == nil:
-		w.gate.good(now)
-	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, ErrDatabaseAway):
+		w.breaker.Succeed()
+	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, breaker.ErrDatabaseAway):
 	case j.own:
 	default:
-		j.what.many = j.what.leads > 0 && w.remembered() > 10*BatchSize
-		w.gate.fail(err, now, j.what)
-		if errors.Is(err, ErrDatabaseAway) {
-			w.gate.settleFailed()
+		j.what.Many = j.what.Leads > 0 && w.remembered() > 10*BatchSize
+		w.breaker.FailFor(err, j.what)
+		if errors.Is(err, breaker.ErrDatabaseAway) {
+			w.breaker.SettleFailed()
 		}
 		w.cfg.Log.Debug(observe.PushDegraded, "leads", len(j.works), "err", err)
 	}
@@ -388,11 +393,11 @@ func (w *Worker) free(live bool) int {
 	defer w.mu.Unlock()
 	most := w.cfg.Concurrency + 2
 	switch {
-	case w.gate.freshIn(w.now()) > 0:
+	case w.breaker.FreshIn() > 0:
 		return 0
-	case w.gate.cannotSettle():
+	case w.breaker.Unsettled():
 		return max(0, 1-w.jobsUnder)
-	case w.gate.probing() > 0:
+	case w.breaker.ProbeSize() > 0:
 		most = 1
 	case live:
 		most += liveSlots
@@ -402,16 +407,16 @@ func (w *Worker) free(live bool) int {
 
 // slots are the jobs that may be formed now.
 func (w *Worker) slots() slots {
-	s := slots{any: w.free(false), live: w.free(true), suspects: suspectSlots, probe: w.gate.probing()}
+	s := slots{any: w.free(false), live: w.free(true), suspects: suspectSlots, probe: w.breaker.ProbeSize()}
 	if s.probe > 0 {
 		s.suspects = 1
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.gate.suspectsIn(w.now()) > 0:
+	case w.breaker.SuspectsIn() > 0:
 		s.suspects = 0
-	case w.gate.cannotSettle():
+	case w.breaker.Unsettled():
 		s.suspects = max(0, 1-w.jobsUnder)
 	}
 	s.suspects = max(0, s.suspects-w.suspectJobs)
@@ -420,7 +425,7 @@ func (w *Worker) slots() slots {
 
 // want is how many leads the pools should hold, so that none of the free jobs waits for the database.
 func (w *Worker) want() int {
-	if n := w.gate.probing(); n > 0 {
+	if n := w.breaker.ProbeSize(); n > 0 {
 		return n
 	}
 	return min(w.free(true)+1, w.cfg.Concurrency+2) * BatchSize
@@ -464,7 +469,7 @@ func (w *Worker) pauseUntilWork(ctx context.Context, p *pools, read reading) {
 	if s := w.soonest(); s >= 0 && p.size() < w.want() { // else they are not read
 		d = min(d, max(s, time.Millisecond))
 	}
-	if f := w.gate.freshIn(w.now()); f > 0 && !p.empty() {
+	if f := w.breaker.FreshIn(); f > 0 && !p.empty() {
 		d = min(d, f)
 	}
 	t := time.NewTimer(d)

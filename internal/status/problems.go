@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 	"leadsync/internal/store"
@@ -45,7 +46,7 @@ func (p *Portal) problems(in Input) (all []Problem, well bool) {
 	switch {
 	case p.State != nil && !p.State.Well():
 		well = false
-		if code, text, cure := p.laneProblem(); *p.State != Paused || !slices.Contains(byHand, LaneLive) || p.snapshot.Kind != "" {
+		if code, text, cure := p.laneProblem(); *p.State != breaker.Paused || !slices.Contains(byHand, LaneLive) || p.snapshot.Kind != "" {
 			if stall != nil {
 				text += "; " + stall.Text
 			}

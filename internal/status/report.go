@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/outbox"
 	"leadsync/internal/store"
 )
@@ -47,7 +48,7 @@ type Queue struct {
 type Portal struct {
 	Portal          string                  `json:"portal"`
 	PortalID        *int64                  `json:"portal_id"` // HubSpot's number of the account
-	State           *State                  `json:"state"`
+	State           *breaker.State          `json:"state"`
 	Cause           *string                 `json:"cause"`
 	Since           *int64                  `json:"since"`
 	Queue           Queue                   `json:"queue"`
@@ -253,12 +254,12 @@ func (p *Portal) judge(in Input) {
 		p.Cause = word("starting")
 	case owner.Alive:
 		p.silent = true
-		p.State, p.Cause, p.Since = new(Down), word("no report"), moment(max(p.row.StatusAt, owner.Since))
+		p.State, p.Cause, p.Since = new(breaker.Down), word("no report"), moment(max(p.row.StatusAt, owner.Since))
 	case owner.Owner == "": // never served
 	case p.row.Clean:
 		p.Cause = word("stopped")
 	default:
-		p.State, p.Cause, p.Since = new(Down), word("daemon died"), moment(max(p.row.StatusAt, owner.Since))
+		p.State, p.Cause, p.Since = new(breaker.Down), word("daemon died"), moment(max(p.row.StatusAt, owner.Since))
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"leadsync/internal/breaker"
 )
 
 // How often a daemon reports, and after which silence it is no longer believed.
@@ -28,26 +30,10 @@ const (
 	StaleAfter = 30 * time.Second
 )
 
-// State is how the lane of a portal stands.
-type State string
-
-// The states of the public contract.
-const (
-	Running    State = "running"
-	Limited    State = "limited"     // HubSpot's own limit, it passes by itself
-	Paused     State = "paused"      // a person must act, the lane probes
-	NeedsLogin State = "needs_login" // the token is refused
-	Degraded   State = "degraded"    // an outage; tried again with backoff
-	Down       State = "down"        // the database or the daemon is away
-)
-
-// Well reports whether the lane does its work.
-func (s State) Well() bool { return s == Running || s == Limited }
-
 // Snapshot is what a daemon saves about its portal. Times are unix ms, 0 = none or not known. It holds no token, no address and
 // no value of a lead.
 type Snapshot struct {
-	State State `json:"state"`
+	State breaker.State `json:"state"`
 	// Kind is what the trouble is about: login, quota, network, hubspot, database, lease, access, rule. Empty = not known, or none.
 	Kind string `json:"kind,omitempty"`
 	// Cause is a machine word or a short phrase, empty while the lane runs.

@@ -2,21 +2,23 @@ package status
 
 import (
 	"time"
+
+	"leadsync/internal/breaker"
 )
 
 // Codes of what makes work stand still, beside those of problems.go. A lane that is degraded or down has the code of its kind where
 // the daemon knows it.
 const (
-	CodeNetwork  = "network"  // HubSpot gives no answer
-	CodeHubSpot  = "hubspot"  // HubSpot answers with errors of its own
-	CodeLocal    = "local"    // this host lacks memory, disk, descriptors or ports
-	CodeDefect   = "defect"   // our own check refused to send a request
-	CodeDatabase = "database" // the database takes nothing
-	CodeLease    = "lease"    // the portal may be another daemon's
-	CodeQuota    = "quota"    // a limit of HubSpot's lasts
-	CodePoison   = "poison"   // every row ends dead
-	CodeSchedule = "schedule" // a stream does not run when it should
-	CodeStalled  = "stalled"  // work waits, nothing succeeds, and nothing says why
+	CodeNetwork  = breaker.KindNetwork  // HubSpot gives no answer
+	CodeHubSpot  = breaker.KindHubSpot  // HubSpot answers with errors of its own
+	CodeLocal    = breaker.KindLocal    // this host lacks memory, disk, descriptors or ports
+	CodeDefect   = breaker.KindDefect   // our own check refused to send a request
+	CodeDatabase = breaker.KindDatabase // the database takes nothing
+	CodeLease    = breaker.KindLease    // the portal may be another daemon's
+	CodeQuota    = breaker.KindQuota    // a limit of HubSpot's lasts
+	CodePoison   = "poison"             // every row ends dead
+	CodeSchedule = "schedule"           // a stream does not run when it should
+	CodeStalled  = "stalled"            // work waits, nothing succeeds, and nothing says why
 )
 
 // poisonLeast is how many rows in a row must have ended dead before that is more than a few bad rows.
@@ -42,7 +44,7 @@ func (s Snapshot) stalled(servedSince int64, now time.Time, alertAfter time.Dura
 		return since, true, true
 	}
 	waiting := s.WaitingSince
-	if waiting == 0 && s.State == Down {
+	if waiting == 0 && s.State == breaker.Down {
 		waiting = s.Since // whether rows wait cannot be seen
 	}
 	if waiting == 0 || waiting > limit {
@@ -66,11 +68,11 @@ func (s Snapshot) Stall(servedSince int64, now time.Time, alertAfter time.Durati
 	}
 	p := &Problem{Cure: s.Cure}
 	switch {
-	case s.State == Running && poison:
+	case s.State == breaker.Running && poison:
 		p.Code = CodePoison
 		text += "; every row ends dead, lately as " + s.DeadReason
 		p.Cure = "see one of them: leadsync outbox list --state dead --limit 1; mend the application, the mapping or the rule in HubSpot, then: leadsync outbox retry --state dead"
-	case s.State == Running:
+	case s.State == breaker.Running:
 		p.Code = CodeStalled
 		p.Cure = "see the notes of the rows: leadsync outbox list --state pending; and the log: journalctl -u leadsync"
 	default:
@@ -90,36 +92,36 @@ func (s Snapshot) Stall(servedSince int64, now time.Time, alertAfter time.Durati
 // code is the problem code of a state.
 func (s Snapshot) code() string {
 	switch {
-	case s.State == Limited:
+	case s.State == breaker.Limited:
 		return CodeQuota
-	case (s.State == Degraded || s.State == Down) && s.Kind != "":
+	case (s.State == breaker.Degraded || s.State == breaker.Down) && s.Kind != "":
 		return s.Kind
 	}
 	return string(s.State)
 }
 
 // cureOf is the next thing to do about a state, where the daemon said nothing better.
-func cureOf(state State, kind string, mode *string) string {
+func cureOf(state breaker.State, kind string, mode *string) string {
 	switch {
-	case state == NeedsLogin && mode != nil && *mode == "static":
+	case state == breaker.NeedsLogin && mode != nil && *mode == "static":
 		return "put a token that HubSpot takes into the file of hubspot.auth.static_token_file; under systemd then: systemctl restart leadsync; elsewhere it is read again by itself"
-	case state == NeedsLogin:
+	case state == breaker.NeedsLogin:
 		return "connect the account again: leadsync auth login"
-	case state == Paused:
+	case state == breaker.Paused:
 		return "remove the cause in HubSpot or in the configuration; the lane probes and goes on by itself"
-	case state == Limited:
+	case state == breaker.Limited:
 		return "nothing, HubSpot's limit passes by itself; if it does so every day, lower the load, raise hubspot.limits with the account's plan, or give leadsync a larger share"
-	case state == Degraded && kind == CodeNetwork:
+	case state == breaker.Degraded && kind == CodeNetwork:
 		return "check name resolution, proxy and firewall from this host; rows wait without losing an attempt, and the lane goes on by itself"
-	case state == Degraded && kind == CodeHubSpot:
+	case state == breaker.Degraded && kind == CodeHubSpot:
 		return "see https://status.hubspot.com; rows wait without losing an attempt, and the lane goes on by itself"
-	case state == Degraded && kind == CodeLocal:
+	case state == breaker.Degraded && kind == CodeLocal:
 		return "this host lacks what the cause names: free it, or raise its bound (LimitNOFILE, MemoryMax, the disk); the lane goes on by itself"
-	case state == Degraded && kind == CodeDefect:
+	case state == breaker.Degraded && kind == CodeDefect:
 		return "a defect of leadsync, not of HubSpot or of this host: report the line 'request refused by our own check' of the log"
-	case state == Degraded:
+	case state == breaker.Degraded:
 		return "none needed while HubSpot or the network is away: rows wait without losing an attempt, and the lane goes on by itself"
-	case state == Down:
+	case state == breaker.Down:
 		return "see the daemon's log: journalctl -u leadsync; the lane goes on by itself when the database answers"
 	}
 	return "this version does not know the state; install the daemon's version"
@@ -129,7 +131,7 @@ func cureOf(state State, kind string, mode *string) string {
 // with it.
 func (s Snapshot) Overdue(now time.Time, grace time.Duration) []*Problem {
 	var out []*Problem
-	if grace <= 0 || s.State != Running {
+	if grace <= 0 || s.State != breaker.Running {
 		return nil
 	}
 	for _, one := range s.Streams {
@@ -149,7 +151,7 @@ func (s Snapshot) Overdue(now time.Time, grace time.Duration) []*Problem {
 // OnlyFailing finds the streams all of whose runs have failed for longer than grace. Those of a lane that waits for something wait with it.
 func (s Snapshot) OnlyFailing(now time.Time, grace time.Duration) (out []*Problem) {
 	for _, one := range s.Streams {
-		if s.State == Running && one.onlyFailing(now, grace) {
+		if s.State == breaker.Running && one.onlyFailing(now, grace) {
 			out = append(out, one.failing(now))
 		}
 	}

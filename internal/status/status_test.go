@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"leadsync/internal/breaker"
 	"leadsync/internal/outbox"
 	"leadsync/internal/store"
 )
@@ -56,7 +57,7 @@ func codes(r Report) string {
 
 // The object of design 1.2, key by key and in its order.
 func TestReportIsTheContractsObject(t *testing.T) {
-	in := served(t, "default", Snapshot{State: Limited, Cause: "rate_limited", Since: ago(time.Minute), LastSuccessAt: ago(2 * time.Second),
+	in := served(t, "default", Snapshot{State: breaker.Limited, Cause: "rate_limited", Since: ago(time.Minute), LastSuccessAt: ago(2 * time.Second),
 		Budget: Budget{WindowUsed: new(int64(17)), WindowLimit: new(int64(90)), DailyUsed: new(int64(1200)), DailyLimit: new(int64(225000))},
 		Token:  Token{Mode: new("oauth"), ExpiresAt: new(now.Add(time.Hour).UnixMilli())}, Streams: []Stream{{Stream: "changes", LastRunAt: new(now.Add(-30 * time.Second).UnixMilli()), Watermark: new(now.Add(-time.Minute).UnixMilli()), Lag: new(int64(1)), Applied: 2}}})
 	in.Counts = []store.CountRow{pending("default", outbox.Registered, 12, time.Minute),
@@ -92,7 +93,7 @@ func TestReportIsTheContractsObject(t *testing.T) {
 }
 
 func TestStateDecidesOverOK(t *testing.T) {
-	for state, ok := range map[State]bool{Running: true, Limited: true, Paused: false, NeedsLogin: false, Degraded: false, Down: false, "later": false} {
+	for state, ok := range map[breaker.State]bool{breaker.Running: true, breaker.Limited: true, breaker.Paused: false, breaker.NeedsLogin: false, breaker.Degraded: false, breaker.Down: false, "later": false} {
 		r := Build(served(t, "default", Snapshot{State: state, Cause: "why", Since: ago(time.Minute)}))
 		if r.OK != ok || *r.Portals[0].State != state {
 			t.Errorf("%s: ok is %v, state %s", state, r.OK, *r.Portals[0].State)
@@ -112,17 +113,17 @@ func TestStateDecidesOverOK(t *testing.T) {
 
 func TestCureFitsTheCase(t *testing.T) {
 	for want, s := range map[string]Snapshot{
-		"leadsync auth login":            {State: NeedsLogin, Token: Token{Mode: new("oauth")}},
-		"hubspot.auth.static_token_file": {State: NeedsLogin, Token: Token{Mode: new("static")}},
-		"the daemon's own word":          {State: Paused, Cure: "the daemon's own word"},
-		"the lane probes and goes on":    {State: Paused},
-		"none needed while HubSpot":      {State: Degraded},
-		"when the database answers":      {State: Down},
+		"leadsync auth login":            {State: breaker.NeedsLogin, Token: Token{Mode: new("oauth")}},
+		"hubspot.auth.static_token_file": {State: breaker.NeedsLogin, Token: Token{Mode: new("static")}},
+		"the daemon's own word":          {State: breaker.Paused, Cure: "the daemon's own word"},
+		"the lane probes and goes on":    {State: breaker.Paused},
+		"none needed while HubSpot":      {State: breaker.Degraded},
+		"when the database answers":      {State: breaker.Down},
 		"this version does not know":     {State: "later"},
-		"journalctl -u leadsync | grep":  {State: Running, Streams: []Stream{{Stream: "changes", Failing: new("transient")}}},
-		"grant the missing scopes":       {State: Running, Streams: []Stream{{Stream: "optout", Failing: new("scope_missing")}}},
-		"take it out of mapping.fields":  {State: Running, PropertyProblems: []string{"plan is no property of the account"}},
-		"systemctl restart leadsync":     {State: Running, Version: "1.2.4"},
+		"journalctl -u leadsync | grep":  {State: breaker.Running, Streams: []Stream{{Stream: "changes", Failing: new("transient")}}},
+		"grant the missing scopes":       {State: breaker.Running, Streams: []Stream{{Stream: "optout", Failing: new("scope_missing")}}},
+		"take it out of mapping.fields":  {State: breaker.Running, PropertyProblems: []string{"plan is no property of the account"}},
+		"systemctl restart leadsync":     {State: breaker.Running, Version: "1.2.4"},
 	} {
 		r := Build(served(t, "default", s))
 		if len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Cure, want) {
@@ -133,12 +134,12 @@ func TestCureFitsTheCase(t *testing.T) {
 
 // On a full disk the daemon cannot save that it waits: the last snapshot says that it runs.
 func TestFullDiskIsRed(t *testing.T) {
-	in := served(t, "default", Snapshot{State: Running})
+	in := served(t, "default", Snapshot{State: breaker.Running})
 	in.Full = "/var/lib/leadsync"
 	if r := Build(in); r.OK || codes(r) != CodeDatabase || !strings.Contains(r.Problems[0].Text, in.Full) {
 		t.Errorf("%+v", r)
 	}
-	in = served(t, "default", Snapshot{State: Down, Kind: CodeDatabase, Cause: "database: no space left", Cure: "make room"})
+	in = served(t, "default", Snapshot{State: breaker.Down, Kind: CodeDatabase, Cause: "database: no space left", Cure: "make room"})
 	in.Full = "/var/lib/leadsync"
 	if r := Build(in); r.OK || codes(r) != CodeDatabase {
 		t.Errorf("told twice: %+v", r.Problems)
@@ -147,17 +148,17 @@ func TestFullDiskIsRed(t *testing.T) {
 
 // What a dead, stopped, hung or starting daemon left behind is not what the lane does now.
 func TestStaleSnapshotIsNotBelieved(t *testing.T) {
-	running := Snapshot{State: Running, LastSuccessAt: ago(time.Hour), Budget: Budget{WindowUsed: new(int64(5))}, Token: Token{Mode: new("static")}}
+	running := Snapshot{State: breaker.Running, LastSuccessAt: ago(time.Hour), Budget: Budget{WindowUsed: new(int64(5))}, Token: Token{Mode: new("static")}}
 	tests := []struct {
 		name    string
 		change  func(*Input)
-		state   State // "" = null
+		state   breaker.State // "" = null
 		cause   string
 		ok      bool
 		problem string
 	}{
-		{"alive", func(*Input) {}, Running, "", true, ""},
-		{"killed", func(in *Input) { in.Owners["default"] = store.OwnerInfo{Owner: "host-1", Since: ago(time.Hour)} }, Down, "daemon died", false, "down"},
+		{"alive", func(*Input) {}, breaker.Running, "", true, ""},
+		{"killed", func(in *Input) { in.Owners["default"] = store.OwnerInfo{Owner: "host-1", Since: ago(time.Hour)} }, breaker.Down, "daemon died", false, "down"},
 		{"stopped", func(in *Input) {
 			in.Owners["default"] = store.OwnerInfo{Owner: "host-1", Since: ago(time.Hour)}
 			in.Portals[0].Clean = true
@@ -170,16 +171,16 @@ func TestStaleSnapshotIsNotBelieved(t *testing.T) {
 		{"killed, and rows wait", func(in *Input) {
 			in.Owners["default"] = store.OwnerInfo{Owner: "host-1", Since: ago(time.Hour)}
 			in.Counts = []store.CountRow{pending("default", outbox.Updated, 1, time.Second)}
-		}, Down, "daemon died", false, "down no_daemon"},
+		}, breaker.Down, "daemon died", false, "down no_daemon"},
 		{"a successor has not reported yet", func(in *Input) {
 			in.Owners["default"] = store.OwnerInfo{Alive: true, Owner: "host-2", Since: ago(0)}
 		}, "", "starting", true, ""},
 		{"a successor never reports", func(in *Input) {
 			in.Owners["default"] = store.OwnerInfo{Alive: true, Owner: "host-2", Since: ago(StaleAfter + time.Second)}
 			in.Portals[0].StatusAt = ago(time.Hour)
-		}, Down, "no report", false, "down"},
-		{"hung", func(in *Input) { in.Portals[0].StatusAt = ago(StaleAfter + time.Second) }, Down, "no report", false, "down"},
-		{"slow to save", func(in *Input) { in.Portals[0].StatusAt = ago(StaleAfter - time.Second) }, Running, "", true, ""},
+		}, breaker.Down, "no report", false, "down"},
+		{"hung", func(in *Input) { in.Portals[0].StatusAt = ago(StaleAfter + time.Second) }, breaker.Down, "no report", false, "down"},
+		{"slow to save", func(in *Input) { in.Portals[0].StatusAt = ago(StaleAfter - time.Second) }, breaker.Running, "", true, ""},
 		{"unreadable", func(in *Input) { in.Portals[0].Status = "{" }, "", "starting", true, "status_unreadable"},
 		{"never served, the day's count alone", func(in *Input) {
 			in.Owners["default"] = store.OwnerInfo{}
@@ -191,7 +192,7 @@ func TestStaleSnapshotIsNotBelieved(t *testing.T) {
 		tt.change(&in)
 		r := Build(in)
 		p := r.Portals[0]
-		state, cause := State(""), ""
+		state, cause := breaker.State(""), ""
 		if p.State != nil {
 			state = *p.State
 		}
@@ -201,14 +202,14 @@ func TestStaleSnapshotIsNotBelieved(t *testing.T) {
 		if state != tt.state || cause != tt.cause || r.OK != tt.ok || codes(r) != tt.problem {
 			t.Errorf("%s: state %q, cause %q, ok %v, problems %q", tt.name, state, cause, r.OK, codes(r))
 		}
-		if state != Running && p.Budget.WindowUsed != nil {
+		if state != breaker.Running && p.Budget.WindowUsed != nil {
 			t.Errorf("%s: a budget of the past", tt.name)
 		}
 	}
 }
 
 func TestRowsThatNobodyServes(t *testing.T) {
-	in := served(t, "default", Snapshot{State: Running})
+	in := served(t, "default", Snapshot{State: breaker.Running})
 	in.Counts = []store.CountRow{pending("typo", outbox.Registered, 3, time.Hour), pending("typo", "", 1, time.Minute),
 		{Portal: "old", State: outbox.Delivered, Count: 5}, {Portal: "app", State: "odd", Count: 2}}
 	in.Portals = append(in.Portals, store.PortalRow{Portal: "west", Owner: "host-2", Clean: true})
@@ -232,7 +233,7 @@ func TestRowsThatNobodyServes(t *testing.T) {
 
 // The brake of deletes is a problem that names its command, and the lane runs all the same.
 func TestDeletesPaused(t *testing.T) {
-	in := served(t, "default", Snapshot{State: Running, DeletesPausedAt: ago(time.Hour)})
+	in := served(t, "default", Snapshot{State: breaker.Running, DeletesPausedAt: ago(time.Hour)})
 	in.Counts = []store.CountRow{pending("default", outbox.Deleted, 3, time.Minute)}
 	r := Build(in)
 	if !r.OK || codes(r) != "deletes_paused" || !strings.Contains(r.Problems[0].Cure, "leadsync resume --deletes") {
@@ -242,14 +243,14 @@ func TestDeletesPaused(t *testing.T) {
 
 // Unsubscribes that wait while everything else goes on are not well: somebody may be mailed who must not be.
 func TestG7UnsubscribesThatWaitAreAProblem(t *testing.T) {
-	r := Build(served(t, "default", Snapshot{State: Running, ConsentCause: "scope_missing: a", ConsentCure: "grant it"}))
+	r := Build(served(t, "default", Snapshot{State: breaker.Running, ConsentCause: "scope_missing: a", ConsentCure: "grant it"}))
 	if r.OK || codes(r) != "unsubscribes_wait" || !strings.Contains(r.Problems[0].Text, "scope_missing: a") || r.Problems[0].Cure != "grant it" {
 		t.Errorf("ok %v, %+v", r.OK, r.Problems)
 	}
 }
 
 func TestOldRowsAreAProblem(t *testing.T) {
-	in := served(t, "default", Snapshot{State: Running})
+	in := served(t, "default", Snapshot{State: breaker.Running})
 	in.Counts = []store.CountRow{pending("default", outbox.Registered, 1, 14*time.Minute)}
 	if r := Build(in); !r.OK || codes(r) != "" {
 		t.Errorf("young: %+v", r.Problems)
@@ -265,7 +266,7 @@ func TestOldRowsAreAProblem(t *testing.T) {
 }
 
 func TestSnapshotComesBack(t *testing.T) {
-	s := Snapshot{State: Paused, Cause: "c", Cure: "d", Since: 1, Until: 2, LastSuccessAt: 3, Budget: Budget{WindowUsed: new(int64(0))},
+	s := Snapshot{State: breaker.Paused, Cause: "c", Cure: "d", Since: 1, Until: 2, LastSuccessAt: 3, Budget: Budget{WindowUsed: new(int64(0))},
 		Token: Token{Mode: new("static")}, Streams: []Stream{{Stream: "lagged", Watermark: new(int64(5))}}, PropertyProblems: []string{"p"}, Version: "v"}
 	back, err := Parse(saved(t, s))
 	if diff := cmp.Diff(s, back); err != nil || diff != "" {
@@ -274,7 +275,7 @@ func TestSnapshotComesBack(t *testing.T) {
 	if s, err := Parse(""); err != nil || s.State != "" {
 		t.Errorf("empty: %+v, %v", s, err)
 	}
-	if s, err := Parse(`{"state":"running","of_a_later_version":{}}`); err != nil || s.State != Running {
+	if s, err := Parse(`{"state":"running","of_a_later_version":{}}`); err != nil || s.State != breaker.Running {
 		t.Errorf("later version: %+v, %v", s, err)
 	}
 	if _, err := Parse(`{"state":`); err == nil {
@@ -352,7 +353,7 @@ func TestElapsed(t *testing.T) {
 
 // Work that waits while nothing succeeds is not OK, with the code of its cause; a stream that does not run is told too.
 func TestStall(t *testing.T) {
-	base := Snapshot{State: Running, LastProgressAt: ago(20 * time.Minute), WaitingSince: ago(30 * time.Minute)}
+	base := Snapshot{State: breaker.Running, LastProgressAt: ago(20 * time.Minute), WaitingSince: ago(30 * time.Minute)}
 	tests := []struct {
 		name   string
 		change func(*Snapshot, *Input)
@@ -380,13 +381,13 @@ func TestStall(t *testing.T) {
 		{"poison, and the rows are gone", func(s *Snapshot, in *Input) {
 			s.WaitingSince, s.Dead, s.LastDeadAt, in.Counts = 0, 9, ago(time.Minute), nil
 		}, ""},
-		{"quota", func(s *Snapshot, _ *Input) { s.State, s.Cause, s.Kind = Limited, "daily_limit", "quota" }, "quota"},
-		{"login", func(s *Snapshot, _ *Input) { s.State, s.Kind = NeedsLogin, "login" }, "needs_login"},
-		{"network", func(s *Snapshot, _ *Input) { s.State, s.Kind = Degraded, "network" }, "network"},
+		{"quota", func(s *Snapshot, _ *Input) { s.State, s.Cause, s.Kind = breaker.Limited, "daily_limit", "quota" }, "quota"},
+		{"login", func(s *Snapshot, _ *Input) { s.State, s.Kind = breaker.NeedsLogin, "login" }, "needs_login"},
+		{"network", func(s *Snapshot, _ *Input) { s.State, s.Kind = breaker.Degraded, "network" }, "network"},
 		{"database", func(s *Snapshot, _ *Input) {
-			s.State, s.Kind, s.WaitingSince, s.Since = Down, "database", 0, ago(16*time.Minute)
+			s.State, s.Kind, s.WaitingSince, s.Since = breaker.Down, "database", 0, ago(16*time.Minute)
 		}, "database"},
-		{"rule", func(s *Snapshot, _ *Input) { s.State, s.Kind = Paused, "rule" }, "paused"},
+		{"rule", func(s *Snapshot, _ *Input) { s.State, s.Kind = breaker.Paused, "rule" }, "paused"},
 		{"cron", func(s *Snapshot, _ *Input) {
 			s.WaitingSince, s.Streams = 0, []Stream{{Stream: "changes", NextRunAt: new(ago(16 * time.Minute))},
 				{Stream: "archived", NextRunAt: new(ago(16 * time.Minute)), RunningSince: new(ago(time.Minute))}}
@@ -418,7 +419,7 @@ func TestStall(t *testing.T) {
 
 // A pause by hand of the live lane explains a lane that is paused; each paused lane is told with its cure.
 func TestPausedByHand(t *testing.T) {
-	in := served(t, "default", Snapshot{State: Paused, Cause: "by operator", Since: ago(time.Hour)})
+	in := served(t, "default", Snapshot{State: breaker.Paused, Cause: "by operator", Since: ago(time.Hour)})
 	in.Pauses = []store.Pause{{Portal: "default", Lane: LaneLive, Since: ago(time.Hour), By: "ada"}, {Portal: "default", Lane: LaneUnsubscribe, Since: ago(time.Hour)},
 		{Portal: "west", Lane: LaneLive, Since: 1}}
 	r := Build(in)
@@ -426,7 +427,7 @@ func TestPausedByHand(t *testing.T) {
 		!strings.Contains(r.Problems[0].Text, "lane live was paused by hand by ada at 2026-11-22 07:00:00 UTC") || !strings.HasSuffix(r.Problems[1].Cure, "resume --all") {
 		t.Errorf("%v %+v", r.OK, r.Problems)
 	}
-	in.Portals[0].Status = saved(t, Snapshot{State: Paused, Kind: "rule", Cause: "most rows are refused"})
+	in.Portals[0].Status = saved(t, Snapshot{State: breaker.Paused, Kind: "rule", Cause: "most rows are refused"})
 	if r := Build(in); codes(r) != "paused paused_by_hand paused_by_hand" {
 		t.Errorf("the rule is not told: %q", codes(r))
 	}
