@@ -245,7 +245,7 @@ func (r *rig) passAfter(wait, life time.Duration, fault func() (before, after er
 	o, err := a.own(lease)
 	must(r.t, err)
 	var parts sync.WaitGroup
-	if o.worker.Attach(ctx) == nil {
+	if o.worker.Account().Connect(ctx) == nil {
 		parts.Go(func() { o.worker.LookAgain(ctx) })
 		parts.Go(func() { _ = o.worker.Once(ctx, ctx) })
 		for _, s := range streams {

@@ -2,18 +2,16 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
 	_ "time/tzdata" // the account's time zone must be known on a bare machine
 
+	"leadsync/internal/account"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
-	"leadsync/internal/mapping"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
-	"leadsync/internal/push"
 	"leadsync/internal/secret"
 	"leadsync/internal/store"
 )
@@ -69,32 +67,22 @@ func (d dailyStore) ReserveDaily(ctx context.Context, day string, block int) (in
 	return d.db.ReserveDaily(ctx, d.portal, day, block)
 }
 
-// pin holds the account behind the token against the one that is configured or was pinned before, and remembers it. Links belong to
-// the account: with another one every update by id would land on a stranger.
-func (a *App) pin(lease *store.Lease, h *hub) func(context.Context, hubspot.Account) error {
-	return func(ctx context.Context, account hubspot.Account) error {
-		row, err := a.db.Portal(ctx, a.cfg.Portal)
-		if err != nil && !errors.Is(err, lead.ErrNotFound) {
+// pin holds the account behind the token against the one that is configured or was pinned before, and remembers it; from then on the
+// tokens and the day of the limiter are those of that account.
+func (a *App) pin(pins account.Pins, h *hub) func(context.Context, hubspot.Account) error {
+	return func(ctx context.Context, have hubspot.Account) error {
+		changed, err := account.Check(ctx, pins, a.cfg.HubSpot.PortalID, account.Pin{AccountID: have.PortalID, BaseURL: a.cfg.HubSpot.BaseURL})
+		if err != nil {
 			return err
 		}
-		want := a.cfg.HubSpot.PortalID
-		if want == 0 {
-			want = row.HubID
+		if changed {
+			a.log.Info(msgPinned, observe.Portal, a.cfg.Portal, observe.PortalID, have.PortalID)
 		}
-		if want != 0 && want != account.PortalID {
-			return &push.WrongAccountError{Want: want, Have: account.PortalID}
-		}
-		if row.HubID != account.PortalID || row.BaseURL != a.cfg.HubSpot.BaseURL {
-			if err := a.db.PinHub(ctx, lease, account.PortalID, a.cfg.HubSpot.BaseURL); err != nil {
-				return err
-			}
-			a.log.Info(msgPinned, observe.Portal, a.cfg.Portal, observe.PortalID, account.PortalID)
-		}
-		h.tokens.expect(account.PortalID)
-		zone, err := time.LoadLocation(account.TimeZone)
+		h.tokens.expect(have.PortalID)
+		zone, err := time.LoadLocation(have.TimeZone)
 		if err != nil {
 			zone = time.UTC
-			a.log.Warn(msgZone, "zone", account.TimeZone)
+			a.log.Warn(msgZone, "zone", have.TimeZone)
 		}
 		h.limiter.SetDaily(dailyStore{a.db, a.cfg.Portal}, zone, a.cfg.HubSpot.Limits.Daily)
 		return nil
@@ -111,43 +99,43 @@ const (
 // look, as the position of a stream does.
 const schemaStream = "schema"
 
-// learnt compares the definitions with those of the look before and remembers them. Without the database nothing can be compared, and the
-// next look tries again.
-func (a *App) learnt(lease *store.Lease) func(ctx context.Context, hubID int64, table *mapping.Table) []mapping.Problem {
-	return func(ctx context.Context, hubID int64, table *mapping.Table) []mapping.Problem {
-		now := table.Shapes()
-		if len(now) == 0 {
-			return nil
-		}
-		row, err := within(ctx, func(ctx context.Context) (store.StreamRow, error) {
-			return a.db.Stream(ctx, a.cfg.Portal, hubID, schemaStream)
-		})
-		if err != nil && !errors.Is(err, lead.ErrNotFound) {
-			a.log.Debug(observe.PropertyFault, observe.Err, err)
-			return nil
-		}
-		was := map[string]mapping.Shape{}
-		if row.Position != "" {
-			if err := json.Unmarshal([]byte(row.Position), &was); err != nil {
-				a.log.Debug(observe.PropertyFault, observe.Err, err) // written by a later version: begin anew
-			}
-		}
-		for property, shape := range was { // one that is away for a day is compared when it comes back
-			if _, there := now[property]; !there {
-				now[property] = shape
-			}
-		}
-		text, err := json.Marshal(now)
-		if err != nil || string(text) == row.Position {
-			return nil
-		}
-		found := table.ChangedSince(was)
-		_, err = within(ctx, func(ctx context.Context) (store.SettleResult, error) {
-			return a.db.Settle(ctx, store.Settlement{Lease: lease, Now: outbox.Millis(time.Now()), Stream: &store.StreamRow{HubID: hubID, Stream: schemaStream, Position: string(text)}})
-		})
-		if err != nil {
-			a.log.Debug(observe.PropertyFault, observe.Err, err) // told again at the next look
-		}
-		return found
+// accountStore remembers the account of a portal and its definitions, under the lease.
+type accountStore struct {
+	db     *store.DB
+	lease  *store.Lease
+	portal string
+}
+
+// Pinned is the account that the portal was connected to.
+func (s accountStore) Pinned(ctx context.Context) (account.Pin, error) {
+	row, err := s.db.Portal(ctx, s.portal)
+	if err != nil && !errors.Is(err, lead.ErrNotFound) {
+		return account.Pin{}, err
 	}
+	return account.Pin{AccountID: row.HubID, BaseURL: row.BaseURL}, nil
+}
+
+// SavePin replaces it.
+func (s accountStore) SavePin(ctx context.Context, p account.Pin) error {
+	return s.db.PinHub(ctx, s.lease, p.AccountID, p.BaseURL)
+}
+
+// Shapes are the definitions of the look before.
+func (s accountStore) Shapes(ctx context.Context, accountID int64) (string, error) {
+	row, err := within(ctx, func(ctx context.Context) (store.StreamRow, error) {
+		return s.db.Stream(ctx, s.portal, accountID, schemaStream)
+	})
+	if err != nil && !errors.Is(err, lead.ErrNotFound) {
+		return "", err
+	}
+	return row.Position, nil
+}
+
+// SaveShapes replaces them.
+func (s accountStore) SaveShapes(ctx context.Context, accountID int64, text string) error {
+	_, err := within(ctx, func(ctx context.Context) (store.SettleResult, error) {
+		return s.db.Settle(ctx, store.Settlement{Lease: s.lease, Now: outbox.Millis(time.Now()),
+			Stream: &store.StreamRow{HubID: accountID, Stream: schemaStream, Position: text}})
+	})
+	return err
 }

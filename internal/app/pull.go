@@ -173,8 +173,8 @@ func (p *pulls) recallFailing(row store.PortalRow) {
 // attached waits until push has learnt the account.
 func (p *pulls) attached(ctx context.Context) (hubID int64, ok bool) {
 	for wait := attachSoon; ; wait = min(2*wait, attachEvery) {
-		if hubID, _, ok = p.o.worker.Attached(); ok {
-			return hubID, true
+		if p.o.worker.Account().Known() {
+			return p.o.worker.Account().ID(), true
 		}
 		if !sleep(ctx, wait) {
 			return 0, false
@@ -243,7 +243,7 @@ func (p *pulls) runStream(ctx context.Context, s pull.Stream, options pull.RunOp
 			log.Info(observe.PullProgress, append(counts(at.Scan.Result), observe.Elapsed, time.Since(began).Round(time.Millisecond))...)
 		}
 	}
-	hubID, _, _ := p.o.worker.Attached()
+	hubID := p.o.worker.Account().ID()
 	before, err := p.store.Position(ctx, hubID, s)
 	if err != nil {
 		return pull.Result{}, p.failed(ctx, log, s, began, err)

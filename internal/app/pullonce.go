@@ -88,10 +88,10 @@ func (a *App) pullOnce(ctx context.Context, lease *store.Lease, once PullOnce) (
 }
 
 func (o *ownership) pullStreams(ctx context.Context, once PullOnce) ([]Pulled, error) {
-	if err := o.worker.Attach(ctx); err != nil {
+	if err := o.worker.Account().Connect(ctx); err != nil {
 		return nil, err
 	}
-	hubID, _, _ := o.worker.Attached()
+	hubID := o.worker.Account().ID()
 	var done []Pulled
 	for _, s := range pull.Streams() { // what status shows of the others
 		if _, ok := o.pulls.startAt(ctx, hubID, s); !ok {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"leadsync/internal/account"
 	"leadsync/internal/breaker"
 	"leadsync/internal/config"
 	"leadsync/internal/hubspot"
@@ -46,8 +47,9 @@ func (a *App) own(lease *store.Lease) (*ownership, error) {
 	memory := a.newMemory()
 	paused := &pauses{db: a.db, portal: a.cfg.Portal}
 	tombs := &tombstones{db: a.db, hasher: a.hasher, portal: a.cfg.Portal}
+	remembered := accountStore{a.db, lease, a.cfg.Portal}
 	var s push.Store = &pushStore{DB: a.db, lease: lease, portal: a.cfg.Portal, timeout: a.cfg.HubSpot.Timeout, pauses: paused, tombs: tombs,
-		pin: a.pin(lease, h)}
+		pin: a.pin(remembered, h)}
 	if between != nil {
 		s = between(s)
 	}
@@ -60,7 +62,7 @@ func (a *App) own(lease *store.Lease) (*ownership, error) {
 		SecondLook: a.cfg.Push.SecondLook, RetainSettled: a.cfg.Retention.Settled, RetainDead: a.cfg.Retention.Dead,
 		Paused: paused.lanes, Watch: watch{a.meters, memory}, Consent: consent(a.cfg.Consent), MaxDeletes: a.cfg.Push.MaxDeletesPerHour,
 		AskAdopted: a.cfg.Erase.Adopted == config.AskAdopted,
-		Mapping:    table(a.cfg.Mapping), Learnt: a.learnt(lease), Log: a.log, Person: a.person, Turn: a.loops.turn,
+		Mapping:    table(a.cfg.Mapping), OnDefinitions: account.CompareWith(remembered, a.log), Log: a.log, Person: a.person, Turn: a.loops.turn,
 	}
 	if !lease.CleanBefore() { // requests of the owner before may still be executed
 		cfg.Doubt, cfg.LastSeen = a.cfg.HubSpot.Timeout, a.lastSeen()

@@ -8,11 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"leadsync/internal/account"
 	"leadsync/internal/auth"
 	"leadsync/internal/config"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/observe"
-	"leadsync/internal/push"
 	"leadsync/internal/secret"
 	"leadsync/internal/store"
 )
@@ -116,7 +116,7 @@ func (c *checkedToken) expect(portalID int64) {
 	c.want = portalID
 }
 
-// Token gives the inner token, or a *push.WrongAccountError.
+// Token gives the inner token, or a *account.WrongError.
 func (c *checkedToken) Token(ctx context.Context) (secret.String, int64, error) {
 	c.asking.Lock()
 	defer c.asking.Unlock()
@@ -133,15 +133,15 @@ func (c *checkedToken) Token(ctx context.Context) (secret.String, int64, error) 
 	if asked {
 		return value, generation, nil
 	}
-	account, err := c.ask(value).Account(ctx)
+	have, err := c.ask(value).Account(ctx)
 	switch {
 	case hubspot.Classify(err) == hubspot.ClassUnauthorized: // it can do nothing, and the request finds that out as well
 		return value, generation, nil
 	case err != nil:
 		return secret.String{}, 0, err
-	case account.PortalID != want:
+	case have.PortalID != want:
 		_ = c.inner.Reject(ctx, generation) // look into the file again next time
-		return secret.String{}, 0, &push.WrongAccountError{Want: want, Have: account.PortalID}
+		return secret.String{}, 0, &account.WrongError{Want: want, Have: have.PortalID}
 	}
 	c.mu.Lock()
 	c.known = generation

@@ -91,7 +91,7 @@ func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
 	defer w.wantNone()
 	c := w.consent
 	for ctx.Err() == nil {
-		if w.attached.Load() == nil { // the contact lane learns the account
+		if !w.account.Known() { // the contact lane learns the account
 			w.pauseConsent(ctx, w.cfg.PollInterval)
 			continue
 		}

@@ -311,9 +311,15 @@ func serverError(op string) error { return &hubspot.Error{Op: op, Status: 500, S
 
 func newTestWorker(t *testing.T, hub HubSpot, store Store) *Worker {
 	t.Helper()
+	return newMappedWorker(t, hub, store, nil)
+}
+
+// newMappedWorker is a test worker with fields of its own.
+func newMappedWorker(t *testing.T, hub HubSpot, store Store, fields []mapping.Field) *Worker {
+	t.Helper()
 	waits := backoff.Schedule{Base: time.Second, Cap: time.Minute, Factor: 2}
 	return New(Config{Portal: "default", PollInterval: time.Second, Linger: 10 * time.Millisecond, Concurrency: 4, MaxAttempts: 3, OnInvalid: Drop,
-		Retry: waits, Outage: waits, SecondLook: 2 * time.Minute, Mapping: mapping.New(nil, ""),
+		Retry: waits, Outage: waits, SecondLook: 2 * time.Minute, Mapping: mapping.New(fields, ""),
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))}, hub, store)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"leadsync/internal/account"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/ledger"
@@ -39,7 +40,7 @@ func (w *Worker) loadTypes(ctx context.Context) error {
 	defs, err := w.hub.SubscriptionDefinitions(ctx)
 	switch hubspot.Classify(err) {
 	case hubspot.ClassNone:
-		w.knowTypes(defs, definitionsLife)
+		w.knowTypes(defs, account.DefinitionsLife)
 	case hubspot.ClassScope, hubspot.ClassForbidden:
 		w.knowTypes(nil, breaker.ScopeRetry)
 	default:

@@ -47,7 +47,7 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 			continue
 		}
 		k := w.newWork(id, lr, links[id], duplicate)
-		if k.refusedHere() && w.relearn(ctx) {
+		if k.refusedHere() && w.account.Refresh(ctx) {
 			k = w.newWork(id, lr, links[id], duplicate)
 		}
 		if k.more && !k.workable() {

@@ -178,9 +178,8 @@ func TestRereadKnowsPendingRows(t *testing.T) {
 			}
 			return res, nil
 		}}
-		w := newTestWorker(t, hub, m)
-		w.cfg.Mapping = mapping.New([]mapping.Field{{Lead: "company", Contact: "company", Direction: mapping.Both}}, "")
-		if err := w.Attach(t.Context()); err != nil {
+		w := newMappedWorker(t, hub, m, []mapping.Field{{Lead: "company", Contact: "company", Direction: mapping.Both}})
+		if err := w.Account().Connect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 { // a repeat comes to the same

@@ -68,8 +68,4 @@ func (w *Worker) learnExisting(works []*work) {
 }
 
 // Log messages of rare events, beside those of observe.
-const (
-	msgPanic = "push step panicked"
-	// msgNoDefinitions: the token lacks the scope for them.
-	msgNoDefinitions = "property definitions cannot be read"
-)
+const msgPanic = "push step panicked"

@@ -28,7 +28,7 @@ func (w *Worker) LookAgain(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if w.breaker.OpenFor() > 0 || w.attached.Load() == nil || w.pausedLanes().Live {
+		if w.breaker.OpenFor() > 0 || !w.account.Known() || w.pausedLanes().Live {
 			continue
 		}
 		for more := true; more && ctx.Err() == nil; {

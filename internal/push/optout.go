@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/account"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/observe"
@@ -222,7 +223,7 @@ func (w *Worker) checkSubscriptions(ctx context.Context) error {
 	c := w.consent
 	ids := w.cfg.Consent.Subscriptions
 	c.mu.Lock()
-	known := len(ids) == 0 || !c.checkedAt.IsZero() && w.now().Sub(c.checkedAt) < definitionsLife
+	known := len(ids) == 0 || !c.checkedAt.IsZero() && w.now().Sub(c.checkedAt) < account.DefinitionsLife
 	c.mu.Unlock()
 	if known {
 		return nil
@@ -236,7 +237,7 @@ func (w *Worker) checkSubscriptions(ctx context.Context) error {
 			return &UnknownSubscriptionError{id}
 		}
 	}
-	w.knowTypes(defs, definitionsLife)
+	w.knowTypes(defs, account.DefinitionsLife)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.checkedAt = w.now()

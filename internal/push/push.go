@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"time"
 
+	"leadsync/internal/account"
 	"leadsync/internal/backoff"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
@@ -67,9 +68,9 @@ type Config struct {
 	RetainDead time.Duration // 0 = for ever
 	Consent Consent
 	Mapping *mapping.Table
-	// Learnt is told of definitions that were just read and returns what is wrong with them beyond Table.Problems; may be nil.
-	Learnt func(ctx context.Context, hubID int64, table *mapping.Table) []mapping.Problem
-	Log    *slog.Logger
+	// OnDefinitions is told of definitions that were just read, see account.Config; may be nil.
+	OnDefinitions func(ctx context.Context, accountID int64, table *mapping.Table) []mapping.Problem
+	Log           *slog.Logger
 	// Person names a lead in logs: the keyed hash, or the id itself when the operator chose so.
 	Person func(lead.ID) slog.Attr
 	// Turn is told whenever a loop turns and how long it knowingly waits from then on; a negative wait ends it. nil = nobody asks.
@@ -95,16 +96,10 @@ type Contacts interface {
 	Contact(ctx context.Context, id hubspot.ContactID, properties []string, archived bool) (*hubspot.Contact, error)
 }
 
-// Account is what must be known of the HubSpot account before anything is sent.
-type Account interface {
-	Account(ctx context.Context) (hubspot.Account, error)
-	ContactProperties(ctx context.Context) ([]hubspot.Property, error)
-}
-
 // HubSpot is all of the client that a Worker uses.
 type HubSpot interface {
 	Contacts
-	Account
+	account.HubSpot
 	Preferences
 }
 

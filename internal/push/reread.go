@@ -12,16 +12,9 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// Attach learns the account and its property definitions, for a caller that does not Run the worker.
-func (w *Worker) Attach(ctx context.Context) error { return w.attach(ctx) }
-
 // Attached tells the account and the mapping with its definitions; false while they are not known yet.
 func (w *Worker) Attached() (hubID int64, table *mapping.Table, ok bool) {
-	a := w.attached.Load()
-	if a == nil {
-		return 0, nil, false
-	}
-	return a.account.PortalID, a.table, true
+	return w.account.ID(), w.account.Table(), w.account.Known()
 }
 
 // errMergeBusy: two leads' contacts were merged, and the other lead is in a request.

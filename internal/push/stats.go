@@ -95,15 +95,7 @@ func (w *Worker) Status() Status {
 	if c := w.consent.breaker.Status(); !c.State.Well() && c.State != lane.State {
 		s.ConsentCause, s.ConsentCure = cmp.Or(c.Cause, string(c.State)), c.Cure
 	}
-	if a := w.attached.Load(); a != nil {
-		s.HubID, s.TimeZone = a.account.PortalID, a.account.TimeZone
-		if a.lacks != "" {
-			s.Problems = append(s.Problems, a.lacks)
-		}
-		for _, p := range a.faults {
-			s.Problems = append(s.Problems, p.String())
-		}
-	}
+	s.HubID, s.TimeZone, s.Problems = w.account.ID(), w.account.TimeZone(), w.account.Problems()
 	return s
 }
 

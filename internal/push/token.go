@@ -12,11 +12,7 @@ func (w *Worker) TokenTrouble(err error) { w.breaker.Fail(&hubspot.TokenError{Er
 // TokenRenewed tells the lane that there is a token, after a login or when the trouble of one has passed: it goes on at once, and
 // what the old token was not allowed is tried again.
 func (w *Worker) TokenRenewed() {
-	if a := w.attached.Load(); a != nil && a.lacks != "" {
-		again := *a
-		again.readAt = time.Time{}
-		w.attached.Store(&again)
-	}
+	w.account.TokenRenewed()
 	w.consent.noBatch(time.Time{}) // the new token may be allowed more
 	w.mu.Lock()
 	clear(w.refusedOps)

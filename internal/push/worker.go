@@ -3,11 +3,13 @@ package push
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"leadsync/internal/account"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
@@ -29,10 +31,8 @@ type Worker struct {
 	stats     stats
 	deadLimit perMinute
 
-	attached atomic.Pointer[attachment]
-	// relearning is held while a refusal of our own reads the definitions again.
-	relearning sync.Mutex
-	began      time.Time
+	account *account.Account
+	began   time.Time
 	// readFirst: more than a fifth of the last creates met an existing contact, so the next ones are looked up first.
 	readFirst atomic.Bool
 	hinted    atomic.Bool // Hinted was called
@@ -62,17 +62,6 @@ type Worker struct {
 	wake    chan struct{}
 }
 
-// attachment is what was learnt of the HubSpot account.
-type attachment struct {
-	account hubspot.Account
-	table   *mapping.Table
-	readAt  time.Time // when the definitions were read by plan; those that a refusal asked for do not count
-	askedAt time.Time // when they were asked for last, for whatever reason
-	faults  []mapping.Problem
-	changed []mapping.Problem // of these, what changed since the look before
-	lacks   string            // what the token may not read, a sentence; empty = nothing
-}
-
 // New returns a worker that has not started.
 func New(cfg Config, hub HubSpot, store Store) *Worker {
 	if cfg.Now == nil {
@@ -92,22 +81,34 @@ func New(cfg Config, hub HubSpot, store Store) *Worker {
 	w.breaker = breaker.New(breaker.Config{Log: cfg.Log, Waits: cfg.Outage, Now: cfg.Now})
 	w.refusals = breaker.NewRefusals(w.breaker)
 	w.consent = newConsentLane(&cfg)
+	w.account = account.New(account.Config{HubSpot: hub, Pin: w.pin, Mapping: cfg.Mapping, OnDefinitions: cfg.OnDefinitions, Breaker: w.breaker,
+		Log: cfg.Log, Now: cfg.Now})
 	return w
 }
 
 // Breaker says whether the portal may send, for those who share the account with push.
 func (w *Worker) Breaker() *breaker.Breaker { return w.breaker }
 
+// Account is what is known of the HubSpot account.
+func (w *Worker) Account() *account.Account { return w.account }
+
 func (w *Worker) now() time.Time { return w.cfg.Now() }
 func (w *Worker) mode() Mode     { return w.cfg.OnInvalid }
 func (w *Worker) debug() bool    { return w.cfg.Log.Enabled(context.Background(), slog.LevelDebug) }
-func (w *Worker) hubID() int64   { return w.attached.Load().account.PortalID }
+func (w *Worker) hubID() int64   { return w.account.ID() }
 
-func (w *Worker) table() *mapping.Table {
-	if a := w.attached.Load(); a != nil {
-		return a.table
+func (w *Worker) table() *mapping.Table { return w.account.Table() }
+
+// pin remembers the account behind the token.
+func (w *Worker) pin(ctx context.Context, a hubspot.Account) error {
+	err := w.store.PinHub(ctx, a)
+	if err == nil {
+		return nil
 	}
-	return w.cfg.Mapping
+	if t := w.store.Trouble(err); t != nil {
+		return fmt.Errorf("%w: %w", t, err)
+	}
+	return err
 }
 
 // mayWrite is asked right before each request starts: the lease must outlive it.
@@ -150,7 +151,7 @@ func (w *Worker) Run(ctx, work context.Context) error { return w.run(ctx, work, 
 // Once pushes what is pending, of both lanes, and returns when nothing more can be sent now.
 func (w *Worker) Once(ctx, work context.Context) error {
 	var unsubscribes error
-	if w.attach(ctx) == nil { // otherwise the contact lane says why
+	if w.account.Connect(ctx) == nil { // otherwise the contact lane says why
 		unsubscribes = w.unsubscribe(ctx, work, true)
 	}
 	err := w.run(ctx, work, true)
@@ -176,7 +177,7 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 	turn := func() { w.turnWith(pools) }
 	for {
 		turn()
-		if err := w.attach(ctx); err != nil {
+		if err := w.account.Connect(ctx); err != nil {
 			if ctx.Err() != nil {
 				return w.cause(ctx)
 			}
