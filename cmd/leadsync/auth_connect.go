@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"leadsync/internal/app"
 	"leadsync/internal/auth"
 	"leadsync/internal/backoff"
 	"leadsync/internal/config"
@@ -41,7 +40,7 @@ func (e *environment) onGrant(c *cobra.Command, do func(*grantWork) error) error
 		if missing := cfg.Missing(); len(missing) > 0 {
 			return &config.Error{Problems: missing}
 		}
-		work, err := e.grantWork(cfg, db)
+		work, err := e.grantWork(c.Context(), cfg, db)
 		if err != nil {
 			return err
 		}
@@ -49,16 +48,16 @@ func (e *environment) onGrant(c *cobra.Command, do func(*grantWork) error) error
 	})
 }
 
-func (e *environment) grantWork(cfg *config.Loaded, db *store.DB) (*grantWork, error) {
+func (e *environment) grantWork(ctx context.Context, cfg *config.Loaded, db *store.DB) (*grantWork, error) {
 	keys, err := e.keyring(cfg)
 	if err != nil {
 		return nil, err
 	}
-	base, err := app.NewBase(cfg)
+	dial, err := e.dial(ctx, cfg, nil) // the token endpoint counts against nothing
 	if err != nil {
-		return nil, configExit(err)
+		return nil, err
 	}
-	return &grantWork{e, cfg, db, keys, app.NewOAuth(cfg, base, readVersion().Version)}, nil
+	return &grantWork{e, cfg, db, keys, dial.OAuth()}, nil
 }
 
 // cured adds the cure that an error knows to its text, and gives faults of local files their exit code.

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"leadsync/internal/app"
 	"leadsync/internal/auth"
 	"leadsync/internal/config"
 	"leadsync/internal/hubspot"
@@ -76,7 +74,7 @@ func newAuthStatusCommand(env *environment) *cobra.Command {
 				}
 				r.PinnedID = known(cmp.Or(cfg.HubSpot.PortalID, row.HubID))
 				if cfg.HubSpot.Auth.Mode == config.AuthStatic {
-					err = env.staticStatus(c.Context(), cfg, r)
+					err = env.staticStatus(c.Context(), cfg, db, r)
 				} else {
 					err = env.grantStatus(c.Context(), cfg, db, r)
 				}
@@ -137,7 +135,7 @@ func (e *environment) grantStatus(ctx context.Context, cfg *config.Loaded, db *s
 	if missing := cfg.Missing(); len(missing) > 0 {
 		return &config.Error{Problems: missing}
 	}
-	w, err := e.grantWork(cfg, db)
+	w, err := e.grantWork(ctx, cfg, db)
 	if err != nil {
 		return err
 	}
@@ -206,20 +204,15 @@ func (w *grantWork) live(ctx context.Context, g auth.Grant, r *authReport) error
 }
 
 // staticStatus asks whose the token of the file is. HubSpot tells neither scopes nor life of every kind of static token.
-func (e *environment) staticStatus(ctx context.Context, cfg *config.Loaded, r *authReport) error {
+func (e *environment) staticStatus(ctx context.Context, cfg *config.Loaded, db *store.DB, r *authReport) error {
 	if _, err := cfg.StaticToken(); err != nil {
 		return err
 	}
-	base, err := app.NewBase(cfg)
+	dial, err := e.dial(ctx, cfg, db)
 	if err != nil {
-		return configExit(err)
+		return err
 	}
-	h := cfg.HubSpot
-	agent := "leadsync/" + readVersion().Version
-	client := hubspot.New(hubspot.Config{BaseURL: h.BaseURL, APIVersion: h.APIVersion, Timeout: h.Timeout, UserAgent: agent, HTTP: &http.Client{
-		Transport: hubspot.NewTransport(hubspot.TransportConfig{Base: base, UserAgent: agent,
-			Tokens: auth.NewStatic(h.Auth.StaticTokenFile, cfg.Credentials.ReadFile)})}})
-	who, err := client.Account(ctx)
+	who, err := dial.Client(dial.Static()).Account(ctx)
 	switch {
 	case hubspot.Classify(err) == hubspot.ClassUnauthorized:
 		r.wrong(codeTokenRefused, "HubSpot refuses the token of hubspot.auth.static_token_file", "put a valid one there; a daemon that runs reads it again by itself")

@@ -4,20 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"leadsync/internal/app"
-	"leadsync/internal/auth"
 	"leadsync/internal/config"
-	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
-	"leadsync/internal/secret"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
 )
@@ -193,7 +188,8 @@ func (e *environment) theirConsent(ctx context.Context, cfg *config.Loaded, db *
 	if len(r.Addresses) == 0 {
 		return nil
 	}
-	client, err := e.reader(ctx, cfg, db)
+	client, end, err := e.liveClient(ctx, cfg, db, cfg.Portal)
+	defer end()
 	if err != nil {
 		return err
 	}
@@ -218,48 +214,6 @@ func (e *environment) theirConsent(ctx context.Context, cfg *config.Loaded, db *
 		}
 	}
 	return nil
-}
-
-// storedToken is the token that the daemon uses, as it is: it is not renewed here.
-type storedToken struct{ value secret.String }
-
-// Token gives it.
-func (s storedToken) Token(context.Context) (secret.String, int64, error) { return s.value, 1, nil }
-
-// Reject has no other to offer.
-func (s storedToken) Reject(context.Context, int64) error { return nil }
-
-// reader is a client for a few reads beside the daemon.
-func (e *environment) reader(ctx context.Context, cfg *config.Loaded, db *store.DB) (*hubspot.Client, error) {
-	if missing := cfg.Missing(); len(missing) > 0 {
-		return nil, &config.Error{Problems: missing}
-	}
-	base, err := app.NewBase(cfg)
-	if err != nil {
-		return nil, configExit(err)
-	}
-	var tokens hubspot.TokenSource = auth.NewStatic(cfg.HubSpot.Auth.StaticTokenFile, cfg.Credentials.ReadFile)
-	if cfg.HubSpot.Auth.Mode != config.AuthStatic {
-		keys, err := e.keyring(cfg)
-		if err != nil {
-			return nil, err
-		}
-		g, err := db.Grant(ctx, cfg.Portal)
-		switch {
-		case err != nil:
-			return nil, err
-		case !g.Connected():
-			return nil, errors.New("no HubSpot account is connected; run `leadsync auth login`")
-		}
-		value, err := g.OpenAccess(keys)
-		if err != nil {
-			return nil, cured(err)
-		}
-		tokens = storedToken{value}
-	}
-	h, agent := cfg.HubSpot, "leadsync/"+readVersion().Version
-	return hubspot.New(hubspot.Config{BaseURL: h.BaseURL, APIVersion: h.APIVersion, Timeout: h.Timeout, UserAgent: agent, HTTP: &http.Client{
-		Transport: hubspot.NewTransport(hubspot.TransportConfig{Base: base, UserAgent: agent, Tokens: tokens})}}), nil
 }
 
 // printConsent writes the report for a person.

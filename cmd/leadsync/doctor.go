@@ -6,20 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net/http"
-	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"leadsync/internal/app"
-	"leadsync/internal/auth"
 	"leadsync/internal/config"
 	"leadsync/internal/doctor"
-	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/observe"
 	"leadsync/internal/people"
@@ -108,48 +101,36 @@ func (e *environment) connectDoctor(ctx context.Context, cfg *config.Loaded, db 
 	if len(cfg.Missing()) > 0 {
 		return end // told as what they are
 	}
-	base, err := app.NewBase(cfg)
-	if err != nil {
-		in.Unasked = err
-		return end
-	}
-	if cfg.HubSpot.Auth.Mode == config.AuthStatic {
-		e.doctorClient(cfg, base, auth.NewStatic(cfg.HubSpot.Auth.StaticTokenFile, cfg.Credentials.ReadFile), in)
-		return end
-	}
+	counts := db
 	if !usable {
-		return end // the login is in the database
+		counts = nil
 	}
-	r := &authReport{OK: true, PinnedID: known(in.PinnedID)}
-	if err := e.grantStatus(ctx, cfg, db, r); err != nil {
-		in.Unasked = err
-		return end
-	}
-	in.Token, in.Granted = r.Problems, r.Scopes
-	if slices.ContainsFunc(r.Problems, func(p status.Problem) bool { return p.Code != codeMissingScopes }) {
-		return end
-	}
-	work, err := e.grantWork(cfg, db)
+	dial, err := e.dial(ctx, cfg, counts)
 	if err != nil {
 		in.Unasked = err
 		return end
 	}
-	source := auth.NewSource(auth.Config{Portal: cfg.Portal, Owner: fmt.Sprintf("doctor:%d", os.Getpid()), Grants: db, Keys: work.keys, Client: work.client,
-		Waits: func(int) time.Duration { return time.Second }, Log: slog.New(slog.DiscardHandler)})
-	e.doctorClient(cfg, base, source, in)
-	return func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.HubSpot.Timeout+time.Second)
-		defer cancel()
-		source.Close(ctx)
+	if cfg.HubSpot.Auth.Mode != config.AuthStatic {
+		if !usable {
+			return end // the login is in the database
+		}
+		r := &authReport{OK: true, PinnedID: known(in.PinnedID)}
+		if err := e.grantStatus(ctx, cfg, db, r); err != nil {
+			in.Unasked = err
+			return end
+		}
+		in.Token, in.Granted = r.Problems, r.Scopes
+		if slices.ContainsFunc(r.Problems, func(p status.Problem) bool { return p.Code != codeMissingScopes }) {
+			return end
+		}
 	}
-}
-
-func (e *environment) doctorClient(cfg *config.Loaded, base http.RoundTripper, tokens hubspot.TokenSource, in *doctor.Input) {
-	h, agent := cfg.HubSpot, "leadsync/"+readVersion().Version
-	limiter := hubspot.NewLimiter(hubspot.LimiterConfig{PerWindow: h.Limits.RequestsPer10s, Share: h.Limits.Share, SearchPerSecond: h.Limits.SearchPerSecond})
-	transport := hubspot.NewTransport(hubspot.TransportConfig{Base: base, Tokens: tokens, Limiter: limiter, UserAgent: agent})
-	in.Hub = hubspot.New(hubspot.Config{BaseURL: h.BaseURL, APIVersion: h.APIVersion, Timeout: h.Timeout, UserAgent: agent, HTTP: &http.Client{Transport: transport}})
-	in.Budget = limiter.Budget
+	tokens, end, err := e.tokens(ctx, cfg, db, dial)
+	if err != nil {
+		in.Unasked = err
+		return end
+	}
+	in.Hub, in.Budget = dial.Client(tokens), dial.Limiter.Budget
+	return end
 }
 
 // printFindings writes the report. Facts are printed with --all or as JSON only.

@@ -64,7 +64,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "sql": runSQL, "postgres": usePostgres, "serve": serve, "release": release,
+			"exits": exits, "counted": counted, "sql": runSQL, "postgres": usePostgres, "serve": serve, "release": release,
 			"simulator": simulator, "sim": simAdmin, "waitport": waitPort, "login": playLogin,
 		},
 		Condition: func(name string) (bool, error) {
@@ -93,6 +93,25 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// counted runs a command and holds what the day's count of the portal rose by against N; its exit code does not matter.
+func counted(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: counted N COMMAND ARG...")
+	}
+	day := func() (n int) {
+		db, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(ts.Getenv("DATABASE"), "sqlite://")+"?_pragma=busy_timeout(10000)")
+		ts.Check(err)
+		defer db.Close()
+		ts.Check(db.QueryRow("SELECT daily_reserved FROM leadsync_portals WHERE portal = 'default'").Scan(&n))
+		return n
+	}
+	before := day()
+	_ = ts.Exec(args[1], args[2:]...)
+	if got := fmt.Sprint(day() - before); got != args[0] {
+		ts.Fatalf("%s counted %s requests, want %s", strings.Join(args[1:], " "), got, args[0])
 	}
 }
 

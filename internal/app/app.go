@@ -68,6 +68,7 @@ type App struct {
 	owner   string // unique to the process, host and pid for a person
 	notify  *sdnotify.Notifier
 	base    http.RoundTripper
+	block   int // requests of the day that are reserved at once; 0 = as many as a daemon wants
 	ready   func()
 	load    func() (*config.Loaded, error)
 	level   *slog.LevelVar

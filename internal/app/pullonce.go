@@ -23,6 +23,9 @@ type PullOnce struct {
 	Progress func(stream string, done pull.Result)
 }
 
+// onceBlock is how much of the day a single pass reserves at once: one that a timer starts each minute must not use the day up.
+const onceBlock = 10
+
 // Pulled is what a run of one stream did.
 type Pulled struct {
 	Stream string
@@ -33,6 +36,7 @@ type Pulled struct {
 // while another process serves the portal.
 func (a *App) PullOnce(ctx context.Context, once PullOnce) ([]Pulled, error) {
 	defer a.close()
+	a.block = onceBlock
 	if err := a.openOnce(ctx); err != nil {
 		return nil, err
 	}

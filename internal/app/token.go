@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -16,27 +14,6 @@ import (
 	"leadsync/internal/secret"
 	"leadsync/internal/store"
 )
-
-// NewBase is the connection to HubSpot that the configuration asks for. The error is a *ConfigError.
-func NewBase(cfg *config.Loaded) (http.RoundTripper, error) {
-	base, err := hubspot.NewBase(hubspot.BaseConfig{CAFile: cfg.HubSpot.CAFile, ReadFile: cfg.Credentials.ReadFile})
-	if err != nil {
-		return nil, &ConfigError{fmt.Errorf("hubspot.ca_file: %w", err)}
-	}
-	return base, nil
-}
-
-// userAgent names this program to HubSpot.
-func userAgent(version string) string { return "leadsync/" + version }
-
-// NewOAuth speaks with HubSpot's OAuth endpoints for the app of the configuration. The token endpoint counts against none of the
-// limits of the API, so no limiter stands before it.
-func NewOAuth(cfg *config.Loaded, base http.RoundTripper, version string) *auth.Client {
-	h := cfg.HubSpot
-	return auth.NewClient(auth.ClientConfig{BaseURL: h.BaseURL, AuthorizeURL: h.AuthorizeURL, APIVersion: h.APIVersion, ClientID: h.Auth.ClientID,
-		ClientSecret: cfg.ClientSecret, RedirectURL: h.Auth.RedirectURL, Scopes: h.Auth.Scopes, HTTP: &http.Client{Timeout: h.Timeout,
-			Transport: hubspot.NewTransport(hubspot.TransportConfig{Base: base, UserAgent: userAgent(version)})}})
-}
 
 // tokens is where the bearer token comes from; one of its two is nil.
 type tokens struct {
@@ -52,9 +29,10 @@ func (t tokens) source() hubspot.TokenSource {
 }
 
 // tokens is the source of the bearer token under a lease.
-func (a *App) tokens(lease *store.Lease, base http.RoundTripper, ask func(secret.String) *hubspot.Client) (tokens, error) {
+func (a *App) tokens(lease *store.Lease, dial *Dialer) tokens {
 	if a.cfg.HubSpot.Auth.Mode == config.AuthStatic {
-		return tokens{checked: &checkedToken{inner: auth.NewStatic(a.cfg.HubSpot.Auth.StaticTokenFile, a.cfg.Credentials.ReadFile), ask: ask}}, nil
+		ask := func(value secret.String) *hubspot.Client { return dial.Client(fixedToken{value}) }
+		return tokens{checked: &checkedToken{inner: dial.Static(), ask: ask}}
 	}
 	if a.db.Dialect() == "sqlite" && !lease.CleanBefore() {
 		// Whoever had the portal is dead, or its lock on the file would stand: its refresh will not end any more. Elsewhere a lease on the
@@ -65,8 +43,7 @@ func (a *App) tokens(lease *store.Lease, base http.RoundTripper, ask func(secret
 			a.log.Debug(observe.TokenRefreshFailed, observe.Err, err) // it runs out by itself
 		}
 	}
-	return tokens{grant: auth.NewSource(auth.Config{Portal: a.cfg.Portal, Owner: a.owner, Grants: a.db, Keys: a.keys, Log: a.log,
-		Client: NewOAuth(a.cfg, base, a.version), Waits: outageWaits.Delay})}, nil
+	return tokens{grant: dial.Grant(a.db, a.keys, a.owner, outageWaits.Delay)}
 }
 
 // expect makes the account that the lane was attached to the only one whose token is sent. A grant knows its own.

@@ -16,6 +16,9 @@ type call struct {
 	instead    string
 }
 
+// dials is where clients of HubSpot are made.
+var dials = []string{"internal/app/hub.go"}
+
 var calls = []call{
 	{"time", "Sleep", false, nil, "select on a timer and the context"},
 	{"net/http", "DefaultClient", true, nil, "take an *http.Client with a time-out"},
@@ -24,6 +27,11 @@ var calls = []call{
 	{"net/http", "PostForm", true, nil, "take an *http.Client with a time-out"},
 	{"net/http", "Head", true, nil, "take an *http.Client with a time-out"},
 	{"os", "Exit", false, []string{"cmd/leadsync/main.go", "internal/bench/main.go"}, "return an error"},
+	{"leadsync/internal/hubspot", "New", false, dials, "make clients with app.Dial, or they are outside the budget"},
+	{"leadsync/internal/hubspot", "NewTransport", false, dials, "make clients with app.Dial, or they are outside the budget"},
+	{"leadsync/internal/hubspot", "NewLimiter", false, dials, "make clients with app.Dial: one budget is for all of a process"},
+	{"leadsync/internal/auth", "NewSource", false, dials, "take the token source of app.Dial"},
+	{"leadsync/internal/auth", "NewStatic", false, dials, "take the token source of app.Dial"},
 	{"log", "Fatal", true, nil, "return an error"},
 	{"log", "Fatalf", true, nil, "return an error"},
 	{"log", "Fatalln", true, nil, "return an error"},

@@ -36,6 +36,7 @@ type LimiterConfig struct {
 	Share           float64       // part of PerWindow and Daily that is ours; 0 or over 1 = 1
 	SearchPerSecond int           // 0 = no limit
 	Daily           int           // requests a day, see SetDaily; 0 = no limit
+	DailyBlock      int           // requests of the day that are reserved at once; 0 = 100
 	Log             *slog.Logger
 }
 
@@ -80,6 +81,9 @@ func NewLimiter(cfg LimiterConfig) *Limiter {
 	if cfg.Share <= 0 || cfg.Share > 1 {
 		cfg.Share = 1
 	}
+	if cfg.DailyBlock <= 0 {
+		cfg.DailyBlock = dailyBlock
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -88,7 +92,7 @@ func NewLimiter(cfg LimiterConfig) *Limiter {
 		share:     cfg.Share,
 		jitter:    5*time.Second + rand.N(time.Minute),
 		perWindow: cfg.PerWindow,
-		day:       day{limit: cfg.Daily, turn: make(chan struct{}, 1)},
+		day:       day{limit: cfg.Daily, block: cfg.DailyBlock, turn: make(chan struct{}, 1)},
 	}
 	l.general = newLane(cfg.Window, cfg.PerWindow, part(cfg.PerWindow, cfg.Share))
 	l.search = newLane(time.Second, cfg.SearchPerSecond, cfg.SearchPerSecond)

@@ -14,8 +14,8 @@ type DailyStore interface {
 	ReserveDaily(ctx context.Context, day string, block int) (usedBefore int, err error)
 }
 
-// dailyBlock is how many requests are reserved at once: a crash loses at most so many, and one write serves a hundred
-// requests.
+// dailyBlock is how many requests a daemon reserves at once: a crash loses at most so many, and one write serves a hundred
+// requests. A command that asks a few times wants smaller blocks.
 const dailyBlock = 100
 
 // shortAfterMidnight is how long after our midnight HubSpot's counter may still show the old day.
@@ -26,6 +26,7 @@ type day struct {
 	store DailyStore
 	zone  *time.Location // nil = UTC
 	limit int            // configured; 0 = no limit
+	block int            // reserved at once
 	turn  chan struct{}
 
 	name         string
@@ -43,8 +44,10 @@ type day struct {
 func (l *Limiter) SetDaily(store DailyStore, zone *time.Location, limit int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.day.store, l.day.zone, l.day.limit = store, zone, limit
-	l.day.name = "" // the next request reserves a block of its own
+	if l.day.store == nil {
+		l.day.name = "" // what was counted without a store is in none
+	}
+	l.day.store, l.day.zone, l.day.limit = store, zone, limit // a zone in which it is another day has a block of its own
 }
 
 // takeDaily counts one request, and reserves a block when the last one is used up. Midnight may come in between and void a
@@ -69,13 +72,13 @@ func (l *Limiter) takeDaily(ctx context.Context) error {
 		if store == nil || name == "" {
 			continue // SetDaily came in between
 		}
-		before, err := store.ReserveDaily(ctx, name, dailyBlock)
+		before, err := store.ReserveDaily(ctx, name, l.day.block)
 		if err != nil {
 			return &unsentError{fmt.Errorf("reserve daily requests: %w", err)}
 		}
 		l.mu.Lock()
 		if l.day.name == name {
-			l.day.used, l.day.reserved, l.day.known = before, dailyBlock, true
+			l.day.used, l.day.reserved, l.day.known = before, l.day.block, true
 		}
 		l.mu.Unlock()
 	}
