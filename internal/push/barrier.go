@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"leadsync/internal/batch"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -118,7 +119,7 @@ func (w *Worker) archivePart(ctx context.Context, works []*work) error {
 		works[0].answer = answer{kind: archived} // the reading behind it tells
 		return nil
 	case len(works) == 1:
-		works[0].answer = answer{kind: notArchived, refusal: refusalOf(err)}
+		works[0].answer = answer{kind: notArchived, refusal: batch.RefusalOf(err)}
 		return nil
 	default:
 		return errors.Join(w.archivePart(ctx, works[:len(works)/2]), w.archivePart(ctx, works[len(works)/2:]))

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/observe"
@@ -95,7 +96,7 @@ func (w *Worker) suspect(k *work) (own bool) {
 	own = class == hubspot.ClassDefect || !since.IsZero() && hubspot.OpOf(err) != "" && w.breaker.SucceededSince(op, since)
 	switch {
 	case own && n == 1:
-		k.answer.refusal = refusalOf(err)
+		k.answer.refusal = batch.RefusalOf(err)
 		w.ownFailure(k, ownTrouble(err), hubspot.OutcomeUnknown(err))
 		k.resting = true
 		k.answer = answer{}
@@ -127,11 +128,11 @@ func (w *Worker) suspect(k *work) (own bool) {
 
 // ownTrouble is what a row says whose request alone failed.
 func ownTrouble(err error) string {
-	r := refusalOf(err)
+	r := batch.RefusalOf(err)
 	switch {
 	case hubspot.Classify(err) == hubspot.ClassDefect:
 		return "leadsync's own check refused the request, which is a defect of leadsync; please report it"
-	case r.status/100 == 4:
+	case r.Status/100 == 4:
 		return "while others succeeded, " + refusalNote(r)
 	}
 	return unclearNote

@@ -149,7 +149,7 @@ func (w *Worker) optOutRefused(k *work, bad map[string]*optOutAnswer) {
 		if w.consent.suspect([]string{a}, s) {
 			k.suspected = true
 			before := w.consent.suspected(k.id, now, func(int) time.Duration { return breaker.NarrowWait })
-			w.consent.breaker.Pause("opt-outs are refused: "+s.refusal.key().String()+"; check consent.unsubscribe, consent.legal_basis and consent.business_unit_id",
+			w.consent.breaker.Pause("opt-outs are refused: "+rule(s.refusal).String()+"; check consent.unsubscribe, consent.legal_basis and consent.business_unit_id",
 				before.IsZero())
 			k.waitAgain(now.Add(breaker.ProbeEvery))
 			return
@@ -180,8 +180,8 @@ func (w *Worker) optOutRefused(k *work, bad map[string]*optOutAnswer) {
 	if !again {
 		return // the row says it
 	}
-	w.cfg.Log.Warn(observe.OptOutRefused, w.cfg.Person(k.id), observe.Class, k.answer.refusal.key().String(), observe.RetryIn, wait.Round(time.Second),
-		observe.CorrelationID, k.answer.refusal.correlationID)
+	w.cfg.Log.Warn(observe.OptOutRefused, w.cfg.Person(k.id), observe.Class, rule(k.answer.refusal).String(), observe.RetryIn, wait.Round(time.Second),
+		observe.CorrelationID, k.answer.refusal.CorrelationID)
 }
 
 // refusedOptOut is what becomes of one row whose opt-out HubSpot did not take.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
@@ -130,11 +131,11 @@ func (w *Worker) consentFailed(works []*work, said map[string]*optOutAnswer, err
 	k := open[0]
 	for _, a := range k.outs {
 		if said != nil && said[a] == nil {
-			said[a] = &optOutAnswer{err: err, refusal: refusalOf(err)}
+			said[a] = &optOutAnswer{err: err, refusal: batch.RefusalOf(err)}
 		}
 	}
 	if k.in != nil {
-		k.answer.refusal = refusalOf(err)
+		k.answer.refusal = batch.RefusalOf(err)
 		if o := w.retryLater(k.in, k, outbox.GaveUp, ownTrouble(err)); o.State == outbox.Dead {
 			w.dropIn(k, o)
 		} else {

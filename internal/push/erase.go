@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
@@ -129,7 +130,7 @@ func (w *Worker) purgeContact(ctx context.Context, k *work, id lead.ContactID) (
 	}
 	switch hubspot.Classify(err) {
 	case hubspot.ClassInvalid, hubspot.ClassConflict:
-		k.answer.refusal = refusalOf(err)
+		k.answer.refusal = batch.RefusalOf(err)
 		k.ended = append(k.ended, w.retryLater(k.plan.del, k, outbox.Refused, refusalNote(k.answer.refusal)))
 		k.ended[len(k.ended)-1].ContactID = ""
 		k.answer, k.revisit = answer{}, false

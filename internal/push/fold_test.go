@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"leadsync/internal/batch"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
@@ -65,26 +66,6 @@ func TestFoldAgainstTheLedger(t *testing.T) {
 	}
 }
 
-// A refused batch is parted at the property that the refusal names when that leaves the smaller part, else in the middle.
-func TestHalves(t *testing.T) {
-	works := make([]*work, 10)
-	for i := range works {
-		works[i] = &work{plan: plan{diff: fold([]*row{testRow(1, "", "x", "1")}, nil)}}
-	}
-	works[3].plan.diff = fold([]*row{testRow(1, "", "bad", "1")}, nil)
-	named := refusal{details: []hubspot.Detail{{Code: "INVALID_OPTION", Properties: []string{"bad"}}}}
-	if first, second := halves(works, named); len(first) != 1 || first[0] != works[3] || len(second) != 9 {
-		t.Errorf("%d and %d", len(first), len(second))
-	}
-	if first, second := halves(works, refusal{}); len(first) != 5 || len(second) != 5 {
-		t.Errorf("%d and %d", len(first), len(second))
-	}
-	all := refusal{details: []hubspot.Detail{{Code: "X", Properties: []string{"x"}}}}
-	if first, second := halves(works, all); len(first) != 5 || len(second) != 5 {
-		t.Errorf("%d and %d", len(first), len(second))
-	}
-}
-
 // A note names properties and codes: no value, no address, nothing that an application used as a key by mistake.
 func TestNotes(t *testing.T) {
 	left := []mapping.LeftOut{{Property: "plan", Code: "PROPERTY_DOESNT_EXIST"}, {Property: "ada@example.com", Code: "PROPERTY_DOESNT_EXIST"}, {Property: "age", Code: "INVALID_INTEGER"}}
@@ -111,7 +92,7 @@ func TestMaybeTaken(t *testing.T) {
 		{[]hubspot.Detail{{Code: "CONFLICTING_UNIQUE_VALUE", Properties: []string{"email"}}}, true},
 		{[]hubspot.Detail{{Code: "INVALID_OPTION", Properties: []string{"plan"}}}, false},
 	} {
-		if got := (refusal{details: c.details}).maybeTaken(); got != c.want {
+		if got := maybeTaken(batch.Refusal{Details: c.details}); got != c.want {
 			t.Errorf("%v: %t", c.details, got)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"leadsync/internal/account"
+	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/ledger"
@@ -160,7 +161,7 @@ func (w *Worker) leaveFormsAt(ctx context.Context, k *work, address string) (*op
 			k.link.Leaves(form, address)
 			k.dirty = true
 		case hubspot.ClassInvalid, hubspot.ClassConflict, hubspot.ClassNotFound:
-			return &optOutAnswer{refusal: refusalOf(err)}, nil
+			return &optOutAnswer{refusal: batch.RefusalOf(err)}, nil
 		default:
 			return nil, err
 		}

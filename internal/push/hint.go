@@ -3,6 +3,7 @@ package push
 import (
 	"time"
 
+	"leadsync/internal/batch"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -158,7 +159,7 @@ type answer struct {
 	kind    answerKind
 	whole   bool // a conflict of the whole batch, which may be another lead's
 	contact *contactView
-	refusal refusal
+	refusal batch.Refusal
 }
 
 type answerKind int

@@ -89,8 +89,7 @@ func (w *Worker) runRounds(ctx context.Context, j *job) error {
 			if len(writes[kind]) == 0 {
 				continue
 			}
-			s := &sender{w: w, ctx: ctx, kind: kind}
-			if failed = s.send(writes[kind]); failed != nil {
+			if failed = w.write(ctx, kind, writes[kind]); failed != nil {
 				break
 			}
 		}
@@ -225,7 +224,7 @@ func (w *Worker) attemptFailed(k *work, last outbox.Reason, note string) {
 func (w *Worker) retryLater(r *row, k *work, last outbox.Reason, note string) outbox.Outcome {
 	now := outbox.Millis(w.now())
 	o := outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, Note: note, ContactID: k.link.ContactID,
-		CorrelationID: k.answer.refusal.correlationID}
+		CorrelationID: k.answer.refusal.CorrelationID}
 	if r.NotBefore != nil && *r.NotBefore > now && *r.NotBefore != outbox.Parked {
 		o.NotBefore = *r.NotBefore
 		return o

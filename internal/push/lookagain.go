@@ -176,8 +176,7 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 // writeAgain writes what a late request of ours undid.
 func (w *Worker) writeAgain(ctx context.Context, again []*work, byID map[lead.ContactID]*contactView) error {
 	for len(again) > 0 {
-		s := &sender{w: w, ctx: ctx, kind: opUpdate}
-		if err := s.send(again); err != nil {
+		if err := w.write(ctx, opUpdate, again); err != nil {
 			return err
 		}
 		var rest []*work

@@ -42,7 +42,7 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 			continue
 		}
 		emails = append(emails, k.addresses()...)
-		if id := k.answer.refusal.existing; id != "" {
+		if id := k.answer.refusal.Existing; id != "" {
 			named = append(named, string(id))
 		}
 	}
@@ -159,7 +159,7 @@ func (w *Worker) firstLink(ctx context.Context, k *work, byKey map[string]*conta
 		}
 	}
 	keys = append(keys, k.addresses()...)
-	if id := k.answer.refusal.existing; id != "" {
+	if id := k.answer.refusal.Existing; id != "" {
 		keys = append(keys, "contact:"+string(id))
 	}
 	for _, key := range keys {
@@ -196,7 +196,7 @@ func (w *Worker) firstLink(ctx context.Context, k *work, byKey map[string]*conta
 		return w.take(ctx, k, v)
 	}
 	if _, known := k.blocked[k.plan.addr]; k.answer.kind == conflict && !k.answer.whole && !known {
-		k.block(k.plan.addr, taken(lead.ContactID(k.answer.refusal.existing), k.answer.refusal.correlationID))
+		k.block(k.plan.addr, taken(lead.ContactID(k.answer.refusal.Existing), k.answer.refusal.CorrelationID))
 	}
 	k.answer = answer{}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"leadsync/internal/account"
+	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/observe"
@@ -18,12 +19,12 @@ import (
 // optOutAnswer is what HubSpot said about the opt-out of one address. No answer at all leaves it out of the map.
 type optOutAnswer struct {
 	ok      bool // HubSpot shows the address as opted out
-	refusal refusal
+	refusal batch.Refusal
 	err     error // ended without an answer, while others of the same job succeeded
 }
 
 func (s *optOutAnswer) invalidAddress() bool {
-	return slices.ContainsFunc(s.refusal.details, func(d hubspot.Detail) bool { return d.Code == "INVALID_EMAIL" })
+	return slices.ContainsFunc(s.refusal.Details, func(d hubspot.Detail) bool { return d.Code == "INVALID_EMAIL" })
 }
 
 // noBatchFor is how long a refusal of the batch endpoints is remembered. They need a scope that only Marketing Hub Enterprise can give.
@@ -111,7 +112,7 @@ func (w *Worker) optOutBatch(ctx context.Context, part []string, said map[string
 	for _, e := range b.Errors {
 		for _, id := range e.IDs {
 			if a := strings.ToLower(id); slices.Contains(part, a) && said[a] == nil && len(e.Details) > 0 {
-				said[a] = &optOutAnswer{refusal: refusal{category: e.Category, correlationID: b.CorrelationID, details: e.Details}}
+				said[a] = &optOutAnswer{refusal: batch.Refusal{Category: e.Category, CorrelationID: b.CorrelationID, Details: e.Details}}
 			}
 		}
 	}
@@ -145,7 +146,7 @@ func (w *Worker) optOutSingly(ctx context.Context, part []string, said map[strin
 			said[a] = &optOutAnswer{ok: true}
 			w.wroteOptOut()
 		case class == hubspot.ClassInvalid, class == hubspot.ClassConflict, class == hubspot.ClassNotFound:
-			said[a] = &optOutAnswer{refusal: refusalOf(err)}
+			said[a] = &optOutAnswer{refusal: batch.RefusalOf(err)}
 		case breaker.ForAll(err):
 			return errors.Join(err, first)
 		default:
@@ -158,7 +159,7 @@ func (w *Worker) optOutSingly(ctx context.Context, part []string, said map[strin
 		return first
 	}
 	for a, err := range unclear {
-		said[a] = &optOutAnswer{err: err, refusal: refusalOf(err)}
+		said[a] = &optOutAnswer{err: err, refusal: batch.RefusalOf(err)}
 	}
 	return nil
 }
@@ -175,7 +176,7 @@ func (w *Worker) optOutOne(ctx context.Context, address string) error {
 			break
 		}
 	}
-	if refusalOf(err).status/100 != 2 {
+	if batch.RefusalOf(err).Status/100 != 2 {
 		return err
 	}
 	holds, readErr := w.isOptedOut(ctx, address)

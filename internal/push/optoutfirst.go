@@ -168,8 +168,8 @@ func (w *Worker) optOutFirst(ctx context.Context, works []*work) error {
 			if _, no := k.blocked[a]; !no {
 				k.block(a, blockage{note: "waits: the new address could not be opted out", wait: consentWait})
 				if s != nil {
-					w.cfg.Log.Warn(observe.OptOutRefused, w.cfg.Person(k.id), observe.Class, s.refusal.key().String(), observe.RetryIn, consentWait,
-						observe.CorrelationID, s.refusal.correlationID)
+					w.cfg.Log.Warn(observe.OptOutRefused, w.cfg.Person(k.id), observe.Class, rule(s.refusal).String(), observe.RetryIn, consentWait,
+						observe.CorrelationID, s.refusal.CorrelationID)
 				}
 			}
 			w.decide(k)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
@@ -15,20 +16,20 @@ import (
 
 // conflicted: another contact has the address. A lead without a contact looks it up and follows the first-link rule; a linked lead
 // is never linked anew: only the rows that carry the address wait, the rest goes on.
-func (w *Worker) conflicted(ctx context.Context, k *work, r refusal) error {
+func (w *Worker) conflicted(ctx context.Context, k *work, r batch.Refusal) error {
 	if k.link.State == ledger.Linked {
 		if k.plan.diff.addr == nil { // a unique property, not the address
 			return w.refused(ctx, k, r)
 		}
-		k.block(k.plan.diff.addr.canon, taken(lead.ContactID(r.existing), r.correlationID))
+		k.block(k.plan.diff.addr.canon, taken(lead.ContactID(r.Existing), r.CorrelationID))
 		k.answer = answer{}
 		return nil
 	}
 	switch {
 	case k.looked && k.answer.whole: // it was looked up, and is written again
 		k.answer = answer{}
-	case k.looked && r.existing == "":
-		k.block(k.plan.addr, taken("", r.correlationID))
+	case k.looked && r.Existing == "":
+		k.block(k.plan.addr, taken("", r.CorrelationID))
 		k.answer = answer{}
 	default:
 		k.looked, k.hint.lookup = false, true
@@ -58,22 +59,22 @@ func (w *Worker) addressTaken(ctx context.Context, k *work) (hubspot.ContactID, 
 
 // refused acts on a refusal of one row: properties it names are stripped (or their rows are dead), the rest is folded again; a
 // refusal that names none is narrowed down row by row.
-func (w *Worker) refused(ctx context.Context, k *work, r refusal) error {
+func (w *Worker) refused(ctx context.Context, k *work, r batch.Refusal) error {
 	acted, rule := false, false
-	for _, d := range r.details {
+	for _, d := range r.Details {
 		rule = rule || strings.HasPrefix(d.Code, "MISSING_")
 	}
-	if r.maybeTaken() && !rule {
+	if maybeTaken(r) && !rule {
 		holder, err := w.addressTaken(ctx, k)
 		if err != nil {
 			return err
 		}
 		if holder != "" {
-			r.existing = holder
+			r.Existing = holder
 			return w.conflicted(ctx, k, r)
 		}
 	}
-	for _, d := range r.details {
+	for _, d := range r.Details {
 		for _, p := range d.Properties {
 			acted = w.refusedProperty(k, p, d.Code, r) || acted
 		}
@@ -94,7 +95,7 @@ func (w *Worker) refused(ctx context.Context, k *work, r refusal) error {
 		reason = outbox.PortalRule
 	}
 	k.ended = append(k.ended, outbox.Outcome{ID: rows[0].ID, State: outbox.Dead, Reason: reason, Attempts: rows[0].Attempts + 1,
-		Note: refusalNote(r), ContactID: k.link.ContactID, CorrelationID: r.correlationID})
+		Note: refusalNote(r), ContactID: k.link.ContactID, CorrelationID: r.CorrelationID})
 	k.drop(rows)
 	k.hint.take = 0
 	k.done = len(k.rows) == 0
@@ -102,17 +103,17 @@ func (w *Worker) refused(ctx context.Context, k *work, r refusal) error {
 }
 
 // maybeTaken reports whether the refusal may be about a taken address: it names nothing, or the address without calling it invalid.
-func (r refusal) maybeTaken() bool {
-	for _, d := range r.details {
+func maybeTaken(r batch.Refusal) bool {
+	for _, d := range r.Details {
 		if d.Code != "INVALID_EMAIL" && slices.Contains(d.Properties, ledger.AddressField) {
 			return true
 		}
 	}
-	return !slices.ContainsFunc(r.details, func(d hubspot.Detail) bool { return len(d.Properties) > 0 || d.Code == "INVALID_EMAIL" })
+	return !slices.ContainsFunc(r.Details, func(d hubspot.Detail) bool { return len(d.Properties) > 0 || d.Code == "INVALID_EMAIL" })
 }
 
 // refusedProperty acts on one property that a refusal names. It reports whether some row gave it its value.
-func (w *Worker) refusedProperty(k *work, property, code string, r refusal) bool {
+func (w *Worker) refusedProperty(k *work, property, code string, r batch.Refusal) bool {
 	if property == ledger.AddressField {
 		addr := k.plan.addr
 		if k.plan.diff.addr != nil {
@@ -121,7 +122,7 @@ func (w *Worker) refusedProperty(k *work, property, code string, r refusal) bool
 		hit := false
 		for _, x := range k.rows {
 			if x.addr == addr && addr != "" {
-				x.ends(outbox.Dead, outbox.InvalidEmail, fmt.Sprintf("%s (%s)", property, code)).end.CorrelationID = r.correlationID
+				x.ends(outbox.Dead, outbox.InvalidEmail, fmt.Sprintf("%s (%s)", property, code)).end.CorrelationID = r.CorrelationID
 				hit = true
 			}
 		}
@@ -147,19 +148,19 @@ func (w *Worker) refusedProperty(k *work, property, code string, r refusal) bool
 		return false
 	}
 	if code == "" {
-		code = r.key().Code
+		code = r.Key().Code
 	}
 	k.hint.refuse(c.row.ID, property, code)
 	c.row.strip(k.hint.refused[c.row.ID])
 	if w.mode() == Dead || c.row.emptied() {
-		c.row.ends(outbox.Dead, outbox.InvalidProperty, leftNote(c.row.left)).end.CorrelationID = r.correlationID
+		c.row.ends(outbox.Dead, outbox.InvalidProperty, leftNote(c.row.left)).end.CorrelationID = r.CorrelationID
 	}
 	return true
 }
 
-func refusalNote(r refusal) string {
+func refusalNote(r batch.Refusal) string {
 	var parts []string
-	for _, d := range r.details {
+	for _, d := range r.Details {
 		for _, p := range d.Properties {
 			parts = append(parts, fmt.Sprintf("%s (%s)", lead.SafeName(p), d.Code))
 		}
@@ -168,7 +169,7 @@ func refusalNote(r refusal) string {
 		}
 	}
 	if len(parts) == 0 {
-		parts = append(parts, fmt.Sprintf("HTTP %d %s", r.status, r.category))
+		parts = append(parts, fmt.Sprintf("HTTP %d %s", r.Status, r.Category))
 	}
 	return "refused: " + strings.Join(parts, ", ")
 }
@@ -183,16 +184,16 @@ func (w *Worker) judge(works []*work) map[lead.ID]bool {
 		case missingContact:
 			answers = append(answers, breaker.Answer{Lead: k.id, Rule: breaker.Rule{Code: "OBJECT_NOT_FOUND"}})
 		case refused, heldBack:
-			answers = append(answers, breaker.Answer{Lead: k.id, Rule: k.answer.refusal.key(), Unasked: k.answer.kind == heldBack,
-				OwnValue: k.answer.refusal.ownValue()})
+			answers = append(answers, breaker.Answer{Lead: k.id, Rule: rule(k.answer.refusal), Unasked: k.answer.kind == heldBack,
+				OwnValue: ownValue(k.answer.refusal)})
 		}
 	}
 	return w.refusals.Judge(answers)
 }
 
 // ownValue reports whether the refusal is about a value that the row gave, as an address is.
-func (r refusal) ownValue() bool {
-	return slices.ContainsFunc(r.details, func(d hubspot.Detail) bool {
+func ownValue(r batch.Refusal) bool {
+	return slices.ContainsFunc(r.Details, func(d hubspot.Detail) bool {
 		return strings.HasPrefix(d.Code, "INVALID_") && (len(d.Properties) > 0 || d.Code == "INVALID_EMAIL")
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
@@ -53,7 +54,7 @@ func (w *Worker) refusedApart(k *work, err error) bool {
 	}
 	k.hint.until, k.hint.permission = now.Add(breaker.ScopeRetry), true
 	k.ended = append(k.ended, outbox.Outcome{ID: k.plan.del.ID, State: outbox.Pending, Attempts: k.plan.del.Attempts, NotBefore: outbox.Millis(k.hint.until),
-		Note: "waits: HubSpot does not allow the " + words.lane + " (" + cause + ")", CorrelationID: refusalOf(err).correlationID})
+		Note: "waits: HubSpot does not allow the " + words.lane + " (" + cause + ")", CorrelationID: batch.RefusalOf(err).CorrelationID})
 	if k.done, k.revisit = true, true; k.plan.op == opArchive {
 		k.behindDelete()
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/batch"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
@@ -80,7 +81,7 @@ func (w *Worker) resubscribe(ctx context.Context, k *work) error {
 		case err == nil:
 			continue
 		case class == hubspot.ClassInvalid, class == hubspot.ClassConflict, class == hubspot.ClassNotFound:
-			k.answer.refusal = refusalOf(err)
+			k.answer.refusal = batch.RefusalOf(err)
 			o := w.retryLater(r, k, outbox.Refused, refusalNote(k.answer.refusal))
 			if o.State == outbox.Dead {
 				w.dropIn(k, o)

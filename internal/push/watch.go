@@ -113,7 +113,7 @@ func (a answer) word() string {
 	case accepted:
 		return "accepted"
 	case refused:
-		return "refused: " + a.refusal.key().String()
+		return "refused: " + rule(a.refusal).String()
 	case conflict:
 		return "conflict"
 	case missingContact:
