@@ -65,7 +65,7 @@ func (r *Refusals) Judge(answers []Answer) (wait map[lead.ID]bool) {
 	}
 	r.streak++
 	r.inputs += len(refused)
-	if r.tripped || r.streak >= 2 && r.inputs >= ruleLeast {
+	if r.streak >= 2 && r.inputs >= ruleLeast {
 		r.tripped = true
 		r.lane.Pause("most rows are refused: "+rule.String()+"; mend the property or the rule in HubSpot, or the mapping", fresh > 0)
 	} else if len(answers) < ruleLeast && !unasked {

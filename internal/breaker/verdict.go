@@ -52,10 +52,6 @@ type Verdict struct {
 // ScopeRetry is how long after a 403 MISSING_SCOPES it is tried again by itself; a login tries at once.
 const ScopeRetry = time.Hour
 
-// lockedWait: a record stays locked for 2 seconds after many writes.
-// https://developers.hubspot.com/docs/api-reference/error-handling (read 2026-11-22)
-const lockedWait = 2 * time.Second
-
 // Judge says what err means for the lane. What it does not know is an outage, which costs time and nothing else.
 func Judge(err error) Verdict {
 	v, class := Verdict{State: Degraded, Wait: hubspot.RetryAfter(err)}, hubspot.Classify(err)
@@ -77,8 +73,6 @@ func Judge(err error) Verdict {
 		v.State, v.Wait, v.Exact = Limited, max(v.Wait, time.Second), true
 	case class == hubspot.ClassDaily, class == hubspot.ClassMigrating:
 		v.State, v.Wait, v.Exact = Limited, max(v.Wait, time.Minute), true
-	case class == hubspot.ClassLocked:
-		v.Wait = max(v.Wait, lockedWait)
 	case class == hubspot.ClassLocal:
 		v.Cause += ": " + hubspot.LocalCause(err)
 	case class == hubspot.ClassUnauthorized:
