@@ -26,7 +26,6 @@ var fence = map[string]string{
 	"breaker":         "lead outbox hubspot backoff",                                  // may the portal send; if not, why and until when
 	"account":         "hubspot mapping breaker",                                      // whose token it is, and its property definitions
 	"batch":           "hubspot",                                                      // one batch write: an answer for each input
-	"intent":          "outbox lead ledger mapping",                                   // rows of a lead -> what they ask for; pure
 	"push":            "outbox inbox lead ledger mapping hubspot backoff " + parts,    // outbox -> HubSpot
 	"pull":            "inbox lead ledger mapping hubspot",                            // HubSpot -> inbox
 	"files":           "",                                                             // files where others can change the names
@@ -40,7 +39,7 @@ var fence = map[string]string{
 	"status":          "lead outbox breaker store",                                    // what `leadsync status` says
 	"metrics":         "",                                                             // numbers for Prometheus
 	"listen":          "metrics status",                                               // health, metrics and the page on loopback
-	"explain":         "outbox lead ledger mapping breaker intent push store status",  // why a lead stands as it does
+	"explain":         "outbox lead ledger mapping breaker push store status",         // why a lead stands as it does
 	"doctor":          "config status store hubspot mapping breaker",                  // examines an installation
 	"app":             "*",                                                            // builds all of it
 	"hubspotsim":      "",                                                             // stand-in for HubSpot; shares no code with hubspot
@@ -60,7 +59,7 @@ var fence = map[string]string{
 }
 
 // parts are what the push loop is made of.
-const parts = "breaker account batch intent"
+const parts = "breaker account batch"
 
 // open is what every package may import.
 var open = []string{"observe", "secret"}
