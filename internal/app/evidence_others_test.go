@@ -121,3 +121,37 @@ func TestDeleteFindsWhatAKilledProcessMade(t *testing.T) {
 		})
 	}
 }
+
+// Two leads share one contact since a merge: the erase of either asks a person first, whether the merge is known here or not. When the other
+// lead has let go of it, the erase goes on.
+func TestEvidenceEraseOfASharedContactAsks(t *testing.T) {
+	for _, lead := range []string{"1", "2"} {
+		for _, known := range []bool{false, true} {
+			inBubble(t, hubspotsim.Config{Seed: 724}, "", func(r *rig) {
+				r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
+				r.event("2", "lead.registered", "bob@example.com", `{"firstname":"Bob"}`)
+				r.start()
+				r.settled(time.Minute)
+				_, err := r.sim.Merge(hubspotsim.Target{Email: "ada@example.com"}, hubspotsim.Target{Email: "bob@example.com"})
+				must(t, err)
+				if known {
+					r.event("1", "lead.updated", "", `{"company":"Engines"}`)
+					r.event("2", "lead.updated", "", `{"company":"Works"}`)
+					r.settled(time.Minute)
+				}
+				id := r.event(lead, "lead.erased", "", "")
+				r.settled(time.Hour)
+				if o := r.outcome(id); o.word() != "dead/shared_contact" {
+					t.Errorf("known %t: the erase of lead %s is %s (%s)", known, lead, o.word(), o.Note)
+				}
+				r.wantContact("ada@example.com", map[string]string{"firstname": "Ada"})
+				if lead == "1" {
+					r.event("2", "lead.deleted", "", "")
+					r.settled(time.Hour)
+					r.erased(r.event("1", "lead.erased", "", ""))
+					r.nobody()
+				}
+			})
+		}
+	}
+}

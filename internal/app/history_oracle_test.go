@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"leadsync/internal/hubspotsim"
 )
@@ -117,6 +118,7 @@ func (h *harmHistory) mailable(lead int, contacts []hubspotsim.ContactView) {
 	if last.id != 0 && h.merged[lead] {
 		return // the word may have been about an address of the other lead
 	}
+	h.silent(lead)
 	out := false
 	for _, s := range h.spoken {
 		if s.lead != fmt.Sprint(lead) || s.in || s.afterErase || last.id != 0 && s.id < last.id && s.at < last.at {
@@ -155,6 +157,25 @@ func (h *harmHistory) agrees(lead int, c hubspotsim.ContactView) {
 		})
 		if have, value := c.Properties[field], h.app.values[fmt.Sprint("lead-", lead, " ", field)]; have != value && !told {
 			h.t.Errorf("lead %d: the application has %s = %q, HubSpot %q on %s", lead, field, value, have, c.ID)
+		}
+	}
+}
+
+// silent: from the moment an unsubscribe of a lead that never resubscribes is done, no address of the lead becomes mailable. HubSpot's log
+// knows that of all e-mail only.
+func (h *harmHistory) silent(lead int) {
+	var out int64
+	for _, row := range h.rows {
+		if row.lead == lead && row.typ == "lead.unsubscribed" && row.state == "delivered" && out == 0 {
+			must(h.t, h.db.QueryRow(`SELECT settled_at FROM lead_outbox WHERE id = ?`, row.id).Scan(&out))
+		}
+	}
+	if out == 0 || h.types != nil || h.wrote(lead, "lead.resubscribed") || h.merged[lead] {
+		return
+	}
+	for _, e := range h.sim.ConsentLog() {
+		if e.Kind == hubspotsim.ConsentMailable && e.At > out && strings.HasPrefix(e.Address, fmt.Sprintf("lead%d-a", lead)) {
+			h.t.Errorf("lead %d is out since %d, and mailable at %s at %d", lead, out, e.Address, e.At)
 		}
 	}
 }

@@ -320,8 +320,9 @@ func (w *Worker) heldByOthers(ctx context.Context, k *work, views []*contactView
 	}
 	others := map[lead.ContactID]bool{}
 	for _, l := range links {
-		if (l.State == ledger.Linked || l.State == ledger.Gone) && (l.LeadID != k.id || l.Portal != w.cfg.Portal) {
-			others[l.ContactID] = true
+		switch l.State {
+		case ledger.Linked, ledger.Gone, ledger.Passive:
+			others[l.ContactID] = others[l.ContactID] || l.LeadID != k.id || l.Portal != w.cfg.Portal
 		}
 	}
 	for _, v := range views {
