@@ -8,19 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"leadsync/internal/config"
 	"leadsync/internal/outbox"
 	"leadsync/internal/readme"
 )
 
-// The READMEs' tables hold every configuration key, reason and exit code, and no reason that does not exist.
+// The READMEs' tables hold every reason and exit code, and no reason that does not exist.
 func TestReadmeTables(t *testing.T) {
-	keys := readme.Text(t, "config/README.md")
-	for _, key := range config.Keys() {
-		if !strings.Contains(keys, "`"+key+"`") {
-			t.Errorf("config/README.md does not name the configuration key %s", key)
-		}
-	}
 	page := readme.Text(t, "cmd/leadsync/README.md")
 	reasons := constants(t, "../../internal/outbox/entry.go", "Reason")
 	for name, reason := range reasons {

@@ -97,7 +97,7 @@ func (s *scene) check(l leave) {
 	if l.dead {
 		told = slices.DeleteFunc(slices.Clone(rows), func(r replay.Row) bool { return r.LeadID != nil && slices.Contains(touched, *r.LeadID+"@example.com") })
 	}
-	for _, d := range replay.Check(told, contacts, sceneProperties) {
+	for _, d := range replay.Check(told, nil, contacts, sceneProperties) {
 		s.t.Errorf("%s (want %q, got %q)", d, d.Want, d.Got)
 	}
 	words := map[string]int{}

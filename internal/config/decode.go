@@ -309,14 +309,3 @@ func sectionName(path string) string {
 	}
 	return path
 }
-
-// Keys lists the paths of all keys that hold a value, like database.url, in the order of the struct.
-func Keys() []string {
-	var out []string
-	keys(reflect.ValueOf(Default()), "", func(path string, v reflect.Value) {
-		if v.Kind() != reflect.Struct || v.Type() == reflect.TypeFor[Subscriptions]() {
-			out = append(out, path)
-		}
-	})
-	return out
-}

@@ -139,7 +139,7 @@ func (s *story) account(ctx context.Context) (*Result, error) {
 	changes := s.peoplesChanges()
 	a.ChangedThere, a.Conflicts, a.Inbox = len(changes), s.conflicts, s.app.toldTypes()
 	rows := replayRows(s.app.journal, endings)
-	found := replay.CheckEdited(rows, s.edits, contacts, properties)
+	found := replay.Check(rows, s.edits, contacts, properties)
 	for _, d := range append(found, replay.CheckTold(rows, changes, s.app.told, heard)...) {
 		line := d.String()
 		if s.source.own && d.Want+d.Got != "" { // invented people may be shown

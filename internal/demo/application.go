@@ -46,8 +46,6 @@ func openApplication(ctx context.Context, path string) (*application, error) {
 	return &application{db: db}, nil
 }
 
-func (a *application) close() error { return a.db.Close() }
-
 // commit changes the customers of the events and inserts the events, all in one transaction.
 func (a *application) commit(ctx context.Context, events []event, calm bool) error {
 	done, err := a.transaction(ctx, events, func(tx *sql.Tx) error { return tx.Commit() })

@@ -32,7 +32,7 @@ func newStory(t *testing.T) *story {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = app.close() })
+	t.Cleanup(func() { _ = app.db.Close() })
 	for _, table := range []string{contractTable, inboxTable} {
 		if _, err := app.db.ExecContext(t.Context(), table); err != nil {
 			t.Fatal(err)

@@ -31,7 +31,7 @@ func (s *scene) balanced(t *testing.T) {
 		}
 		contacts = append(contacts, replay.Contact{ID: c.ID, Properties: kept})
 	}
-	differences := replay.Check(rows, contacts, properties)
+	differences := replay.Check(rows, nil, contacts, properties)
 	for i, d := range differences {
 		if i == 10 {
 			t.Errorf("and %d more differences", len(differences)-i)

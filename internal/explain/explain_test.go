@@ -19,14 +19,14 @@ import (
 
 // Every reason has its rule.
 func TestEveryReasonHasARule(t *testing.T) {
-	for _, reason := range outbox.Reasons() {
+	for _, reason := range outbox.Reasons {
 		word := string(reason)
 		if got := rule(&outbox.Entry{State: outbox.Dead, Reason: &word}); strings.Contains(got, "no word of this version") {
 			t.Errorf("%s has no rule", reason)
 		}
 	}
-	if len(rules) != len(outbox.Reasons()) {
-		t.Errorf("%d rules for %d reasons", len(rules), len(outbox.Reasons()))
+	if len(rules) != len(outbox.Reasons) {
+		t.Errorf("%d rules for %d reasons", len(rules), len(outbox.Reasons))
 	}
 }
 

@@ -1,10 +1,5 @@
 package metrics
 
-import (
-	"fmt"
-	"strings"
-)
-
 // waits are from the insert of a row to its settlement: a trickle is a fraction of a second, a backlog or an outage hours.
 var waits = []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400}
 
@@ -44,17 +39,3 @@ var (
 var All = []*Metric{Build, Started, Healthy, Ready, Serving, LaneState, Problem, LanePaused, QueueRows, DeadRows, OldestWaiting, RowsSettled, RowsPutOff,
 	DeliverySeconds, Requests, RequestSeconds, WindowUsed, WindowLimit, DailyUsed, DailyLimit, TokenSecondsLeft, LastAnswer, LastProgress, StreamLag,
 	StreamOverdue}
-
-// Table is the table of metrics in cmd/leadsync/README.md.
-func Table() string {
-	var b strings.Builder
-	b.WriteString("| metric | kind | labels | meaning |\n|---|---|---|---|\n")
-	for _, m := range All {
-		labels := ""
-		if len(m.Labels) > 0 {
-			labels = "`" + strings.Join(m.Labels, "` `") + "`"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Kind, labels, m.Help)
-	}
-	return b.String()
-}

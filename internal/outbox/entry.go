@@ -110,12 +110,10 @@ const (
 )
 
 // Known reports whether the word is one of the reasons above.
-func (r Reason) Known() bool { return slices.Contains(reasons, r) }
+func (r Reason) Known() bool { return slices.Contains(Reasons, r) }
 
-// Reasons lists them, those of dead entries first.
-func Reasons() []Reason { return slices.Clone(reasons) }
-
-var reasons = []Reason{UnknownEventType, InvalidJSON, NotAnObject, NestedValue, TooLarge, InvalidText, MissingLeadID, LeadIDTooLong, NoAddress,
+// Reasons are all of them, those of dead entries first. Nobody changes it.
+var Reasons = []Reason{UnknownEventType, InvalidJSON, NotAnObject, NestedValue, TooLarge, InvalidText, MissingLeadID, LeadIDTooLong, NoAddress,
 	InvalidEmail, InvalidProperty, PortalRule, AddressTaken, ContactGone, ContactPurged, SharedContact, Refused, GaveUp, Panic,
 	Unchanged, Overtaken, Duplicate, Merged, ErasedPerson, ConsentRefused, NotMapped, ByOperator, NoContact}
 

@@ -64,7 +64,7 @@ func TestCheckLeaving(t *testing.T) {
 				contacts = append(contacts, contact(text))
 			}
 		}
-		found := CheckEdited(tt.rows, tt.edits, contacts, properties)
+		found := Check(tt.rows, tt.edits, contacts, properties)
 		same := len(found) == len(tt.want)
 		for i := 0; same && i < len(found); i++ {
 			same = strings.Contains(found[i].String(), tt.want[i])

@@ -81,12 +81,6 @@ func idText(id int64) string {
 	return fmt.Sprint(id)
 }
 
-// Check replays the rows and compares HubSpot with the result. It returns nothing when all is as it must be. rows may come in any
-// order; contacts are all live contacts of the account, none of which was there before the first row.
-func Check(rows []Row, contacts []Contact, properties []Property) []Difference {
-	return CheckEdited(rows, nil, contacts, properties)
-}
-
 // Edit is a value that a person gave a contact in HubSpot.
 type Edit struct {
 	ContactID, Property, Value string
@@ -94,8 +88,10 @@ type Edit struct {
 	After int64
 }
 
-// CheckEdited is Check for an account in which people changed contacts of the leads.
-func CheckEdited(rows []Row, edits []Edit, contacts []Contact, properties []Property) []Difference {
+// Check replays the rows and compares HubSpot with the result. It returns nothing when all is as it must be. rows may come in any
+// order; contacts are all live contacts of the account, none of which was there before the first row; edits are what people changed
+// in contacts of the leads.
+func Check(rows []Row, edits []Edit, contacts []Contact, properties []Property) []Difference {
 	w := &world{
 		properties: make(map[string]*Property, len(properties)),
 		leads:      map[string]*person{},

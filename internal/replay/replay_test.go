@@ -172,7 +172,7 @@ func TestCheck(t *testing.T) {
 			for _, c := range tt.contacts {
 				contacts = append(contacts, contact(c))
 			}
-			got := Check(tt.rows, contacts, portal)
+			got := Check(tt.rows, nil, contacts, portal)
 			if len(got) != len(tt.want) {
 				t.Fatalf("%d differences, want %d: %v", len(got), len(tt.want), got)
 			}
@@ -232,12 +232,12 @@ func TestEveryMutationIsFound(t *testing.T) {
 			row(base+6, lead, "updated", "-", `{"phone":{}}`, "dead/nested_value"))
 		contacts = append(contacts, contact(id+" "+lead+"@example.com firstname=Ada phone=3 age=7"))
 	}
-	if d := Check(rows, contacts, portal); len(d) > 0 {
+	if d := Check(rows, nil, contacts, portal); len(d) > 0 {
 		t.Fatalf("the right world differs: %v", d)
 	}
 	found := func(what string, rows []Row, contacts []Contact) {
 		t.Helper()
-		d := Check(rows, contacts, portal)
+		d := Check(rows, nil, contacts, portal)
 		if len(d) == 0 {
 			t.Errorf("not found: %s", what)
 		}
@@ -281,6 +281,6 @@ func FuzzCheckNeverPanics(f *testing.F) {
 	f.Add("a", "lead.registered", "a@example.com", `{"age":1e9,"topics":"a;b"}`, "delivered", "left out: x (Y), and 3 more; not taken: z")
 	f.Fuzz(func(_ *testing.T, lead, kind, email, properties, state, note string) {
 		r := Row{ID: 1, LeadID: &lead, EventType: &kind, Email: &email, Properties: &properties, State: state, Note: note}
-		Check([]Row{r, r}, []Contact{{"1", map[string]string{"email": email, "age": properties, "seen": note}}}, portal)
+		Check([]Row{r, r}, nil, []Contact{{"1", map[string]string{"email": email, "age": properties, "seen": note}}}, portal)
 	})
 }

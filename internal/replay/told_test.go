@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestCheckEdited(t *testing.T) {
+func TestCheckEdits(t *testing.T) {
 	rows := []Row{
 		row(1, "ada", "registered", "ada@example.com", `{"firstname":"Ada","phone":"1"}`, "delivered"),
 		row(2, "ada", "updated", "-", `{"phone":"2","age":3}`, "delivered"),
@@ -17,12 +17,12 @@ func TestCheckEdited(t *testing.T) {
 		{"an edit that beat the row is lost", "1 ada@example.com firstname=Grace phone=2 age=4", "age"},
 	} {
 		edits := []Edit{{"1", "firstname", "Grace", 2}, {"1", "phone", "9", 1}, {"1", "age", "3.0", 2}}
-		found := CheckEdited(rows, edits, []Contact{contact(tt.contact)}, portal)
+		found := Check(rows, edits, []Contact{contact(tt.contact)}, portal)
 		if tt.want == "" && len(found) > 0 || tt.want != "" && (len(found) != 1 || found[0].Field != tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, found, tt.want)
 		}
 	}
-	found := CheckEdited(rows, []Edit{{"7", "phone", "9", 1}}, []Contact{contact("1 ada@example.com firstname=Ada phone=2 age=3")}, portal)
+	found := Check(rows, []Edit{{"7", "phone", "9", 1}}, []Contact{contact("1 ada@example.com firstname=Ada phone=2 age=3")}, portal)
 	if len(found) != 1 || found[0].Contact != "7" {
 		t.Errorf("an edit of nobody's contact is %v", found)
 	}
