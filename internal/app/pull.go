@@ -258,7 +258,9 @@ func (p *pulls) runStream(ctx context.Context, s pull.Stream, options pull.RunOp
 		return result, p.failed(ctx, log, s, began, err)
 	}
 	p.note(s, after, "")
-	p.o.worker.Breaker().ReportShared(nil)
+	if result.Pages > 0 { // else HubSpot was not asked
+		p.o.worker.Breaker().ReportShared(nil)
+	}
 	level := slog.LevelInfo
 	if result.Seen == 0 && result.Applied == 0 {
 		level = slog.LevelDebug // nothing happened at HubSpot
