@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"leadsync/internal/status"
+	"leadsync/internal/store"
 )
 
 // mostPortals and mostProblems are how many of each the text shows: an application that writes a new name of a portal into every
@@ -43,6 +44,9 @@ func writeReport(out io.Writer, r status.Report) {
 		if reasons := status.Counted(p.DeadReasons); reasons != "" {
 			line("  dead          %s", reasons)
 		}
+		if p.Owed.Leads > 0 {
+			line("  owed          %s", owedLine(p.Owed))
+		}
 		if p.LastSuccessAt != nil {
 			line("  last success  %s", moment(*p.LastSuccessAt, r.Now))
 		}
@@ -66,6 +70,15 @@ func writeReport(out io.Writer, r status.Report) {
 		}
 		line("  %-18s  %s\n  %-18s  cure: %s", p.Code, p.Text, "", p.Cure)
 	}
+}
+
+// owedLine is about values that were left out.
+func owedLine(o status.Owed) string {
+	more := ""
+	if o.Leads >= store.MostOwed {
+		more = "at least "
+	}
+	return fmt.Sprintf("%s%d left-out values of %d leads wait for their definition in HubSpot", more, o.Fields, o.Leads)
 }
 
 func verdict(r status.Report) string {

@@ -85,6 +85,10 @@ func (b bounded) LinksToLookAt(ctx context.Context, hubID, now int64, limit int)
 	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) { return b.Store.LinksToLookAt(ctx, hubID, now, limit) })
 }
 
+func (b bounded) LinksOwing(ctx context.Context, hubID int64, after lead.ID, limit int) ([]ledger.Link, error) {
+	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) { return b.Store.LinksOwing(ctx, hubID, after, limit) })
+}
+
 func (b bounded) LinksOwingOptOut(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
 	return within(ctx, func(ctx context.Context) ([]ledger.Link, error) {
 		return b.Store.LinksOwingOptOut(ctx, hubID, now, limit)

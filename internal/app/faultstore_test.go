@@ -135,6 +135,10 @@ func (s shaky) DueConsent(ctx context.Context, now int64, limit int) ([]push.Rea
 	return through(ctx, s.shakes, "DueConsent", func() ([]push.ReadyRow, error) { return s.Store.DueConsent(ctx, now, limit) })
 }
 
+func (s shaky) LinksOwing(ctx context.Context, hubID int64, after lead.ID, limit int) ([]ledger.Link, error) {
+	return through(ctx, s.shakes, "LinksOwing", func() ([]ledger.Link, error) { return s.Store.LinksOwing(ctx, hubID, after, limit) })
+}
+
 func (s shaky) LinksOwingOptOut(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
 	return through(ctx, s.shakes, "LinksOwingOptOut", func() ([]ledger.Link, error) { return s.Store.LinksOwingOptOut(ctx, hubID, now, limit) })
 }

@@ -105,6 +105,11 @@ func (s *pushStore) LinksToLookAt(ctx context.Context, hubID, now int64, limit i
 	return s.DB.LinksToLookAt(ctx, s.portal, hubID, now, limit)
 }
 
+// LinksOwing reads links that owe HubSpot a value.
+func (s *pushStore) LinksOwing(ctx context.Context, hubID int64, after lead.ID, limit int) ([]ledger.Link, error) {
+	return s.DB.LinksOwing(ctx, s.portal, hubID, after, limit)
+}
+
 // LinksOwingOptOut reads links for which the unsubscribe lane has work without a row.
 func (s *pushStore) LinksOwingOptOut(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
 	return s.DB.LinksOwingOptOut(ctx, s.portal, hubID, now, limit)

@@ -76,10 +76,11 @@ type database struct {
 	inspectErr      error
 }
 
-func (d *database) Portals(context.Context) ([]store.PortalRow, error) { return d.rows, nil }
-func (d *database) Counts(context.Context) ([]store.CountRow, error)   { return d.counts, nil }
-func (d *database) Strays(context.Context) ([]store.StrayRow, error)   { return nil, nil }
-func (d *database) Pauses(context.Context) ([]store.Pause, error)      { return nil, nil }
+func (d *database) Portals(context.Context) ([]store.PortalRow, error)      { return d.rows, nil }
+func (d *database) Counts(context.Context) ([]store.CountRow, error)        { return d.counts, nil }
+func (d *database) Strays(context.Context) ([]store.StrayRow, error)        { return nil, nil }
+func (d *database) Owed(context.Context, string, int64) (store.Owed, error) { return store.Owed{}, nil }
+func (d *database) Pauses(context.Context) ([]store.Pause, error)           { return nil, nil }
 func (d *database) Owner(context.Context, string) (store.OwnerInfo, error) {
 	return d.owner, nil
 }

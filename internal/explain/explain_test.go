@@ -43,6 +43,7 @@ func (d *tables) Portals(context.Context) ([]store.PortalRow, error) {
 }
 func (d *tables) Counts(context.Context) ([]store.CountRow, error)        { return nil, nil }
 func (d *tables) Strays(context.Context) ([]store.StrayRow, error)        { return nil, nil }
+func (d *tables) Owed(context.Context, string, int64) (store.Owed, error) { return store.Owed{}, nil }
 func (d *tables) Pauses(context.Context) ([]store.Pause, error)           { return nil, nil }
 func (d *tables) Owner(context.Context, string) (store.OwnerInfo, error)  { return d.owner, nil }
 func (d *tables) Portal(context.Context, string) (store.PortalRow, error) { return d.row, nil }

@@ -85,6 +85,8 @@ type Field struct {
 	Rule     string  `json:"rule"`    // direction and winner
 	Live     *string `json:"live"`    // what HubSpot shows now
 	Verdict  string  `json:"verdict"` // how the two stand
+	Owed     *string `json:"owed"`    // what was left out and goes out when HubSpot's definition takes it
+	OwedBy   int64   `json:"owed_by"` // the event that said it
 }
 
 // Live says how asking HubSpot went.
@@ -178,7 +180,12 @@ func (s *Story) tellLink() {
 			words = string(direction) + ", " + string(winner) + " wins"
 		}
 		one := Field{Property: p, Sent: f.Sent, Seen: f.Seen, SetBy: f.Set, Refused: f.Refused, Rule: words}
+		if f.Left != nil && l.State == ledger.Linked {
+			one.Owed, one.OwedBy = &f.Left.Text, f.Left.ID
+		}
 		switch {
+		case one.Owed != nil:
+			one.Verdict = fmt.Sprintf("left out: %s; the value of event %d is owed", f.Refused, f.Left.ID)
 		case f.Refused != "":
 			one.Verdict = "left out: " + f.Refused
 		case len(f.Maybe) > 0:
@@ -222,6 +229,7 @@ func (s *Story) Beside(values map[string]string, canon func(property, value stri
 		now := canon(f.Property, v)
 		f.Live = &now
 		switch {
+		case f.Owed != nil:
 		case now == f.Seen:
 			f.Verdict = "in step"
 		case now == f.Sent:
@@ -263,6 +271,15 @@ func (s *Story) tellNext(rows []outbox.Entry, p status.Portal, now time.Time) {
 	}
 	if s.link != nil && s.link.SecondLookAt > 0 {
 		say("the contact is read once more at %s, since an outcome was not certain", status.Clock(s.link.SecondLookAt))
+	}
+	var owed []string
+	for _, f := range s.Fields {
+		if f.Owed != nil {
+			owed = append(owed, f.Property)
+		}
+	}
+	if len(owed) > 0 {
+		say("owed: %s; a value that was left out goes out once its definition in HubSpot takes it, which is looked at daily, at the next refusal and at a reload", strings.Join(owed, ", "))
 	}
 	if len(s.Next) == 0 {
 		say("nothing: every event is settled")

@@ -25,6 +25,8 @@ type Field struct {
 	Set int64 `json:"i,omitempty"`
 	// Refused is HubSpot's or our own code when the value was left out.
 	Refused string `json:"r,omitempty"`
+	// Left is that value while it is owed to HubSpot; nil = none. Never changed in place.
+	Left *Left `json:"l,omitempty"`
 	// Owed marks a value of HubSpot's in Seen that lost to a pending row and was not told to the application yet.
 	Owed bool `json:"o,omitempty"`
 	// Told: the application was told of Seen, and no row of its has been written over it since. Base is what it knew before; while it has not
@@ -41,7 +43,7 @@ type Field struct {
 
 // IsZero reports whether nothing at all is known of the property.
 func (f Field) IsZero() bool {
-	return f.Sent == "" && f.Seen == "" && !f.Shown && f.Set == 0 && f.Refused == "" && !f.Owed && !f.Told && !f.Untold && len(f.Maybe) == 0
+	return f.Sent == "" && f.Seen == "" && !f.Shown && f.Set == 0 && f.Refused == "" && f.Left == nil && !f.Owed && !f.Told && !f.Untold && len(f.Maybe) == 0
 }
 
 // State of a link.

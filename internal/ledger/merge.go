@@ -143,7 +143,10 @@ func (f *Field) both(r *Reading, own *Pending, base, knows string) Verdict {
 
 // observe takes HubSpot's value: what we sent stands no longer.
 func (f *Field) observe(canon string) {
-	f.Sent, f.Seen, f.Shown, f.Refused, f.Owed, f.Told, f.Base, f.Untold = canon, canon, true, "", false, false, "", false
+	f.Sent, f.Seen, f.Shown, f.Owed, f.Told, f.Base, f.Untold = canon, canon, true, false, false, "", false
+	if f.Left == nil {
+		f.Refused = ""
+	}
 }
 
 // keepsFrom notes that the application is not told of what was observed and knows another value.
@@ -177,7 +180,13 @@ func (l *Link) Wrote(property, canon string, set int64, shown *string) bool {
 	if canon != f.Seen || f.Untold {
 		f.Told, f.Untold, f.Base = false, false, ""
 	}
-	f.Sent, f.Seen, f.Shown, f.Refused, f.Owed = canon, canon, shown != nil, "", false
+	if f.Left != nil && f.Left.ID <= set {
+		f.Left = nil
+	}
+	if f.Left == nil {
+		f.Refused = ""
+	}
+	f.Sent, f.Seen, f.Shown, f.Owed = canon, canon, shown != nil, false
 	if shown != nil {
 		f.Seen = *shown
 	}
@@ -207,7 +216,7 @@ func (l *Link) Refuse(property, code string) {
 func (l *Link) Owes(still func(property string, set int64) bool) map[string]string {
 	var owed map[string]string
 	for p, f := range l.Fields {
-		if !f.Owed || still(p, f.Set) {
+		if !f.Owed || f.Left != nil || still(p, f.Set) { // a value that was left out may still be written over it
 			continue
 		}
 		f.Owed, f.Told, f.Base = false, true, f.Seen
@@ -248,6 +257,7 @@ func (l *Link) setField(property string, f Field) {
 	if l.Fields == nil {
 		l.Fields = map[string]Field{}
 	}
+	f.overtakeLeft()
 	l.Fields[property] = f
 	if property == AddressField {
 		l.Address = f.Seen

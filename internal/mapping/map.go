@@ -2,6 +2,8 @@ package mapping
 
 import (
 	"cmp"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -33,10 +35,11 @@ type Value struct {
 
 // LeftOut is one value that may not be sent.
 type LeftOut struct {
-	// Property is the name of the contact property. A name that could not be one is replaced by "(odd name)": a program may
+	// Property is the name of the contact property. A name that could not be one is replaced by OddName: a program may
 	// have put an address there, and notes hold none.
 	Property string
 	Code     string
+	Raw      Raw // the value; null when the name is an odd one
 }
 
 // Mapped is what one row's properties come to.
@@ -108,10 +111,29 @@ func (t *Table) mapOne(m *Mapped, property string, r Raw) {
 	}
 	send, code := t.check(property, r)
 	if code != "" {
-		m.LeftOut = append(m.LeftOut, LeftOut{Property: shown(property), Code: code})
+		left := LeftOut{Property: shown(property), Code: code}
+		if left.Property == property {
+			left.Raw = r
+		}
+		m.LeftOut = append(m.LeftOut, left)
 		return
 	}
 	m.Values = append(m.Values, Value{Property: property, Send: send, Canon: t.Canon(property, send)})
+}
+
+// Fit is the value of a contact property that was left out before, when it may be sent now.
+func (t *Table) Fit(property string, r Raw) (Value, bool) {
+	f, mapped := t.byContact[property]
+	if !mapped && !t.open || f.Direction == Pull || property == AddressProperty || property == t.idProperty {
+		return Value{}, false
+	}
+	send, code := t.check(property, r)
+	return Value{Property: property, Send: send, Canon: t.Canon(property, send)}, code == ""
+}
+
+// SameChecks reports whether both tables were made of the same definitions, as far as values are checked by them.
+func (t *Table) SameChecks(other *Table) bool {
+	return t.Known() == other.Known() && maps.EqualFunc(t.defs, other.defs, func(a, b *definition) bool { return reflect.DeepEqual(a, b) })
 }
 
 // check returns the text to send, or the code of the reason not to.
@@ -179,16 +201,18 @@ func (d *definition) coerce(r Raw) (send, code string) {
 	return send, ""
 }
 
+// OddName stands for a name that could not be that of a property.
+const OddName = "(odd name)"
+
 // shown returns the name when it can be that of a property (letters, digits, underscore, dot, hyphen, at most 100 bytes).
 func shown(name string) string {
-	const odd = "(odd name)"
 	if name == "" || len(name) > 100 {
-		return odd
+		return OddName
 	}
 	for i := range len(name) {
 		c := name[i]
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '.' && c != '-' {
-			return odd
+			return OddName
 		}
 	}
 	return name

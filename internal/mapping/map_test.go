@@ -140,7 +140,7 @@ func TestMapValues(t *testing.T) {
 		m := table.Map(map[string]Raw{tt.property: tt.in})
 		want := Mapped{Values: []Value{{tt.property, tt.send, tt.canon}}}
 		if tt.code != "" {
-			want = Mapped{Values: []Value{}, LeftOut: []LeftOut{{tt.property, tt.code}}}
+			want = Mapped{Values: []Value{}, LeftOut: []LeftOut{{tt.property, tt.code, tt.in}}}
 		}
 		if !reflect.DeepEqual(m, want) {
 			t.Errorf("%s from %.60q (kind %d): got %.200v, want %.200v", tt.property, tt.in.Text, tt.in.Kind, m, want)
@@ -236,7 +236,7 @@ func TestMapAddress(t *testing.T) {
 // A program may use an address as a field name; notes hold no address.
 func TestLeftOutNamesHoldNoPerson(t *testing.T) {
 	m := New(nil, "").With(definitions()).Map(map[string]Raw{"ada@example.com": text("x"), "": text("x"), "Some_Name-2.x": text("x")})
-	want := []LeftOut{{"(odd name)", CodeDoesntExist}, {"(odd name)", CodeDoesntExist}, {"Some_Name-2.x", CodeDoesntExist}}
+	want := []LeftOut{{Property: OddName, Code: CodeDoesntExist}, {Property: OddName, Code: CodeDoesntExist}, {Property: "Some_Name-2.x", Code: CodeDoesntExist, Raw: text("x")}}
 	if !reflect.DeepEqual(m.LeftOut, want) {
 		t.Errorf("got %v, want %v", m.LeftOut, want)
 	}

@@ -26,6 +26,9 @@ type Raw struct {
 	Text string
 }
 
+// String hides the value: what was left out is printed by its name and code.
+func (r Raw) String() string { return "(value)" }
+
 // Errors of ParseProperties; each answers to one reason of the public contract. None holds a byte of the text.
 var (
 	ErrInvalidJSON = errors.New("properties are not JSON")

@@ -131,7 +131,7 @@ func (r *row) strip(refused map[string]string) {
 	kept := r.values[:0:0]
 	for _, v := range r.values {
 		if code, ok := refused[v.Property]; ok {
-			r.left = append(r.left, mapping.LeftOut{Property: v.Property, Code: code})
+			r.left = append(r.left, mapping.LeftOut{Property: v.Property, Code: code, Raw: rawOf(v.Send)})
 			continue
 		}
 		kept = append(kept, v)

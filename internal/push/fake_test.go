@@ -180,6 +180,12 @@ func (m *memory) LinksToLookAt(_ context.Context, _, now int64, limit int) ([]le
 	return all[:min(len(all), limit)], nil
 }
 
+func (m *memory) LinksOwing(_ context.Context, _ int64, after lead.ID, limit int) ([]ledger.Link, error) {
+	all := m.linksWhere(func(l *ledger.Link) bool { return l.OwedFields() > 0 && l.LeadID > after })
+	slices.SortFunc(all, func(a, b ledger.Link) int { return strings.Compare(string(a.LeadID), string(b.LeadID)) })
+	return all[:min(len(all), limit)], nil
+}
+
 func (m *memory) LinksOwingOptOut(_ context.Context, _, now int64, limit int) ([]ledger.Link, error) {
 	all := m.linksWhere(func(l *ledger.Link) bool { return l.OptOutDue() != 0 && l.OptOutDue() <= now })
 	return all[:min(len(all), limit)], nil

@@ -106,7 +106,7 @@ func (w *Worker) accept(k *work, v *contactView) {
 	if fresh {
 		k.link.State, k.link.ContactID = ledger.Linked, v.id
 		for p, f := range k.link.Fields { // of a contact before it
-			k.link.Fields[p] = ledger.Field{Set: f.Set}
+			k.link.Fields[p] = f.Renewed()
 		}
 	}
 	notTaken := map[string]bool{}
@@ -134,13 +134,12 @@ func (w *Worker) accept(k *work, v *contactView) {
 // finish settles the rows of the fold together. Rows whose fields were overtaken inside the fold share the outcome.
 func (w *Worker) finish(k *work, state outbox.State, reason outbox.Reason, notTaken map[string]bool) {
 	var waiting []*row
+	t := w.table()
 	for _, r := range k.plan.all.rows {
 		for _, v := range r.values {
 			k.link.Raise(v.Property, r.id())
 		}
-		for _, l := range r.left {
-			k.link.Refuse(l.Property, l.Code)
-		}
+		k.leaveOut(t, r, w.mode() != Dead)
 		elsewhere := k.optedOutElsewhere(r)
 		if k.waits(r) && elsewhere == "" {
 			waiting = append(waiting, r)

@@ -134,6 +134,7 @@ type work struct {
 	told      []string         // properties that its inbox rows tell
 	untaken   map[string]int64 // see Reader.Untaken; nil = not read yet
 	unheard   map[string]bool  // properties whose value of HubSpot's a row of now may not know
+	paying    []string         // properties whose owed value is written
 	withdraw  []string         // properties whose told value a row of the lead was written over
 	conflicts int              // properties that both sides changed
 	// beside are the works that are held together with this one, by lead; nil in a job.

@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"leadsync/internal/breaker"
@@ -31,8 +32,11 @@ func (w *Worker) LookAgain(ctx context.Context) {
 		if w.breaker.OpenFor() > 0 || !w.account.Known() || w.pausedLanes().Live {
 			continue
 		}
-		for more := true; more && ctx.Err() == nil; {
-			var err error
+		err := w.owed.find(ctx)
+		if err != nil {
+			w.breaker.Fail(w.named(err))
+		}
+		for more := err == nil; more && ctx.Err() == nil; {
 			w.cfg.Turn(LoopSecondLook, slow)
 			if more, err = w.lookOnce(ctx); err != nil {
 				w.cfg.Log.Debug(observe.PushDegraded, "step", "second look", "err", err)
@@ -158,6 +162,7 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 			f := k.link.Field(ledger.AddressField)
 			k.plan.diff.addr = &change{property: ledger.AddressField, send: f.Sent, canon: f.Sent, set: f.Set}
 		}
+		w.owed.pay(k)
 		k.link.EndDoubt(v.begun)
 		if !k.plan.diff.empty() {
 			k.plan.all.rows = []*row{{Entry: &outbox.Entry{ID: outbox.EntryID(k.link.AppliedID)}}}
@@ -165,12 +170,27 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 		}
 	}
 	if err := w.writeAgain(ctx, again, byID); err != nil {
-		return err
+		return errors.Join(err, w.settle(ctx, lookedInVain(works, again, outbox.Millis(w.now()))))
 	}
 	for _, k := range works {
 		k.plan = plan{}
 	}
 	return w.settle(ctx, works)
+}
+
+// lookedInVain is what is settled of a look whose write ended without an answer: what was read. Leads whose values may not stand in their
+// contacts are looked at again, with what the request may still do.
+func lookedInVain(works, again []*work, now int64) []*work {
+	for _, k := range again {
+		for p, there := range k.late {
+			k.link.MayHold(p, there)
+		}
+		k.link.SecondLookAt = max(k.link.SecondLookAt, now)
+	}
+	for _, k := range works {
+		k.plan = plan{}
+	}
+	return works
 }
 
 // writeAgain writes what a late request of ours undid.
@@ -181,6 +201,10 @@ func (w *Worker) writeAgain(ctx context.Context, again []*work, byID map[lead.Co
 		}
 		var rest []*work
 		for _, k := range again {
+			if w.owed.paid(k) {
+				rest = append(rest, k)
+				continue
+			}
 			switch k.answer.kind {
 			case unnamed:
 				for p, there := range k.late {

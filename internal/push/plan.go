@@ -207,10 +207,8 @@ func (w *Worker) endRows(k *work) []*row {
 			k.ended = append(k.ended, o)
 		}
 		if r.end.State == outbox.Dead && r.end.Reason == outbox.InvalidProperty {
-			for _, l := range r.left {
-				k.link.Refuse(l.Property, l.Code)
-				k.dirty = k.dirty || k.link.State != ledger.None
-			}
+			k.leaveOut(w.table(), r, w.mode() != Dead)
+			k.dirty = k.dirty || k.link.State != ledger.None
 		}
 	}
 	return kept

@@ -172,6 +172,8 @@ type Links interface {
 	LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error)
 	LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error)
 	LinksToLookAt(ctx context.Context, hubID int64, now int64, limit int) ([]ledger.Link, error)
+	// LinksOwing are those that owe HubSpot a value that was left out, by lead.
+	LinksOwing(ctx context.Context, hubID int64, after lead.ID, limit int) ([]ledger.Link, error)
 	// LinksOwingOptOut are those whose OptOutDue has come.
 	LinksOwingOptOut(ctx context.Context, hubID int64, now int64, limit int) ([]ledger.Link, error)
 }

@@ -23,7 +23,7 @@ func (k *work) begin() {
 		if p != ledger.AddressField && f.Sent != "" {
 			f.Set-- // the value itself may still be set
 		}
-		k.link.Fields[p] = ledger.Field{Set: f.Set}
+		k.link.Fields[p] = f.Renewed()
 	}
 }
 
@@ -89,6 +89,7 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 	if old := k.fill[property]; len(r.Pending) == 0 && old.Sent != "" && property != ledger.AddressField {
 		r.Pending = []ledger.Pending{{Canon: old.Sent, ID: old.Set}}
 	}
+	r.Pending = withLeft(r.Pending, t, property, f)
 	if !r.Told && f.IsZero() && len(r.Pending) == 0 {
 		return nil // the application neither sends nor hears it
 	}
@@ -117,7 +118,9 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 		if err != nil {
 			return err
 		}
-		r.Top, r.Pending = top, k.withArrived(r.Pending, property)
+		if r.Top, r.Pending = top, k.withArrived(r.Pending, property); f.Left != nil {
+			r.Top = max(top, f.Left.ID) // its row may be gone
+		}
 	}
 	switch winner {
 	case mapping.HubSpot:
@@ -143,6 +146,9 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 		now := k.link.Fields[property]
 		now.Set = f.Set
 		k.link.Fields[property] = now
+		if f.Left != nil && leftCanon(t, property, f.Left) == canon {
+			k.link.Took(property)
+		}
 	}
 	if verdict.Tell() {
 		// The inbox is read in order: a further change stands on the one that was told before it, also while that waits. Only where an event
@@ -171,16 +177,16 @@ func (w *Worker) changedAfter(ctx context.Context, k *work, v *contactView, r le
 		return false, nil
 	}
 	last := r.Pending[len(r.Pending)-1].ID
+	if left := k.link.Field(r.Property).Left; left != nil && left.ID == last {
+		there, err := w.changedAt(ctx, v, r.Property)
+		return there.UnixMilli() > left.At, err
+	}
 	for _, own := range append(slices.Clone(k.rows), k.arrived...) {
 		if own.id() != last {
 			continue
 		}
-		at := own.CreatedAt
-		if own.OccurredAt != nil && *own.OccurredAt < at {
-			at = *own.OccurredAt
-		}
 		there, err := w.changedAt(ctx, v, r.Property)
-		return there.UnixMilli() > at, err
+		return there.UnixMilli() > own.saidAt(), err
 	}
 	return false, nil
 }

@@ -54,6 +54,7 @@ type Worker struct {
 	suspectJobs int
 
 	lookSize      int // most leads in a second look; one goroutine uses it
+	owed          owing
 	ids           idWatch
 	deleteTurn    chan struct{} // held while the brake of deletes is asked
 	deletesPaused atomic.Int64  // since when it is on, unix ms
@@ -77,7 +78,7 @@ func New(cfg Config, hub HubSpot, store Store) *Worker {
 		busyLead: map[lead.ID]bool{}, wanted: map[lead.ID]bool{}, busyAddr: map[string]lead.ID{}, refusedOps: map[op]*refusedOp{}, hints: map[lead.ID]*hint{}, revisit: map[lead.ID]bool{},
 		holds: holds{wanted: map[lead.ID]int{}, missed: map[lead.ID]bool{}},
 		scan:  newScan(), jobDone: make(chan struct{}, 1), deleteTurn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
-	w.lookSize = BatchSize
+	w.lookSize, w.owed = BatchSize, owing{w: w, pass: owedPass{refused: map[string]int{}}}
 	w.breaker = breaker.New(breaker.Config{Log: cfg.Log, Waits: cfg.Outage, Now: cfg.Now})
 	w.refusals = breaker.NewRefusals(w.breaker)
 	w.consent = newConsentLane(&cfg)

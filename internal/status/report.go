@@ -44,6 +44,13 @@ type Queue struct {
 	Dead      int64 `json:"dead"`
 }
 
+// Owed counts values of the application that were left out and go out when HubSpot's definitions take them, and their leads: up to
+// store.MostOwed of those.
+type Owed struct {
+	Leads  int64 `json:"leads"`
+	Fields int64 `json:"fields"`
+}
+
 // Portal is one portal of the database.
 type Portal struct {
 	Portal          string                  `json:"portal"`
@@ -58,6 +65,7 @@ type Portal struct {
 	Budget          Budget                  `json:"budget"`
 	Token           Token                   `json:"token"`
 	Streams         []Stream                `json:"streams"`
+	Owed            Owed                    `json:"owed"`
 
 	// What the text form and the problems need beyond the contract.
 
@@ -93,7 +101,8 @@ type Input struct {
 	Portals []store.PortalRow
 	Counts  []store.CountRow
 	Strays  []store.StrayRow
-	Pauses  []store.Pause // lanes that operators paused by hand
+	Owed    map[string]store.Owed // by portal
+	Pauses  []store.Pause         // lanes that operators paused by hand
 	// Owners has the owner of every portal in Portals, and of Portal.
 	Owners map[string]store.OwnerInfo
 }
@@ -103,6 +112,7 @@ type Database interface {
 	Portals(ctx context.Context) ([]store.PortalRow, error)
 	Counts(ctx context.Context) ([]store.CountRow, error)
 	Strays(ctx context.Context) ([]store.StrayRow, error)
+	Owed(ctx context.Context, portal string, hubID int64) (store.Owed, error)
 	Pauses(ctx context.Context) ([]store.Pause, error)
 	Owner(ctx context.Context, portal string) (store.OwnerInfo, error)
 }
@@ -123,10 +133,13 @@ func Collect(ctx context.Context, db Database, in Input) (Input, error) {
 	if in.Pauses, err = db.Pauses(ctx); err != nil {
 		return in, err
 	}
-	in.Owners = map[string]store.OwnerInfo{}
+	in.Owners, in.Owed = map[string]store.OwnerInfo{}, map[string]store.Owed{}
 	names := []string{in.Portal}
 	for _, row := range in.Portals {
 		names = append(names, row.Portal)
+		if in.Owed[row.Portal], err = db.Owed(ctx, row.Portal, row.HubID); err != nil {
+			return in, err
+		}
 	}
 	for _, name := range names {
 		if in.Owners[name], err = db.Owner(ctx, name); err != nil {
@@ -231,7 +244,7 @@ func (p *Portal) judge(in Input) {
 	}
 	snapshot, err := Parse(p.row.Status)
 	p.broken = err != nil
-	p.snapshot = snapshot
+	p.snapshot, p.Owed = snapshot, Owed(in.Owed[p.Portal])
 	// The last success, the token and the streams are facts of the past; they stay true when the daemon has gone.
 	p.LastSuccessAt = moment(snapshot.LastSuccessAt)
 	p.Token = snapshot.Token

@@ -60,6 +60,7 @@ func TestReportIsTheContractsObject(t *testing.T) {
 	in := served(t, "default", Snapshot{State: breaker.Limited, Cause: "rate_limited", Since: ago(time.Minute), LastSuccessAt: ago(2 * time.Second),
 		Budget: Budget{WindowUsed: new(int64(17)), WindowLimit: new(int64(90)), DailyUsed: new(int64(1200)), DailyLimit: new(int64(225000))},
 		Token:  Token{Mode: new("oauth"), ExpiresAt: new(now.Add(time.Hour).UnixMilli())}, Streams: []Stream{{Stream: "changes", LastRunAt: new(now.Add(-30 * time.Second).UnixMilli()), Watermark: new(now.Add(-time.Minute).UnixMilli()), Lag: new(int64(1)), Applied: 2}}})
+	in.Owed = map[string]store.Owed{"default": {Leads: 3, Fields: 4}}
 	in.Counts = []store.CountRow{pending("default", outbox.Registered, 12, time.Minute),
 		{Portal: "default", State: outbox.Delivered, Count: 998}, {Portal: "default", State: outbox.Skipped, Reason: outbox.Unchanged, Count: 3},
 		{Portal: "default", State: outbox.Dead, Reason: outbox.InvalidEmail, Count: 2}}
@@ -74,7 +75,7 @@ func TestReportIsTheContractsObject(t *testing.T) {
 		`"queue":{"pending":12,"delivered":998,"skipped":3,"dead":2},"oldest_pending_at":1795334340000,"dead_reasons":{"invalid_email":2},` +
 		`"last_success_at":1795334398000,"budget":{"window_used":17,"window_limit":90,"daily_used":1200,"daily_limit":225000},` +
 		`"token":{"mode":"oauth","expires_at":1795338000000},"streams":[{"stream":"changes","last_run_at":1795334370000,"watermark":1795334340000,"lag":60000,` +
-		`"next_run_at":null,"running_since":null,"failing":null,"seen":0,"applied":2,"conflicts":0,"skipped":0}]}]}`
+		`"next_run_at":null,"running_since":null,"failing":null,"seen":0,"applied":2,"conflicts":0,"skipped":0}],"owed":{"leads":3,"fields":4}}]}`
 	if diff := cmp.Diff(want, string(text)); diff != "" {
 		t.Error(diff)
 	}
@@ -86,7 +87,7 @@ func TestReportIsTheContractsObject(t *testing.T) {
 		`"portals":[{"portal":"default","portal_id":null,"state":null,"cause":null,"since":null,` +
 		`"queue":{"pending":0,"delivered":0,"skipped":0,"dead":0},"oldest_pending_at":null,"dead_reasons":{},` +
 		`"last_success_at":null,"budget":{"window_used":null,"window_limit":null,"daily_used":null,"daily_limit":null},` +
-		`"token":{"mode":null,"expires_at":null},"streams":[]}]}`
+		`"token":{"mode":null,"expires_at":null},"streams":[],"owed":{"leads":0,"fields":0}}]}`
 	if diff := cmp.Diff(want, string(text)); diff != "" {
 		t.Errorf("nothing is known: %s", diff)
 	}
@@ -294,6 +295,10 @@ func (d *database) Portals(context.Context) ([]store.PortalRow, error) { return 
 func (d *database) Strays(context.Context) ([]store.StrayRow, error)   { return nil, nil }
 func (d *database) Pauses(context.Context) ([]store.Pause, error)      { return nil, nil }
 
+func (d *database) Owed(_ context.Context, portal string, hubID int64) (store.Owed, error) {
+	return store.Owed{Leads: hubID, Fields: 2 * hubID}, nil
+}
+
 func (d *database) Counts(context.Context) ([]store.CountRow, error) {
 	return []store.CountRow{pending(strings.Repeat("x", 1000), outbox.Registered, 1, 0)}, d.counts
 }
@@ -303,9 +308,9 @@ func (d *database) Owner(_ context.Context, portal string) (store.OwnerInfo, err
 }
 
 func TestCollectAsksForOwnersOfKnownPortalsAlone(t *testing.T) {
-	db := &database{rows: []store.PortalRow{{Portal: "west"}}}
+	db := &database{rows: []store.PortalRow{{Portal: "west", HubID: 7}}}
 	in, err := Collect(t.Context(), db, Input{Portal: "default"})
-	if err != nil || strings.Join(db.asked, " ") != "default west" || len(in.Owners) != 2 || len(in.Counts) != 1 || len(in.Portals) != 1 {
+	if err != nil || strings.Join(db.asked, " ") != "default west" || len(in.Owners) != 2 || len(in.Counts) != 1 || in.Owed["west"] != (store.Owed{Leads: 7, Fields: 14}) || len(in.Portals) != 1 {
 		t.Errorf("asked for %q: %+v, %v", db.asked, in, err)
 	}
 	db.counts = errors.New("away")

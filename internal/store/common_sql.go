@@ -46,7 +46,7 @@ func castText(columns, column string) string {
 }
 
 // linkColumns is the order in which links are read and written.
-const linkColumns = `portal, hub_id, lead_id, state, contact_id, address, consent, consent_id, fields, applied_id, closed_at_id, second_look_at, opt_out, opt_out_due`
+const linkColumns = `portal, hub_id, lead_id, state, contact_id, address, consent, consent_id, fields, applied_id, closed_at_id, second_look_at, opt_out, opt_out_due, owed`
 
 // holds and knows are the conditions of the two partial indexes over contacts, word for word.
 const (
@@ -61,7 +61,7 @@ const consentTypes = `('lead.unsubscribed', 'lead.resubscribed')`
 const upsertTail = ` ON CONFLICT (portal, hub_id, lead_id) DO UPDATE SET state = excluded.state, contact_id = excluded.contact_id,
   address = excluded.address, consent = excluded.consent, consent_id = excluded.consent_id, fields = excluded.fields,
   applied_id = excluded.applied_id, closed_at_id = excluded.closed_at_id, second_look_at = excluded.second_look_at,
-  opt_out = excluded.opt_out, opt_out_due = excluded.opt_out_due, updated_at = excluded.updated_at`
+  opt_out = excluded.opt_out, opt_out_due = excluded.opt_out_due, owed = excluded.owed, updated_at = excluded.updated_at`
 
 // wasEarlier says when row p makes row o, of the same event id, a duplicate. A row that itself ended as a duplicate does not
 // count unless it is the lower one: else two rows of which an operator requeued one would each be the other's duplicate, and the
@@ -95,6 +95,12 @@ const (
 	goneAfter   = linksAfter + ` AND state = 'gone' AND contact_id > ?3 ORDER BY contact_id LIMIT ?4`
 	linkedAfter = linksAfter + ` AND state = 'linked' AND contact_id > ?3 ORDER BY contact_id LIMIT ?4`
 	linksAfter  = `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ?1 AND hub_id = ?2 AND ` + holds
+)
+
+// Links that owe something, by lead, and how many they are, with the index whose condition they repeat.
+const (
+	owingAfter = `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ?1 AND hub_id = ?2 AND owed IS NOT NULL AND lead_id > ?3 ORDER BY lead_id LIMIT ?4`
+	owedCount  = `SELECT count(*), coalesce(sum(s.owed), 0) FROM (SELECT owed FROM leadsync_links WHERE portal = ?1 AND hub_id = ?2 AND owed IS NOT NULL LIMIT ?3) AS s`
 )
 
 // inboxColumns is the order of InboxRow.

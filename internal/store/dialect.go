@@ -87,6 +87,8 @@ type statements struct {
 	byContact     string // hub, contacts
 	lookAt        string // portal, hub, now, limit
 	optOutDue     string // portal, hub, now, limit
+	owingAfter    string // portal, hub, lead, limit
+	owedCount     string // portal, hub, limit
 	holders       string // hub, contacts; portal, lead, contact of links that hold one
 	fence         string // high, high, now, portal, epoch; raises high_id of the portal while the epoch is ours
 	eventsThere   string // portal, event ids; those that are there

@@ -29,6 +29,8 @@ func (db *DB) HotStatements(portal string, leads, contacts, addresses, events []
 		{"dueAgain", s.dueAgain, []any{portal, 1000, 100}},
 		{"readyConsent", s.readyConsent, []any{portal, 0, 100}},
 		{"dueConsent", s.dueConsent, []any{portal, 1000, 100}},
+		{"owingAfter", s.owingAfter, []any{portal, 1, "", 100}},
+		{"owedCount", s.owedCount, []any{portal, 1, 100}},
 		{"optOutDue", s.optOutDue, []any{portal, 1, 1000, 100}},
 		{"nextDue", s.nextDue, []any{portal, outbox.Parked}},
 		{"pendingOf", s.pendingOf, []any{portal, d.texts(leads), 1001}},

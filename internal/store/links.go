@@ -53,6 +53,25 @@ func (db *DB) LinksOwingOptOut(ctx context.Context, portal string, hubID, now in
 	return db.queryLinks(ctx, "read links that owe an opt-out", db.dialect.sql().optOutDue, portal, hubID, now, limit)
 }
 
+// LinksOwing reads links that owe HubSpot a value that was left out, of leads greater than after, in their order.
+func (db *DB) LinksOwing(ctx context.Context, portal string, hubID int64, after lead.ID, limit int) ([]ledger.Link, error) {
+	return db.queryLinks(ctx, "read links that owe a value", db.dialect.sql().owingAfter, portal, hubID, string(after), limit)
+}
+
+// Owed counts leads that owe HubSpot values that were left out, and the values.
+type Owed struct{ Leads, Fields int64 }
+
+// MostOwed is up to how many such leads are counted.
+const MostOwed = 100_000
+
+// Owed counts them for one account.
+func (db *DB) Owed(ctx context.Context, portal string, hubID int64) (o Owed, err error) {
+	if err := db.one(ctx, db.read, []any{&o.Leads, &o.Fields}, db.dialect.sql().owedCount, portal, hubID, MostOwed); err != nil {
+		return Owed{}, fmt.Errorf("count what is owed: %w", err)
+	}
+	return o, nil
+}
+
 func (db *DB) queryLinks(ctx context.Context, doing, text string, args ...any) ([]ledger.Link, error) {
 	rows, err := db.rows(ctx, db.read, text, args...)
 	if err != nil {
@@ -63,9 +82,9 @@ func (db *DB) queryLinks(ctx context.Context, doing, text string, args ...any) (
 	for rows.Next() {
 		var l ledger.Link
 		var fields, out []byte
-		var look, due *int64
+		var look, due, owed *int64 // the last two are made of the others
 		if err := rows.Scan(&l.Portal, &l.HubID, &l.LeadID, &l.State, &l.ContactID, &l.Address, &l.Consent, &l.ConsentID, &fields,
-			&l.AppliedID, &l.ClosedAtID, &look, &out, &due); err != nil {
+			&l.AppliedID, &l.ClosedAtID, &look, &out, &due, &owed); err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
 		if look != nil {

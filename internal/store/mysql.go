@@ -292,7 +292,7 @@ func (d *mysqlDialect) settle(portal string, outcomes []outbox.Outcome, settledA
 }
 
 func (d *mysqlDialect) upsert(links []ledger.Link, fields []string, updatedAt int64) query {
-	return query{mysqlUpsertHead + rowsOfValues(len(links), 15) + mysqlUpsertTail, linkArgs(links, fields, updatedAt)}
+	return query{mysqlUpsertHead + rowsOfValues(len(links), 16) + mysqlUpsertTail, linkArgs(links, fields, updatedAt)}
 }
 
 func (d *mysqlDialect) reserveDaily(ctx context.Context, db *DB, portal, day string, block int) (after int, err error) {

@@ -77,6 +77,8 @@ func mysqlStatements(collation string) *statements {
   JOIN leadsync_links k FORCE INDEX (leadsync_links_known) ON k.hub_id = ?1 AND k.contact_id = j.v WHERE k.contact_id <> ''`,
 		lookAt: `SELECT ` + linkColumns + ` FROM leadsync_links FORCE INDEX (leadsync_links_look)
   WHERE portal = ?1 AND hub_id = ?2 AND second_look_at <= ?3 ORDER BY second_look_at LIMIT ?4`,
+		owingAfter: mysqlOwing.Replace(owingAfter),
+		owedCount:  mysqlOwing.Replace(owedCount),
 		optOutDue: `SELECT ` + linkColumns + ` FROM leadsync_links FORCE INDEX (leadsync_links_opt_out)
   WHERE portal = ?1 AND hub_id = ?2 AND opt_out_due <= ?3 ORDER BY opt_out_due LIMIT ?4`,
 		holders: `SELECT STRAIGHT_JOIN k.portal, k.lead_id, k.contact_id FROM ` + mysqlLeads + `
@@ -128,6 +130,9 @@ const mysqlSettle = `UPDATE JSON_TABLE(?2, '$[*]' COLUMNS (id BIGINT PATH '$.i',
   o.correlation_id = coalesce(v.correlation_id, o.correlation_id), o.settled_at = v.settled_at
   WHERE o.state = 'pending' AND o.portal = ?1`
 
+// mysqlOwing finds links that owe something by the column that stands in the index for the condition of the others' partial one.
+var mysqlOwing = strings.NewReplacer(`owed IS NOT NULL`, `owes = 1`, `FROM leadsync_links `, `FROM leadsync_links FORCE INDEX (leadsync_links_owed) `)
+
 // A link is found by its primary key alone. MariaDB takes any unique key for "the row is there", also that of the contact, and would
 // write the new link over the one of the lead that holds the contact; then the subquery of two rows ends the statement (error 1242,
 // myHeld), whatever the sql_mode.
@@ -137,5 +142,5 @@ const (
   portal = CASE WHEN portal = VALUES(portal) AND hub_id = VALUES(hub_id) AND lead_id = VALUES(lead_id) THEN portal ELSE (SELECT 1 UNION SELECT 2) END,
   state = VALUES(state), contact_id = VALUES(contact_id), address = VALUES(address), consent = VALUES(consent), consent_id = VALUES(consent_id),
   fields = VALUES(fields), applied_id = VALUES(applied_id), closed_at_id = VALUES(closed_at_id), second_look_at = VALUES(second_look_at),
-  opt_out = VALUES(opt_out), opt_out_due = VALUES(opt_out_due), updated_at = VALUES(updated_at)`
+  opt_out = VALUES(opt_out), opt_out_due = VALUES(opt_out_due), owed = VALUES(owed), updated_at = VALUES(updated_at)`
 )

@@ -87,8 +87,8 @@ func backlog(t *testing.T, db *store.DB, app *sql.DB) []store.Statement {
 	fill("lead_outbox", "lead_id, event_id", many, func(i int) string { return "'one lead', 'one event'" })
 	fill("lead_outbox", "lead_id, event_type", many, func(i int) string { return fmt.Sprintf("'u%d', 'lead.unsubscribed'", i) })
 	fill("lead_outbox", "lead_id, event_type, not_before", many, func(i int) string { return fmt.Sprintf("'w%d', 'lead.unsubscribed', %d", i, 10*i) })
-	fill("leadsync_links", "portal, hub_id, lead_id, state, contact_id, address, second_look_at, opt_out_due", 2*many, func(i int) string {
-		return fmt.Sprintf("'default', 1, 'v%d', '%s', '%d', 'v%d@example.com', %d, %d", i, []string{"linked", "passive"}[i%2], i, i, 100*i, 100*i)
+	fill("leadsync_links", "portal, hub_id, lead_id, state, contact_id, address, second_look_at, opt_out_due, owed", 2*many, func(i int) string {
+		return fmt.Sprintf("'default', 1, 'v%d', '%s', '%d', 'v%d@example.com', %d, %d, %s", i, []string{"linked", "passive"}[i%2], i, i, 100*i, 100*i, []string{"1", "NULL", "NULL", "NULL"}[i%4])
 	})
 	fill("lead_inbox", "lead_id, change_type, properties, acked_at", 10*many, func(i int) string { return fmt.Sprintf("'v%d', 'contact.updated', '{}', %d", i, 10*i) })
 	storetest.Exec(t, app, "INSERT INTO leadsync_portals (portal, epoch) VALUES ('default', 1)")

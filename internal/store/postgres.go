@@ -184,15 +184,15 @@ func (d *postgresDialect) upsert(links []ledger.Link, fields []string, updatedAt
 	portals, leads, states, contacts := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	addresses, consents := make([]string, n), make([]string, n)
 	hubs, consentIDs, applied, closed := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
-	looks, outs, dues := make([]*int64, n), make([]string, n), make([]*int64, n)
+	looks, outs, dues, owed := make([]*int64, n), make([]string, n), make([]*int64, n), make([]*int64, n)
 	for i := range links {
 		l := &links[i]
 		portals[i], leads[i], states[i], contacts[i] = l.Portal, string(l.LeadID), string(l.State), cleanText(string(l.ContactID))
 		addresses[i], consents[i] = cleanText(l.Address), l.Consent
 		hubs[i], consentIDs[i], applied[i], closed[i] = l.HubID, l.ConsentID, l.AppliedID, l.ClosedAtID
-		looks[i], outs[i], dues[i] = nullable(l.SecondLookAt), encodeOptOut(l.OptOut), nullable(l.OptOutDue())
+		looks[i], outs[i], dues[i], owed[i] = nullable(l.SecondLookAt), encodeOptOut(l.OptOut), nullable(l.OptOutDue()), nullable(l.OwedFields())
 	}
-	return query{postgresUpsert, []any{portals, hubs, leads, states, contacts, addresses, consents, consentIDs, fields, applied, closed, looks, outs, dues, updatedAt}}
+	return query{postgresUpsert, []any{portals, hubs, leads, states, contacts, addresses, consents, consentIDs, fields, applied, closed, looks, outs, dues, owed, updatedAt}}
 }
 
 // class sorts the codes of https://www.postgresql.org/docs/15/errcodes-appendix.html.

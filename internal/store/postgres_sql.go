@@ -67,6 +67,8 @@ var postgresStatements = func() *statements {
   UNION ALL (SELECT ` + linkColumns + ` FROM leadsync_links WHERE hub_id = ?1 AND ` + knows + ` AND contact_id = j.contact OFFSET 0)) AS k`,
 		lookAt: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ?1 AND hub_id = ?2 AND second_look_at IS NOT NULL AND second_look_at <= ?3
   ORDER BY second_look_at LIMIT ?4`,
+		owingAfter: owingAfter,
+		owedCount:  owedCount,
 		optOutDue: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ?1 AND hub_id = ?2 AND opt_out_due IS NOT NULL AND opt_out_due <= ?3
   ORDER BY opt_out_due LIMIT ?4`,
 		holders: `SELECT k.* FROM unnest(?2::text[]) AS j(contact) CROSS JOIN LATERAL (SELECT portal, lead_id, contact_id FROM leadsync_links
@@ -110,5 +112,5 @@ const postgresSettle = `UPDATE lead_outbox AS o SET state = v.state, reason = v.
   WHERE o.id = ANY(?1::bigint[]) AND o.id = v.id AND o.state || '' = 'pending' AND o.portal || '' = ?10`
 
 const postgresUpsert = `INSERT INTO leadsync_links (` + linkColumns + `, updated_at)
-  SELECT *, ?15::bigint FROM unnest(?1::text[], ?2::bigint[], ?3::text[], ?4::text[], ?5::text[], ?6::text[], ?7::text[], ?8::bigint[],
-    ?9::text[], ?10::bigint[], ?11::bigint[], ?12::bigint[], ?13::text[], ?14::bigint[])` + upsertTail
+  SELECT *, ?16::bigint FROM unnest(?1::text[], ?2::bigint[], ?3::text[], ?4::text[], ?5::text[], ?6::text[], ?7::text[], ?8::bigint[],
+    ?9::text[], ?10::bigint[], ?11::bigint[], ?12::bigint[], ?13::text[], ?14::bigint[], ?15::bigint[])` + upsertTail

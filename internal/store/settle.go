@@ -50,7 +50,7 @@ type SettleResult struct {
 }
 
 const (
-	// settleChunk bounds the parameters of one statement (SQLite takes 32,766, a row needs up to 13).
+	// settleChunk bounds the parameters of one statement (SQLite takes 32,766, a row needs up to 16).
 	settleChunk = 1000
 	// linkBytes bounds the ledgers that one statement carries, see addBytes.
 	linkBytes = 1 << 20
@@ -201,7 +201,7 @@ func (db *DB) whoHolds(ctx context.Context, links []ledger.Link) *ContactTakenEr
 		}
 	}
 	for hub, contacts := range wants {
-		held, err := db.holders(ctx, hub, contacts)
+		held, err := holders(ctx, db, hub, contacts)
 		if err != nil {
 			return nil // the duplicate itself is reported
 		}
@@ -226,7 +226,7 @@ func (db *DB) whoHolds(ctx context.Context, links []ledger.Link) *ContactTakenEr
 	return nil
 }
 
-func (db *DB) holders(ctx context.Context, hub int64, contacts []lead.ContactID) (map[lead.ContactID]ledger.Link, error) {
+func holders(ctx context.Context, db *DB, hub int64, contacts []lead.ContactID) (map[lead.ContactID]ledger.Link, error) {
 	rows, err := db.rows(ctx, db.write, db.dialect.sql().holders, hub, db.dialect.texts(distinct(contacts)))
 	if err != nil {
 		return nil, err

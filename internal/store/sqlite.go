@@ -292,16 +292,17 @@ func (d *sqliteDialect) settle(portal string, outcomes []outbox.Outcome, settled
 }
 
 func (d *sqliteDialect) upsert(links []ledger.Link, fields []string, updatedAt int64) query {
-	return query{sqliteUpsertHead + rowsOfValues(len(links), 15) + upsertTail, linkArgs(links, fields, updatedAt)}
+	return query{sqliteUpsertHead + rowsOfValues(len(links), 16) + upsertTail, linkArgs(links, fields, updatedAt)}
 }
 
 // linkArgs are the values of linkColumns and updated_at, link by link.
 func linkArgs(links []ledger.Link, fields []string, updatedAt int64) []any {
-	args := make([]any, 0, 15*len(links))
+	args := make([]any, 0, 16*len(links))
 	for i := range links {
 		l := &links[i]
 		args = append(args, l.Portal, l.HubID, string(l.LeadID), string(l.State), cleanText(string(l.ContactID)), cleanText(l.Address), l.Consent,
-			l.ConsentID, fields[i], l.AppliedID, l.ClosedAtID, nullable(l.SecondLookAt), encodeOptOut(l.OptOut), nullable(l.OptOutDue()), updatedAt)
+			l.ConsentID, fields[i], l.AppliedID, l.ClosedAtID, nullable(l.SecondLookAt), encodeOptOut(l.OptOut), nullable(l.OptOutDue()),
+			nullable(l.OwedFields()), updatedAt)
 	}
 	return args
 }

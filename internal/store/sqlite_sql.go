@@ -86,6 +86,8 @@ var sqliteStatements = func() *statements {
   UNION ALL SELECT ` + linkColumns + ` FROM leadsync_links WHERE hub_id = ?1 AND ` + knows + ` AND contact_id IN (SELECT value FROM json_each(?2))`,
 		lookAt: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ? AND hub_id = ? AND second_look_at IS NOT NULL AND second_look_at <= ?
   ORDER BY second_look_at LIMIT +?`,
+		owingAfter: owingAfter,
+		owedCount:  owedCount,
 		optOutDue: `SELECT ` + linkColumns + ` FROM leadsync_links WHERE portal = ? AND hub_id = ? AND opt_out_due IS NOT NULL AND opt_out_due <= ?
   ORDER BY opt_out_due LIMIT +?`,
 		holders: `SELECT portal, lead_id, contact_id FROM leadsync_links WHERE hub_id = ? AND ` + holds + ` AND contact_id IN (SELECT value FROM json_each(?))`,

@@ -92,7 +92,7 @@ func (db *DB) Entomb(ctx context.Context, e Entombment) error {
 			return err
 		}
 		return g.Table("leadsync_links").Where("portal = ? AND hub_id = ? AND lead_id = ?", e.Lease.portal, e.HubID, cleanText(string(e.LeadID))).
-			Updates(map[string]any{"consent": "", "opt_out": "", "opt_out_due": nil, "second_look_at": nil, "updated_at": e.Now}).Error
+			Updates(map[string]any{"consent": "", "opt_out": "", "opt_out_due": nil, "second_look_at": nil, "owed": nil, "updated_at": e.Now}).Error
 	})
 }
 

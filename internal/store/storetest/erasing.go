@@ -31,7 +31,7 @@ func (e *env) person(l *store.Lease) outbox.EntryID {
 	ask := e.insertWith(`lead_id, event_type, email, properties`, `$1, 'lead.erased', $2, $3`, "lead-ada", "lead-ada@example.com", `{"x":"lead-ada"}`)
 	links := []ledger.Link{linked("lead-ada", "901"), linked("lead-bob", "902")}
 	for i := range links {
-		links[i].Address, links[i].Fields = string(links[i].LeadID)+"@example.com", map[string]ledger.Field{"firstname": {Sent: string(links[i].LeadID)}}
+		links[i].Address, links[i].Fields = string(links[i].LeadID)+"@example.com", map[string]ledger.Field{"firstname": {Sent: string(links[i].LeadID), Left: &ledger.Left{Text: "x", ID: 1}}}
 		links[i].Consent, links[i].SecondLookAt = ledger.Out, 5
 	}
 	inbox := []store.InboxRow{}

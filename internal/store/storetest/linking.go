@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/google/go-cmp/cmp"
@@ -145,4 +146,50 @@ func linksRoundTrip(e *env) {
 			e.Errorf("links of portal %s, account %d: %v, %v", where.portal, where.hub, m, err)
 		}
 	}
+}
+
+// linksThatOwe: leads that owe a value are found by lead, page by page, and counted; those without a contact owe nothing.
+func linksThatOwe(e *env) {
+	lease := e.acquire("one")
+	link := func(id lead.ID, state ledger.State, values int) ledger.Link {
+		l := linked(id, lead.ContactID("9"+id))
+		l.State, l.Fields = state, map[string]ledger.Field{"firstname": {Sent: "x", Seen: "x", Shown: true}}
+		for i := range values {
+			l.Fields[fmt.Sprint("p", i)] = ledger.Field{Refused: "INVALID_OPTION", Left: &ledger.Left{Kind: 1, Text: "🦊\"\x00", ID: 7, At: 8}}
+		}
+		return l
+	}
+	other := link("a", ledger.Linked, 5)
+	other.HubID++
+	e.settle(store.Settlement{Lease: lease, Links: []ledger.Link{link("1", ledger.Linked, 1), link("2", ledger.Linked, 0), link("3", ledger.Linked, 2),
+		link("4", ledger.Passive, 1), link("5", ledger.Linked, 1), other}})
+	want := func(leads, fields int64, all ...lead.ID) {
+		e.Helper()
+		var found []lead.ID
+		for after := lead.ID(""); ; {
+			page, err := e.db.LinksOwing(e.Context(), portal, hub, after, 2)
+			e.must(err)
+			for i := range page {
+				found = append(found, page[i].LeadID)
+				if f := page[i].Fields["p0"]; f.Left == nil || *f.Left != (ledger.Left{Kind: 1, Text: "🦊\"\x00", ID: 7, At: 8}) {
+					e.Errorf("lead %s owes %+v", page[i].LeadID, f.Left)
+				}
+			}
+			if len(page) < 2 {
+				break
+			}
+			after = page[1].LeadID
+		}
+		if !slices.Equal(found, all) {
+			e.Errorf("%q owe something, want %q", found, all)
+		}
+		if o, err := e.db.Owed(e.Context(), portal, hub); err != nil || o != (store.Owed{Leads: leads, Fields: fields}) {
+			e.Errorf("%+v are owed (%v), want %d leads and %d fields", o, err, leads, fields)
+		}
+	}
+	want(3, 4, "1", "3", "5")
+	e.settle(store.Settlement{Lease: lease, Links: []ledger.Link{link("1", ledger.Linked, 0), link("2", ledger.Linked, 3)}})
+	want(3, 6, "2", "3", "5")
+	e.must(e.db.Entomb(e.Context(), store.Entombment{Lease: lease, HubID: hub, LeadID: "3", LeadHash: "h3", Now: 5}))
+	want(2, 4, "2", "5")
 }

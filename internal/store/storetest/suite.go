@@ -55,6 +55,7 @@ func contracts() []contract {
 		{"SettleManyRows", settleManyRows},
 		{"OneContactOneLead", oneContactOneLead},
 		{"LinksRoundTrip", linksRoundTrip},
+		{"LinksThatOweAreFound", linksThatOwe},
 		{"G1Account", account},
 		{"AddIsIdempotent", addIsIdempotent},
 		{"AddLargeRows", addLargeRows},
