@@ -89,7 +89,7 @@ func (w *grantWork) connect(ctx context.Context, pair auth.Pair, repin bool) (co
 	if err != nil {
 		return connection{}, err
 	}
-	row, err := w.db.Portal(ctx, w.cfg.Portal)
+	row, err := w.db.View(w.cfg.Portal).Row(ctx)
 	if err != nil && !errors.Is(err, lead.ErrNotFound) {
 		return connection{}, err
 	}
@@ -102,7 +102,7 @@ func (w *grantWork) connect(ctx context.Context, pair auth.Pair, repin bool) (co
 	if err := g.Seal(w.keys, pair.Access, pair.Refresh); err != nil {
 		return connection{}, err
 	}
-	if _, err := w.db.Connect(ctx, g, w.cfg.HubSpot.BaseURL); err != nil {
+	if _, err := w.db.Tokens().Connect(ctx, g, w.cfg.HubSpot.BaseURL); err != nil {
 		return connection{}, err
 	}
 	if row.HubID == who.HubID {

@@ -32,7 +32,7 @@ const logoutTries = 5
 func (w *grantWork) logout(ctx context.Context) error {
 	var refused error
 	for range logoutTries {
-		g, err := w.db.Grant(ctx, w.cfg.Portal)
+		g, err := w.db.Tokens().Grant(ctx, w.cfg.Portal)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (w *grantWork) logout(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%w; nothing was forgotten, run it again", err)
 		}
-		gone, err := w.db.Disconnect(ctx, g)
+		gone, err := w.db.Tokens().Disconnect(ctx, g)
 		if err != nil {
 			return err
 		}

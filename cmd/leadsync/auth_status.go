@@ -68,7 +68,7 @@ func newAuthStatusCommand(env *environment) *cobra.Command {
 			return env.onDatabase(c, func(cfg *config.Loaded, db *store.DB) error {
 				r := &authReport{OK: true, Problems: []status.Problem{}, Mode: string(cfg.HubSpot.Auth.Mode), Portal: cfg.Portal,
 					Scopes: []string{}, Missing: []auth.Missing{}}
-				row, err := db.Portal(c.Context(), cfg.Portal)
+				row, err := db.View(cfg.Portal).Row(c.Context())
 				if err != nil && !errors.Is(err, lead.ErrNotFound) {
 					return err
 				}
@@ -139,7 +139,7 @@ func (e *environment) grantStatus(ctx context.Context, cfg *config.Loaded, db *s
 	if err != nil {
 		return err
 	}
-	g, err := db.Grant(ctx, cfg.Portal)
+	g, err := db.Tokens().Grant(ctx, cfg.Portal)
 	if err != nil {
 		return err
 	}

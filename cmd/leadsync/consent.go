@@ -116,19 +116,19 @@ const consentRows = 1000
 // ourConsent is what the database knows.
 func ourConsent(ctx context.Context, cfg *config.Loaded, db *store.DB, id lead.ID) (*consentReport, error) {
 	r := &consentReport{LeadID: string(id), Addresses: []consentAddress{}, History: []consentEvent{}}
-	portal, err := db.Portal(ctx, cfg.Portal)
+	portal, err := db.View(cfg.Portal).Row(ctx)
 	if err != nil && !errors.Is(err, lead.ErrNotFound) {
 		return nil, err
 	}
-	links, err := db.Links(ctx, cfg.Portal, portal.HubID, []lead.ID{id})
+	links, err := db.View(cfg.Portal).Links(ctx, portal.HubID, []lead.ID{id})
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.RowsOf(ctx, cfg.Portal, id, consentRows)
+	rows, err := db.View(cfg.Portal).RowsOf(ctx, id, consentRows)
 	if err != nil {
 		return nil, err
 	}
-	told, err := db.InboxOf(ctx, cfg.Portal, id)
+	told, err := db.Operator().InboxOf(ctx, cfg.Portal, id)
 	if err != nil {
 		return nil, err
 	}

@@ -71,9 +71,9 @@ func (e *environment) examine(ctx context.Context, cfg *config.Loaded, create bo
 		}
 	default:
 		defer func() { err = errors.Join(err, db.Close()) }()
-		in.Database = db
+		in.Database = db.Operator()
 		if keys, err := e.keyring(cfg); err == nil && db.CheckSchema(ctx) == nil { // a missing file is told as what it is
-			_, in.KeyError = db.PersonKey(ctx, people.HashKeyName, nil, people.KeyMark(keys))
+			_, in.KeyError = db.Tokens().PersonKey(ctx, people.HashKeyName, nil, people.KeyMark(keys))
 		}
 	}
 	end := e.connectDoctor(ctx, cfg, db, &in)
@@ -91,7 +91,7 @@ func (e *environment) connectDoctor(ctx context.Context, cfg *config.Loaded, db 
 	var pinned int64
 	usable := db != nil && db.CheckSchema(ctx) == nil
 	if usable {
-		row, err := db.Portal(ctx, cfg.Portal)
+		row, err := db.View(cfg.Portal).Row(ctx)
 		if err != nil && !errors.Is(err, lead.ErrNotFound) {
 			return end // the database's own findings say why
 		}

@@ -116,7 +116,7 @@ func (e *environment) hasher(ctx context.Context, cfg *config.Loaded, db *store.
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := db.PersonKey(ctx, people.HashKeyName, func() (string, error) { return people.NewHashKey(keys) }, people.KeyMark(keys))
+	sealed, err := db.Tokens().PersonKey(ctx, people.HashKeyName, func() (string, error) { return people.NewHashKey(keys) }, people.KeyMark(keys))
 	switch {
 	case errors.Is(err, store.ErrKeyLost), errors.Is(err, store.ErrKeyReplaced):
 		return nil, &exitError{exitConfig, fmt.Errorf("%w; %s", err, store.KeyCure)}

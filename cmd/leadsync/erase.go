@@ -70,7 +70,7 @@ func newEraseCommand(env *environment) *cobra.Command {
 // erase adds the row that asks for it.
 func (e *environment) erase(ctx context.Context, cfg *config.Loaded, db *store.DB, id lead.ID, said []store.ContactWord, asJSON bool) error {
 	text, typ, properties := string(id), string(outbox.Erased), "{}"
-	row, err := db.AddRow(ctx, outbox.Entry{Portal: cfg.Portal, LeadID: &text, Type: &typ, Properties: &properties}, said...)
+	row, err := db.Operator().AddRow(ctx, outbox.Entry{Portal: cfg.Portal, LeadID: &text, Type: &typ, Properties: &properties}, said...)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (e *environment) forgetTombstone(ctx context.Context, cfg *config.Loaded, d
 	hash := store.LeadTombstone(hasher.Tombstone, cfg.Portal, id)
 	pending := 0
 	for _, under := range []lead.ID{id, lead.ID(store.ErasedMarker + hash)} {
-		err := db.List(ctx, store.ListQuery{Portal: cfg.Portal, LeadID: under, State: outbox.Pending}, func(r outbox.Entry) error {
+		err := db.Operator().List(ctx, store.ListQuery{Portal: cfg.Portal, LeadID: under, State: outbox.Pending}, func(r outbox.Entry) error {
 			if r.Type != nil && *r.Type == string(outbox.Erased) {
 				pending++
 			}
@@ -103,7 +103,7 @@ func (e *environment) forgetTombstone(ctx context.Context, cfg *config.Loaded, d
 	if pending > 0 {
 		return errors.New("an erase of the lead is under way; when its row is delivered, the tombstone can be forgotten")
 	}
-	n, err := db.ForgetTombstones(ctx, cfg.Portal, hash)
+	n, err := db.Operator().ForgetTombstones(ctx, cfg.Portal, hash)
 	if err != nil {
 		return err
 	}

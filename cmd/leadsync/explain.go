@@ -43,7 +43,7 @@ func newExplainCommand(env *environment) *cobra.Command {
 				if portal == "" {
 					portal = cfg.Portal
 				}
-				story, err := explain.Tell(c.Context(), db, explain.Query{Subject: subject, Portal: portal, Version: readVersion().Version, Now: time.Now(),
+				story, err := explain.Tell(c.Context(), explain.Database{Operator: db.Operator(), View: func(p string) explain.View { return db.View(p) }}, explain.Query{Subject: subject, Portal: portal, Version: readVersion().Version, Now: time.Now(),
 					AlertAfter: cfg.Status.AlertAfter, Table: app.Table(cfg), Hash: hasher.Hash})
 				if errors.Is(err, explain.ErrUnknown) {
 					return fmt.Errorf("%w in portal %s; its rows may have been removed after retention.settled", err, portal)

@@ -46,7 +46,7 @@ func newInboxListCommand(env *environment) *cobra.Command {
 					q.Portal = cfg.Portal
 				}
 				if asJSON {
-					return db.ListInbox(c.Context(), q, env.printInboxRow)
+					return db.Operator().ListInbox(c.Context(), q, env.printInboxRow)
 				}
 				return env.printInbox(c, db, q, atMost)
 			})
@@ -99,7 +99,7 @@ func (e *environment) printInbox(c *cobra.Command, db *store.DB, q store.InboxQu
 	table.row("ID", "PULLED", "PORTAL", "LEAD", "CONTACT", "TYPE", "ACKED", "PROPERTIES")
 	errEnough := errors.New("enough")
 	n := 0
-	err := db.ListInbox(c.Context(), q, func(r store.InboxRow) error {
+	err := db.Operator().ListInbox(c.Context(), q, func(r store.InboxRow) error {
 		if n++; atMost > 0 && n > atMost {
 			return errEnough
 		}
@@ -180,7 +180,7 @@ func newInboxAckCommand(env *environment) *cobra.Command {
 func (e *environment) ackInbox(c *cobra.Command, db *store.DB, portal string, ids []int64, upTo int64, asJSON bool) error {
 	if len(ids) > 0 {
 		there := map[int64]bool{}
-		if err := db.ListInbox(c.Context(), store.InboxQuery{IDs: ids}, func(r store.InboxRow) error { there[r.ID] = true; return nil }); err != nil {
+		if err := db.Operator().ListInbox(c.Context(), store.InboxQuery{IDs: ids}, func(r store.InboxRow) error { there[r.ID] = true; return nil }); err != nil {
 			return err
 		}
 		for _, id := range ids {
@@ -189,7 +189,7 @@ func (e *environment) ackInbox(c *cobra.Command, db *store.DB, portal string, id
 			}
 		}
 	}
-	n, err := db.AckInbox(c.Context(), portal, ids, upTo)
+	n, err := db.Operator().AckInbox(c.Context(), portal, ids, upTo)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func (e *environment) liveClient(ctx context.Context, cfg *config.Loaded, db *st
 		return nil, end, err
 	}
 	client := dial.Client(tokens)
-	row, err := db.Portal(ctx, portal)
+	row, err := db.View(portal).Row(ctx)
 	if err != nil && !errors.Is(err, lead.ErrNotFound) {
 		return nil, end, err
 	}

@@ -111,7 +111,7 @@ func (e *environment) importFile(ctx context.Context, db *store.DB, file string,
 		Name: name, Reader: in, Options: opt,
 		Bad:      func(line int, err error) { bar.print(fmt.Sprintf("%s:%d: %s", name, line, visible(err.Error()))) },
 		Progress: bar.show,
-	}, db)
+	}, db.Operator())
 	bar.end()
 	var printed error
 	if asJSON {
@@ -156,7 +156,7 @@ func (e *environment) addRow(ctx context.Context, db *store.DB, row importer.Row
 	if err != nil {
 		return err
 	}
-	id, err := db.AddRow(ctx, entry)
+	id, err := db.Operator().AddRow(ctx, entry)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (e *environment) addRow(ctx context.Context, db *store.DB, row importer.Row
 		_, err = fmt.Fprintln(e.stdout, id)
 		return err
 	}
-	rows, err := db.Entries(ctx, []outbox.EntryID{id})
+	rows, err := db.Operator().Entries(ctx, []outbox.EntryID{id})
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func newOutboxRetryCommand(env *environment) *cobra.Command {
 		only:    "only dead rows, and rows that an operator skipped, can be retried",
 		preview: true,
 		apply: func(ctx context.Context, db *store.DB, s store.Selection) (int64, error) {
-			return db.Requeue(ctx, s)
+			return db.Operator().Requeue(ctx, s)
 		},
 	})
 	c.Short = "Put dead rows back to pending"
@@ -57,7 +57,7 @@ func newOutboxSkipCommand(env *environment) *cobra.Command {
 		may:  func(e *outbox.Entry) bool { return e.State == outbox.Pending || e.State == outbox.Dead },
 		only: "only pending and dead rows can be skipped",
 		apply: func(ctx context.Context, db *store.DB, s store.Selection) (int64, error) {
-			return db.SkipRows(ctx, s)
+			return db.Operator().SkipRows(ctx, s)
 		},
 	})
 	c.Short = "Settle pending or dead rows without sending them"
@@ -116,7 +116,7 @@ func newChangeCommand(env *environment, ch change) *cobra.Command {
 					return env.previewRetry(c.Context(), cfg, db, s, asJSON)
 				}
 				if len(said) > 0 {
-					if err := db.SayOfContacts(c.Context(), s.IDs[0], said); err != nil {
+					if err := db.Operator().SayOfContacts(c.Context(), s.IDs[0], said); err != nil {
 						return err
 					}
 				}
@@ -151,7 +151,7 @@ func stateWords(states []outbox.State) string {
 func (e *environment) change(ctx context.Context, db *store.DB, ch change, s store.Selection, asJSON bool) error {
 	var left []error
 	if len(s.IDs) > 0 {
-		rows, err := db.Entries(ctx, s.IDs)
+		rows, err := db.Operator().Entries(ctx, s.IDs)
 		if err != nil {
 			return err
 		}

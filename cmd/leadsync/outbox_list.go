@@ -59,7 +59,7 @@ func newOutboxListCommand(env *environment) *cobra.Command {
 					q.Portal = cfg.Portal
 				}
 				if asJSON {
-					return db.List(c.Context(), q, func(e outbox.Entry) error { return env.printRow(&e) })
+					return db.Operator().List(c.Context(), q, func(e outbox.Entry) error { return env.printRow(&e) })
 				}
 				return env.printTable(c, db, q, atMost)
 			})
@@ -85,7 +85,7 @@ func (e *environment) printTable(c *cobra.Command, db *store.DB, q store.ListQue
 	table.row("ID", "CREATED", "PORTAL", "LEAD", "TYPE", "LANE", "STATE", "REASON", "ATTEMPTS", "NOTE")
 	errEnough := errors.New("enough")
 	n := 0
-	err := db.List(c.Context(), q, func(r outbox.Entry) error {
+	err := db.Operator().List(c.Context(), q, func(r outbox.Entry) error {
 		if n++; atMost > 0 && n > atMost {
 			return errEnough
 		}

@@ -31,7 +31,7 @@ func (p *previewer) hub(ctx context.Context, portal string) (int64, error) {
 	if id, known := p.hubs[portal]; known {
 		return id, nil
 	}
-	row, err := p.db.Portal(ctx, portal)
+	row, err := p.db.View(portal).Row(ctx)
 	if err != nil && !errors.Is(err, lead.ErrNotFound) {
 		return 0, err
 	}
@@ -43,7 +43,7 @@ func (p *previewer) hub(ctx context.Context, portal string) (int64, error) {
 func (p *previewer) row(ctx context.Context, e outbox.Entry) (push.Preview, error) {
 	var pending []outbox.Entry
 	var link *ledger.Link
-	repeated, err := p.db.EarlierEvents(ctx, e.Portal, []outbox.Entry{e})
+	repeated, err := p.db.View(e.Portal).EarlierEvents(ctx, []outbox.Entry{e})
 	if err != nil {
 		return push.Preview{}, err
 	}
@@ -52,11 +52,11 @@ func (p *previewer) row(ctx context.Context, e outbox.Entry) (push.Preview, erro
 		if err != nil {
 			return push.Preview{}, err
 		}
-		rows, err := p.db.PendingOf(ctx, e.Portal, []lead.ID{id}, 200, 4<<20)
+		rows, err := p.db.View(e.Portal).PendingOf(ctx, []lead.ID{id}, 200, 4<<20)
 		if err != nil {
 			return push.Preview{}, err
 		}
-		links, err := p.db.Links(ctx, e.Portal, hub, []lead.ID{id})
+		links, err := p.db.View(e.Portal).Links(ctx, hub, []lead.ID{id})
 		if err != nil {
 			return push.Preview{}, err
 		}
@@ -108,7 +108,7 @@ func (e *environment) previewRetry(ctx context.Context, cfg *config.Loaded, db *
 		return nil
 	}
 	if len(s.IDs) > 0 {
-		rows, err := db.Entries(ctx, s.IDs)
+		rows, err := db.Operator().Entries(ctx, s.IDs)
 		if err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (e *environment) previewRetry(ctx context.Context, cfg *config.Loaded, db *
 				return err
 			}
 		}
-	} else if err := db.List(ctx, store.ListQuery{Portal: s.Portal, State: outbox.Dead, Reason: s.Reason, LeadID: s.LeadID, Since: s.Since}, one); err != nil {
+	} else if err := db.Operator().List(ctx, store.ListQuery{Portal: s.Portal, State: outbox.Dead, Reason: s.Reason, LeadID: s.LeadID, Since: s.Since}, one); err != nil {
 		return err
 	}
 	if asJSON {

@@ -30,7 +30,7 @@ func newOutboxShowCommand(env *environment) *cobra.Command {
 				return err
 			}
 			return env.onDatabase(c, func(_ *config.Loaded, db *store.DB) error {
-				rows, err := db.Entries(c.Context(), []outbox.EntryID{id})
+				rows, err := db.Operator().Entries(c.Context(), []outbox.EntryID{id})
 				if err != nil {
 					return err
 				}

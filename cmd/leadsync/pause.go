@@ -16,7 +16,7 @@ import (
 
 func newPauseCommand(env *environment) *cobra.Command {
 	c := env.newLaneCommand("pause", "paused", func(ctx context.Context, db *store.DB, portal string, lanes []string) (int64, error) {
-		return db.PauseLanes(ctx, portal, lanes, env.operator())
+		return db.Operator().PauseLanes(ctx, portal, lanes, env.operator())
 	})
 	c.Short = "Stop lanes by hand until they are resumed"
 	c.Long = "Stops lanes of the portal: live and backfill send nothing more to HubSpot, pull reads nothing. Rows wait and lose no attempt. The\n" +
@@ -29,7 +29,7 @@ func newPauseCommand(env *environment) *cobra.Command {
 
 func newResumeCommand(env *environment) *cobra.Command {
 	c := env.newLaneCommand("resume", "resumed", func(ctx context.Context, db *store.DB, portal string, lanes []string) (int64, error) {
-		return db.ResumeLanes(ctx, portal, lanes)
+		return db.Operator().ResumeLanes(ctx, portal, lanes)
 	})
 	c.Use = "resume [LANE...] | --deletes"
 	var deletes bool
@@ -61,7 +61,7 @@ func (e *environment) resumeDeletes(c *cobra.Command) error {
 		if portal == "" {
 			portal = cfg.Portal
 		}
-		n, err := db.ResumeDeletes(c.Context(), portal)
+		n, err := db.Operator().ResumeDeletes(c.Context(), portal)
 		if err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func (e *environment) newLaneCommand(verb, done string, apply func(context.Conte
 				if err != nil {
 					return err
 				}
-				now, err := db.PausesOf(c.Context(), portal)
+				now, err := db.View(portal).Pauses(c.Context())
 				if err != nil {
 					return err
 				}

@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"leadsync/internal/inbox"
 	"leadsync/internal/readme"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 	"leadsync/internal/store/storetest"
 )
@@ -275,8 +277,7 @@ func sampleNode(t *testing.T, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lead := "45"
-	_, err = db.Settle(t.Context(), store.Settlement{Lease: lease, Now: 1, Inbox: []store.InboxRow{{LeadID: &lead, ChangeType: "contact.updated", Properties: `{"city":{"value":"Neapel","was":"Rom"}}`}}})
+	_, err = db.Portal(lease, store.PortalConfig{}).Settle(t.Context(), settlement.Settlement{Inbox: []inbox.Row{{LeadID: "45", ChangeType: "contact.updated", Properties: `{"city":{"value":"Neapel","was":"Rom"}}`}}})
 	if err = errors.Join(err, lease.Release(t.Context()), db.Close()); err != nil {
 		t.Fatal(err)
 	}

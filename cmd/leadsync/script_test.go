@@ -177,7 +177,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { _ = db.Close() })
 	l, err := db.Acquire(ctx, args[0], "host-1")
 	ts.Check(err)
-	ts.Check(db.SaveStatus(ctx, l, []byte(ts.ReadFile(args[1])), time.Now().UnixMilli()))
+	ts.Check(db.Portal(l, store.PortalConfig{}).SaveStatus(ctx, []byte(ts.ReadFile(args[1])), time.Now().UnixMilli()))
 	all := ts.Value(leasesKey{}).(*leases)
 	all.mu.Lock()
 	defer all.mu.Unlock()

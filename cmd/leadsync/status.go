@@ -56,7 +56,7 @@ func newStatusCommand(env *environment) *cobra.Command {
 }
 
 func makeReport(ctx context.Context, cfg *config.Loaded, db *store.DB) (status.Report, error) {
-	in, err := status.Collect(ctx, db, status.Input{Version: readVersion().Version, Portal: cfg.Portal, AlertAfter: cfg.Status.AlertAfter})
+	in, err := status.Collect(ctx, db.Operator(), status.Input{Version: readVersion().Version, Portal: cfg.Portal, AlertAfter: cfg.Status.AlertAfter})
 	if err != nil {
 		return status.Report{}, err
 	}

@@ -26,7 +26,7 @@ func newDatabase(t *testing.T, n int) []string {
 	for i := range rows {
 		rows[i].LeadID = new(fmt.Sprint("lead-", i+1))
 	}
-	if _, _, err := db.Add(t.Context(), rows); err != nil {
+	if _, _, err := db.Operator().Add(t.Context(), rows); err != nil {
 		t.Fatal(err)
 	}
 	return []string{"LEADSYNC_DATABASE_URL=" + url}

@@ -223,7 +223,7 @@ func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 	for attempt := 1; ; attempt++ {
 		a.adopt()
 		a.loops.turn(loopStart, 0)
-		try, cancel := context.WithTimeoutCause(ctx, standbyPatience, errSilent)
+		try, cancel := context.WithTimeoutCause(ctx, standbyPatience, store.ErrSilent)
 		lease, err := a.db.AcquireFor(try, a.cfg.Portal, a.owner, a.cfg.HubSpot.Timeout)
 		cancel()
 		var held *store.HeldError
@@ -274,7 +274,7 @@ const msgStandby = "standing by for another owner of the portal"
 
 // pending counts rows that still wait and that this version acts on.
 func (a *App) pending(ctx context.Context) (int64, error) {
-	counts, err := a.db.Counts(ctx)
+	counts, err := a.db.Operator().Counts(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -97,7 +97,7 @@ func (a *App) openOnce(ctx context.Context) error {
 	if err != nil {
 		return fail(&ConfigError{fmt.Errorf("hubspot.auth.token_key_file: %w", err)})
 	}
-	sealed, err := db.PersonKey(ctx, people.HashKeyName, func() (string, error) { return people.NewHashKey(ring) }, people.KeyMark(ring))
+	sealed, err := db.Tokens().PersonKey(ctx, people.HashKeyName, func() (string, error) { return people.NewHashKey(ring) }, people.KeyMark(ring))
 	if errors.Is(err, people.ErrUnknownKey) || errors.Is(err, people.ErrSealBroken) {
 		return fail(&ConfigError{err})
 	}
@@ -109,7 +109,7 @@ func (a *App) openOnce(ctx context.Context) error {
 		return fail(&ConfigError{fmt.Errorf("hubspot.auth.token_key_file: %w", err)})
 	}
 	if fresh, err := people.Reseal(ring, sealed); err == nil && fresh != "" { // a new first line of the token key file
-		if _, err := db.ReplaceKey(ctx, people.HashKeyName, sealed, fresh); err != nil {
+		if _, err := db.Tokens().ReplaceKey(ctx, people.HashKeyName, sealed, fresh); err != nil {
 			return fail(err)
 		}
 	}

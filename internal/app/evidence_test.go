@@ -416,7 +416,7 @@ func (r *rig) eraseAlso(leadID string, contacts ...string) (id int64) {
 	r.t.Helper()
 	typ, none := "lead.erased", "{}"
 	r.operator(func(db *store.DB) error {
-		row, err := db.AddRow(context.Background(), outbox.Entry{Portal: "default", LeadID: &leadID, Type: &typ, Properties: &none}, words(contacts)...)
+		row, err := db.Operator().AddRow(context.Background(), outbox.Entry{Portal: "default", LeadID: &leadID, Type: &typ, Properties: &none}, words(contacts)...)
 		id = int64(row)
 		return err
 	})
@@ -427,10 +427,10 @@ func (r *rig) retryAlso(id int64, contacts ...string) {
 	r.t.Helper()
 	r.operator(func(db *store.DB) error {
 		rows := []outbox.EntryID{outbox.EntryID(id)}
-		if err := db.SayOfContacts(context.Background(), rows[0], words(contacts)); err != nil {
+		if err := db.Operator().SayOfContacts(context.Background(), rows[0], words(contacts)); err != nil {
 			return err
 		}
-		_, err := db.Requeue(context.Background(), store.Selection{IDs: rows})
+		_, err := db.Operator().Requeue(context.Background(), store.Selection{IDs: rows})
 		return err
 	})
 }
@@ -438,12 +438,15 @@ func (r *rig) retryAlso(id int64, contacts ...string) {
 func (r *rig) skip(id int64) {
 	r.t.Helper()
 	r.operator(func(db *store.DB) error {
-		_, err := db.SkipRows(context.Background(), store.Selection{IDs: []outbox.EntryID{outbox.EntryID(id)}})
+		_, err := db.Operator().SkipRows(context.Background(), store.Selection{IDs: []outbox.EntryID{outbox.EntryID(id)}})
 		return err
 	})
 }
 
 func (r *rig) resumeDeletes() {
 	r.t.Helper()
-	r.operator(func(db *store.DB) error { _, err := db.ResumeDeletes(context.Background(), "default"); return err })
+	r.operator(func(db *store.DB) error {
+		_, err := db.Operator().ResumeDeletes(context.Background(), "default")
+		return err
+	})
 }

@@ -17,6 +17,8 @@ import (
 	"leadsync/internal/outbox"
 	"leadsync/internal/pull"
 	"leadsync/internal/push"
+	"leadsync/internal/settlement"
+	"leadsync/internal/store"
 )
 
 // sqlKinds are the ways in which a call of the database fails.
@@ -82,8 +84,14 @@ func (s *shakes) heals() int {
 	return s.met
 }
 
-// through makes one call.
+// through makes one call. A fault has the time that the store would have taken for it.
 func through[T any](ctx context.Context, s *shakes, method string, call func() (T, error)) (T, error) {
+	patience := store.Patience
+	if method == "Wipe" || method == "Scrub" {
+		patience = store.WipePatience
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, store.ErrSilent)
+	defer cancel()
 	s.mu.Lock()
 	s.seen[method] = true
 	kind := ""
@@ -123,8 +131,8 @@ func (s shaky) Ready(ctx context.Context, lane outbox.Lane, after outbox.EntryID
 	return through(ctx, s.shakes, "Ready", func() ([]push.ReadyRow, error) { return s.Store.Ready(ctx, lane, after, limit) })
 }
 
-func (s shaky) DueAgain(ctx context.Context, now int64, limit int) ([]push.ReadyRow, error) {
-	return through(ctx, s.shakes, "DueAgain", func() ([]push.ReadyRow, error) { return s.Store.DueAgain(ctx, now, limit) })
+func (s shaky) DueAgain(ctx context.Context, lane outbox.Lane, now int64, limit int) ([]push.ReadyRow, error) {
+	return through(ctx, s.shakes, "DueAgain", func() ([]push.ReadyRow, error) { return s.Store.DueAgain(ctx, lane, now, limit) })
 }
 
 func (s shaky) ReadyConsent(ctx context.Context, after outbox.EntryID, limit int) ([]push.ReadyRow, error) {
@@ -247,16 +255,18 @@ type shakyPull struct {
 // pullName tells the methods of pull.Store from those of push.Store.
 func pullName(method string) string { return "pull " + method }
 
-func (s shakyPull) Position(ctx context.Context, hubID int64, stream pull.Stream) (pull.Position, error) {
-	return through(ctx, s.shakes, pullName("Position"), func() (pull.Position, error) { return s.Store.Position(ctx, hubID, stream) })
+func (s shakyPull) Position(ctx context.Context, hubID int64, stream string) (string, error) {
+	return through(ctx, s.shakes, pullName("Position"), func() (string, error) { return s.Store.Position(ctx, hubID, stream) })
 }
 
 func (s shakyPull) LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
 	return through(ctx, s.shakes, pullName("LinksByContact"), func() ([]ledger.Link, error) { return s.Store.LinksByContact(ctx, hubID, contacts) })
 }
 
-func (s shakyPull) Erased(ctx context.Context, hubID int64, contacts []lead.ContactID, addresses []string) (pull.Erased, error) {
-	return through(ctx, s.shakes, pullName("Erased"), func() (pull.Erased, error) { return s.Store.Erased(ctx, hubID, contacts, addresses) })
+func (s shakyPull) Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, contacts []lead.ContactID, addresses []string) (push.Tombstoned, error) {
+	return through(ctx, s.shakes, pullName("Tombstoned"), func() (push.Tombstoned, error) {
+		return s.Store.Tombstoned(ctx, hubID, leads, contacts, addresses)
+	})
 }
 
 func (s shakyPull) Strangers(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
@@ -275,7 +285,7 @@ func (s shakyPull) PendingAddresses(ctx context.Context, addresses []string) ([]
 	return through(ctx, s.shakes, pullName("PendingAddresses"), func() ([]string, error) { return s.Store.PendingAddresses(ctx, addresses) })
 }
 
-func (s shakyPull) Commit(ctx context.Context, p pull.Page) error {
+func (s shakyPull) Commit(ctx context.Context, p settlement.Page) error {
 	_, err := through(ctx, s.shakes, pullName("Commit"), func() (struct{}, error) { return struct{}{}, s.Store.Commit(ctx, p) })
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/pull"
 	"leadsync/internal/push"
+	"leadsync/internal/settlement"
 	"leadsync/internal/testsize"
 )
 
@@ -197,7 +198,7 @@ type faultyPages struct {
 	fault func() (before, after error)
 }
 
-func (f faultyPages) Commit(ctx context.Context, p pull.Page) error {
+func (f faultyPages) Commit(ctx context.Context, p settlement.Page) error {
 	before, after := f.fault()
 	if before != nil {
 		return before

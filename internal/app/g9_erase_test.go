@@ -517,7 +517,7 @@ func TestG9EraseTombstone(t *testing.T) {
 		must(t, a.openOnce(context.Background()))
 		hash := store.LeadTombstone(a.hasher.Tombstone, "default", person)
 		a.close()
-		n, err := db.ForgetTombstones(context.Background(), "default", hash)
+		n, err := db.Operator().ForgetTombstones(context.Background(), "default", hash)
 		must(t, err)
 		must(t, db.Close())
 		if n == 0 {

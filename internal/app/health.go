@@ -58,7 +58,7 @@ func (h *health) warn() string {
 func (o *ownership) remember() {
 	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
 	defer cancel()
-	row, err := o.app.db.Portal(ctx, o.app.cfg.Portal)
+	row, err := o.portal.Row(ctx)
 	if err != nil {
 		if !errors.Is(err, lead.ErrNotFound) {
 			o.app.log.Debug(msgSave, observe.Err, err)
@@ -88,9 +88,7 @@ func (o *ownership) watchHealth(ctx context.Context) {
 
 func (o *ownership) lookAtHealth(ctx context.Context) {
 	a, now, lanes := o.app, time.Now(), o.pauses.unpaused()
-	waiting, err := within(ctx, func(ctx context.Context) (int64, error) {
-		return a.db.OldestWaiting(ctx, a.cfg.Portal, now.UnixMilli(), lanes...)
-	})
+	waiting, err := o.portal.OldestWaiting(ctx, now.UnixMilli(), lanes...)
 	if err == nil {
 		a.health.mu.Lock()
 		a.health.waiting = waiting
@@ -118,7 +116,7 @@ func (o *ownership) lookAtHealth(ctx context.Context) {
 // noneDead reports whether no dead row is left: a person has put them back, skipped or removed them.
 func (o *ownership) noneDead(ctx context.Context) bool {
 	n, err := within(ctx, func(ctx context.Context) (n int, err error) {
-		err = o.app.db.List(ctx, store.ListQuery{Portal: o.app.cfg.Portal, State: outbox.Dead, Limit: 1}, func(outbox.Entry) error { n++; return nil })
+		err = o.app.db.Operator().List(ctx, store.ListQuery{Portal: o.app.cfg.Portal, State: outbox.Dead, Limit: 1}, func(outbox.Entry) error { n++; return nil })
 		return n, err
 	})
 	return err == nil && n == 0

@@ -38,7 +38,7 @@ func (r *rig) report() status.Report {
 	r.t.Helper()
 	var report status.Report
 	r.operate(func(db *store.DB) {
-		in, err := status.Collect(r.t.Context(), db, status.Input{Version: "test", Portal: "default", AlertAfter: 15 * time.Minute})
+		in, err := status.Collect(r.t.Context(), db.Operator(), status.Input{Version: "test", Portal: "default", AlertAfter: 15 * time.Minute})
 		must(r.t, err)
 		in.Now = time.Now()
 		report = status.Build(in)
@@ -223,7 +223,7 @@ func TestRequestsOfALeadAreKept(t *testing.T) {
 		}
 		time.Sleep(2 * memoryEvery)
 		r.operate(func(db *store.DB) {
-			rows, err := db.RequestsOf(context.Background(), "default", r.daemon.hasher.Hash("42"), 100)
+			rows, err := db.View("default").RequestsOf(context.Background(), r.daemon.hasher.Hash("42"), 100)
 			must(t, err)
 			if len(rows) != memoryPerLead || rows[0].Op != "batch_update" || rows[0].Answer != "accepted" || rows[0].Status != 200 || rows[0].CorrelationID == "" {
 				t.Errorf("%d rows, the last one %+v", len(rows), rows[0])

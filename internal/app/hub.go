@@ -15,7 +15,7 @@ import (
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/observe"
-	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 )
 
@@ -63,7 +63,7 @@ func Dial(ctx context.Context, cfg *config.Loaded, o DialOptions) (*Dialer, erro
 	if o.Database == nil {
 		return d, nil
 	}
-	row, err := o.Database.Portal(ctx, cfg.Portal)
+	row, err := o.Database.View(cfg.Portal).Row(ctx)
 	switch {
 	case errors.Is(err, lead.ErrNotFound):
 		return d, nil // no daemon ever had it, and a command does not make its row
@@ -99,7 +99,7 @@ func (d *Dialer) Static() hubspot.TokenSource {
 
 // Grant is the source of mode oauth; its owner must close it. The wait after a refresh that failed is that of waits.
 func (d *Dialer) Grant(db *store.DB, keys auth.Sealer, owner string, waits func(int) time.Duration) *auth.Source {
-	return auth.NewSource(auth.Config{Portal: d.cfg.Portal, Owner: owner, Grants: db, Keys: keys, Client: d.OAuth(), Waits: waits, Log: d.log})
+	return auth.NewSource(auth.Config{Portal: d.cfg.Portal, Owner: owner, Grants: db.Tokens(), Keys: keys, Client: d.OAuth(), Waits: waits, Log: d.log})
 }
 
 // Learn takes in the account's time zone, at whose midnight the day ends. It reports whether the zone is known here.
@@ -194,15 +194,11 @@ const (
 const schemaStream = "schema"
 
 // accountStore remembers the account of a portal and its definitions, under the lease.
-type accountStore struct {
-	db     *store.DB
-	lease  *store.Lease
-	portal string
-}
+type accountStore struct{ portal *store.Portal }
 
 // Pinned is the account that the portal was connected to.
 func (s accountStore) Pinned(ctx context.Context) (account.Pin, error) {
-	row, err := s.db.Portal(ctx, s.portal)
+	row, err := s.portal.Row(ctx)
 	if err != nil && !errors.Is(err, lead.ErrNotFound) {
 		return account.Pin{}, err
 	}
@@ -211,25 +207,15 @@ func (s accountStore) Pinned(ctx context.Context) (account.Pin, error) {
 
 // SavePin replaces it.
 func (s accountStore) SavePin(ctx context.Context, p account.Pin) error {
-	return s.db.PinHub(ctx, s.lease, p.AccountID, p.BaseURL)
+	return s.portal.PinHub(ctx, p.AccountID, p.BaseURL)
 }
 
 // Shapes are the definitions of the look before.
 func (s accountStore) Shapes(ctx context.Context, accountID int64) (string, error) {
-	row, err := within(ctx, func(ctx context.Context) (store.StreamRow, error) {
-		return s.db.Stream(ctx, s.portal, accountID, schemaStream)
-	})
-	if err != nil && !errors.Is(err, lead.ErrNotFound) {
-		return "", err
-	}
-	return row.Position, nil
+	return s.portal.Position(ctx, accountID, schemaStream)
 }
 
 // SaveShapes replaces them.
 func (s accountStore) SaveShapes(ctx context.Context, accountID int64, text string) error {
-	_, err := within(ctx, func(ctx context.Context) (store.SettleResult, error) {
-		return s.db.Settle(ctx, store.Settlement{Lease: s.lease, Now: outbox.Millis(time.Now()),
-			Stream: &store.StreamRow{HubID: accountID, Stream: schemaStream, Position: text}})
-	})
-	return err
+	return s.portal.Commit(ctx, settlement.Page{HubID: accountID, Stream: schemaStream, Position: text})
 }

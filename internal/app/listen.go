@@ -68,7 +68,7 @@ func (w *window) now(ctx context.Context) listen.Sample {
 		return s // it owns nothing, so nothing waits for it
 	}
 	s.RequestLimit = int64(o.hub.limiter.Budget().WindowLimit) * 6
-	counts, err := within(ctx, o.pauses.db.CountPending)
+	counts, err := within(ctx, o.app.db.Operator().CountPending)
 	if err == nil {
 		s.Pending = pendingOf(counts, o.lease.Portal())
 	}
@@ -89,8 +89,8 @@ func (w *window) Report(ctx context.Context) (status.Report, error) {
 	if o == nil {
 		return status.Report{}, errors.New(w.app.status.now())
 	}
-	db := o.pauses.db
-	in, err := status.Collect(ctx, db, status.Input{Version: w.app.version, Portal: o.cfg.Portal, AlertAfter: o.cfg.Status.AlertAfter})
+	db := o.app.db
+	in, err := status.Collect(ctx, db.Operator(), status.Input{Version: w.app.version, Portal: o.cfg.Portal, AlertAfter: o.cfg.Status.AlertAfter})
 	if err != nil {
 		return status.Report{}, errors.New("database " + db.String() + ": " + store.Cause(err))
 	}

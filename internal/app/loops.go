@@ -11,6 +11,7 @@ import (
 
 	"leadsync/internal/observe"
 	"leadsync/internal/push"
+	"leadsync/internal/store"
 )
 
 // loops knows by when each loop of the daemon turns again. A loop says so whenever it turns, with how long it knowingly waits; one
@@ -77,7 +78,7 @@ func (o *ownership) drain() {
 
 // patience is how late a loop may be before the watchdog counts: one step may hold a request or two and calls of the database.
 func (a *App) patience() time.Duration {
-	return min(a.notify.WatchdogInterval(), patience) + 2*time.Duration(a.requestTimeout.Load())
+	return min(a.notify.WatchdogInterval(), store.Patience) + 2*time.Duration(a.requestTimeout.Load())
 }
 
 // held is until when HubSpot lets no request pass; whoever waits for that waits knowingly.

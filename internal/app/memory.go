@@ -15,7 +15,7 @@ import (
 // seconds before a crash may be missing, and nothing is decided by it.
 type memory struct {
 	app    *App
-	portal string
+	portal *store.Portal
 	hasher *people.Hasher
 
 	mu   sync.Mutex
@@ -36,14 +36,14 @@ const (
 	memoryChunk = 1000
 )
 
-func (a *App) newMemory() *memory {
-	return &memory{app: a, portal: a.cfg.Portal, hasher: a.hasher}
+func (a *App) newMemory(portal *store.Portal) *memory {
+	return &memory{app: a, portal: portal, hasher: a.hasher}
 }
 
 func (m *memory) asked(a push.Asked) {
 	rows := make([]store.RequestRow, len(a.Leads))
 	for i, l := range a.Leads {
-		rows[i] = store.RequestRow{Portal: m.portal, LeadHash: m.hasher.Hash(string(l.ID)), StartedAt: a.StartedAt.UnixMilli(),
+		rows[i] = store.RequestRow{Portal: m.app.cfg.Portal, LeadHash: m.hasher.Hash(string(l.ID)), StartedAt: a.StartedAt.UnixMilli(),
 			Elapsed: a.Elapsed.Milliseconds(), Op: a.Op, Status: a.Status, Answer: atMost(l.Answer, 64), CorrelationID: atMost(a.CorrelationID, 64)}
 	}
 	m.mu.Lock()
@@ -94,7 +94,7 @@ func (m *memory) flush(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
-	if err := m.app.db.KeepRequests(ctx, rows, memoryPerLead); err != nil {
+	if err := m.portal.KeepRequests(ctx, rows, memoryPerLead); err != nil {
 		m.app.log.Debug(msgMemory, observe.Count, len(rows)+lost, observe.Err, err) // the lane says what is wrong with the database
 	} else if lost > 0 {
 		m.app.log.Debug(msgMemory, observe.Count, lost)
@@ -106,9 +106,7 @@ const msgMemory = "requests were not kept for explain"
 func (m *memory) purge(ctx context.Context) {
 	before := time.Now().Add(-memoryKeep).UnixMilli()
 	for ctx.Err() == nil {
-		n, err := within(ctx, func(ctx context.Context) (int64, error) {
-			return m.app.db.PurgeRequests(ctx, m.portal, before, memoryChunk)
-		})
+		n, err := m.portal.PurgeRequests(ctx, before, memoryChunk)
 		if err != nil || n < memoryChunk {
 			return
 		}

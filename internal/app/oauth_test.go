@@ -87,7 +87,7 @@ func (r *oauthRig) login(account int64) {
 	db, err := store.Open(ctx, r.url, store.Options{})
 	must(r.t, err)
 	defer db.Close()
-	_, err = db.Connect(ctx, g, r.cfg.HubSpot.BaseURL)
+	_, err = db.Tokens().Connect(ctx, g, r.cfg.HubSpot.BaseURL)
 	must(r.t, err)
 }
 

@@ -74,7 +74,7 @@ func (a *App) endsDead(ctx context.Context, held *store.HeldError) bool {
 	if held.Until == 0 || held.Locked || !provenGone(held.Owner) {
 		return false
 	}
-	try, cancel := context.WithTimeoutCause(ctx, standbyPatience, errSilent)
+	try, cancel := context.WithTimeoutCause(ctx, standbyPatience, store.ErrSilent)
 	defer cancel()
 	ended, err := a.db.EndLease(try, a.cfg.Portal, held.Owner)
 	if err != nil || !ended {

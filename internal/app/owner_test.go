@@ -103,7 +103,7 @@ func TestNextOwnerDoesNotWaitForTheDead(t *testing.T) {
 // heldBy is what a standby is told.
 func heldBy(t *testing.T, db *store.DB) *store.HeldError {
 	t.Helper()
-	row, err := db.Portal(t.Context(), "default")
+	row, err := db.View("default").Row(t.Context())
 	must(t, err)
 	return &store.HeldError{Portal: "default", Owner: row.Owner, Since: row.StartedAt, Until: row.LeaseUntil}
 }

@@ -23,7 +23,7 @@ func (r *rig) operate(do func(db *store.DB)) {
 func (r *rig) pause(lanes ...string) {
 	r.t.Helper()
 	r.operate(func(db *store.DB) {
-		_, err := db.PauseLanes(r.t.Context(), "default", lanes, "ada")
+		_, err := db.Operator().PauseLanes(r.t.Context(), "default", lanes, "ada")
 		must(r.t, err)
 	})
 }
@@ -31,7 +31,7 @@ func (r *rig) pause(lanes ...string) {
 func (r *rig) resume(lanes ...string) {
 	r.t.Helper()
 	r.operate(func(db *store.DB) {
-		_, err := db.ResumeLanes(r.t.Context(), "default", lanes)
+		_, err := db.Operator().ResumeLanes(r.t.Context(), "default", lanes)
 		must(r.t, err)
 	})
 }

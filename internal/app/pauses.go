@@ -13,15 +13,14 @@ import (
 
 // pauses are the lanes of the portal that an operator stopped by hand, as the database has them.
 type pauses struct {
-	db     *store.DB
-	portal string
+	portal *store.Portal
 	last   atomic.Pointer[breaker.Lanes]
 	noPull atomic.Bool
 }
 
 // lanes reads them; push asks at every poll.
 func (p *pauses) lanes(ctx context.Context) (breaker.Lanes, error) {
-	all, err := within(ctx, func(ctx context.Context) ([]store.Pause, error) { return p.db.PausesOf(ctx, p.portal) })
+	all, err := p.portal.Pauses(ctx)
 	if err != nil {
 		return breaker.Lanes{}, err
 	}
@@ -57,15 +56,4 @@ func (p *pauses) unpaused() (lanes []outbox.Lane) {
 		lanes = append(lanes, outbox.Backfill)
 	}
 	return lanes
-}
-
-// running is the only lane of push that is not paused; empty = both run, or none does.
-func (p *pauses) running() outbox.Lane {
-	switch l := p.last.Load(); {
-	case l == nil || l.Live == l.Backfill:
-		return ""
-	case l.Live:
-		return outbox.Backfill
-	}
-	return outbox.Live
 }

@@ -39,11 +39,11 @@ func TestPreviewTellsWhatARetryDoes(t *testing.T) {
 		said := make([]push.Preview, len(dead))
 		r.operate(func(db *store.DB) {
 			for i, id := range dead {
-				rows, err := db.Entries(context.Background(), []outbox.EntryID{outbox.EntryID(id)})
+				rows, err := db.Operator().Entries(context.Background(), []outbox.EntryID{outbox.EntryID(id)})
 				must(t, err)
-				portal, err := db.Portal(context.Background(), "default")
+				portal, err := db.View("default").Row(context.Background())
 				must(t, err)
-				links, err := db.Links(context.Background(), "default", portal.HubID, []lead.ID{rows[0].Lead()})
+				links, err := db.View("default").Links(context.Background(), portal.HubID, []lead.ID{rows[0].Lead()})
 				must(t, err)
 				said[i] = push.PreviewRow(rows[0], nil, links[rows[0].Lead()], table(r.config().Mapping), false)
 			}

@@ -9,12 +9,12 @@ import (
 	"sync"
 	"time"
 
-	"leadsync/internal/breaker"
 	"leadsync/internal/config"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/observe"
 	"leadsync/internal/pull"
 	"leadsync/internal/schedule"
+	"leadsync/internal/settlement"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
 )
@@ -66,11 +66,10 @@ func (s *streamState) fail(class string) {
 func (o *ownership) newPulls() *pulls {
 	cfg := o.app.cfg
 	p := &pulls{o: o, skips: observe.NewLimiter(o.app.log, skipEvery), streams: map[pull.Stream]*streamState{}}
-	p.store = &pullStore{db: o.app.db, lease: o.lease, portal: cfg.Portal, tombs: o.tombs}
+	p.store = o.portal
 	if o.app.betweenPull != nil {
 		p.store = o.app.betweenPull(p.store)
 	}
-	p.store = boundedPull{p.store}
 	for _, s := range pull.Streams() {
 		p.streams[s] = &streamState{}
 	}
@@ -117,8 +116,8 @@ func (p *pulls) run(ctx context.Context, leave context.CancelCauseFunc) {
 		}
 		job := schedule.Job{Name: string(s), Spec: spec(&p.o.app.cfg.Pull, s), Run: func(ctx context.Context) error {
 			err := p.once(ctx, s)
-			if errors.Is(err, pull.ErrLeaseLost) {
-				leave(breaker.ErrLeaseLost)
+			if errors.Is(err, settlement.ErrLeaseLost) {
+				leave(settlement.ErrLeaseLost)
 			}
 			return err
 		}}
@@ -141,12 +140,12 @@ func (p *pulls) run(ctx context.Context, leave context.CancelCauseFunc) {
 // recall reads what the streams did under owners before, so that status can tell it also while HubSpot is away. What cannot be read now is
 // read when the account is known.
 func (p *pulls) recall(ctx context.Context) {
-	row, err := within(ctx, func(ctx context.Context) (store.PortalRow, error) { return p.o.app.db.Portal(ctx, p.o.app.cfg.Portal) })
+	row, err := p.o.portal.Row(ctx)
 	if err != nil || row.HubID == 0 {
 		return
 	}
 	for _, s := range pull.Streams() {
-		position, err := p.store.Position(ctx, row.HubID, s)
+		position, err := p.puller.Position(ctx, row.HubID, s)
 		if err != nil {
 			return
 		}
@@ -185,7 +184,7 @@ func (p *pulls) attached(ctx context.Context) (hubID int64, ok bool) {
 // startAt reads the position of a stream, and waits for a database that is away.
 func (p *pulls) startAt(ctx context.Context, hubID int64, s pull.Stream) (pull.Position, bool) {
 	for attempt := 1; ; attempt++ {
-		position, err := p.store.Position(ctx, hubID, s)
+		position, err := p.puller.Position(ctx, hubID, s)
 		if err == nil {
 			p.begins(s, position)
 			return position, true
@@ -244,7 +243,7 @@ func (p *pulls) runStream(ctx context.Context, s pull.Stream, options pull.RunOp
 		}
 	}
 	hubID := p.o.worker.Account().ID()
-	before, err := p.store.Position(ctx, hubID, s)
+	before, err := p.puller.Position(ctx, hubID, s)
 	if err != nil {
 		return pull.Result{}, p.failed(ctx, log, s, began, err)
 	}
@@ -253,7 +252,7 @@ func (p *pulls) runStream(ctx context.Context, s pull.Stream, options pull.RunOp
 	if err != nil {
 		return result, p.failed(ctx, log, s, began, err)
 	}
-	after, err := p.store.Position(ctx, hubID, s)
+	after, err := p.puller.Position(ctx, hubID, s)
 	if err != nil {
 		return result, p.failed(ctx, log, s, began, err)
 	}
@@ -335,11 +334,11 @@ func (p *pulls) failed(ctx context.Context, log *slog.Logger, s pull.Stream, beg
 // pullClass is the machine word of a failure.
 func pullClass(err error) string {
 	switch {
-	case errors.Is(err, pull.ErrLeaseLost):
+	case errors.Is(err, settlement.ErrLeaseLost):
 		return "lease"
 	case errors.Is(err, pull.ErrNotAttached):
 		return "not_attached"
-	case store.IsUnavailable(err), store.IsFull(err), store.IsReadOnly(err), store.IsDenied(err), errors.Is(err, errSilent), errors.Is(err, context.DeadlineExceeded):
+	case store.IsUnavailable(err), store.IsFull(err), store.IsReadOnly(err), store.IsDenied(err), errors.Is(err, store.ErrSilent), errors.Is(err, context.DeadlineExceeded):
 		return "database"
 	}
 	return string(hubspot.Classify(err))

@@ -13,6 +13,7 @@ import (
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/pull"
+	"leadsync/internal/settlement"
 	"leadsync/internal/status"
 	"leadsync/internal/testsize"
 )
@@ -102,18 +103,18 @@ func TestMissedRunsAreCaughtUp(t *testing.T) {
 // slowPull holds a run up, or breaks it.
 type slowPull struct {
 	pull.Store
-	commit   func(p pull.Page)
-	position func(s pull.Stream)
+	commit   func(p settlement.Page)
+	position func(stream string)
 }
 
-func (s slowPull) Position(ctx context.Context, hubID int64, stream pull.Stream) (pull.Position, error) {
+func (s slowPull) Position(ctx context.Context, hubID int64, stream string) (string, error) {
 	if s.position != nil {
 		s.position(stream)
 	}
 	return s.Store.Position(ctx, hubID, stream)
 }
 
-func (s slowPull) Commit(ctx context.Context, p pull.Page) error {
+func (s slowPull) Commit(ctx context.Context, p settlement.Page) error {
 	s.commit(p)
 	return s.Store.Commit(ctx, p)
 }
@@ -123,12 +124,12 @@ func TestALongRunIsNotStartedTwice(t *testing.T) {
 		r.stop()
 		var slow, long atomic.Bool
 		r.betweenPull = func(s pull.Store) pull.Store {
-			return slowPull{s, func(p pull.Page) {
-				if p.Stream == pull.Changes && len(p.Inbox) > 0 {
+			return slowPull{s, func(p settlement.Page) {
+				if p.Stream == string(pull.Changes) && len(p.Inbox) > 0 {
 					long.Store(true)
 				}
-			}, func(s pull.Stream) {
-				if s == pull.Changes && slow.Load() {
+			}, func(stream string) {
+				if stream == string(pull.Changes) && slow.Load() {
 					time.Sleep(29 * time.Second)
 				}
 			}}
@@ -160,7 +161,7 @@ func TestAPanicOfARunIsReported(t *testing.T) {
 		broken := atomic.Bool{}
 		broken.Store(true)
 		r.betweenPull = func(s pull.Store) pull.Store {
-			return slowPull{Store: s, commit: func(p pull.Page) {
+			return slowPull{Store: s, commit: func(p settlement.Page) {
 				if len(p.Inbox) > 0 && broken.Load() {
 					panic("ada@example.com is in the way")
 				}

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"leadsync/internal/breaker"
 	"leadsync/internal/pull"
+	"leadsync/internal/settlement"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
 )
@@ -56,7 +56,7 @@ func (a *App) PullOnce(ctx context.Context, once PullOnce) ([]Pulled, error) {
 
 // pullPaused is an error while somebody has paused pull by hand: a pass by hand would read what was not to be read.
 func (a *App) pullPaused(ctx context.Context) error {
-	all, err := a.db.PausesOf(ctx, a.cfg.Portal)
+	all, err := a.db.View(a.cfg.Portal).Pauses(ctx)
 	if err != nil {
 		return err
 	}
@@ -78,8 +78,8 @@ func (a *App) pullOnce(ctx context.Context, lease *store.Lease, once PullOnce) (
 	hold, letGo := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
 	parts.Go(func() {
-		if errors.Is(lease.Run(hold), store.ErrLeaseLost) {
-			cut(breaker.ErrLeaseLost)
+		if errors.Is(lease.Run(hold), settlement.ErrLeaseLost) {
+			cut(settlement.ErrLeaseLost)
 		}
 	})
 	done, err := o.pullStreams(work, once)
@@ -124,7 +124,7 @@ func (o *ownership) pullStreams(ctx context.Context, once PullOnce) ([]Pulled, e
 		result, err := o.pulls.runStream(ctx, s, options)
 		done = append(done, Pulled{string(s), result})
 		if err != nil {
-			if errors.Is(context.Cause(ctx), breaker.ErrLeaseLost) || errors.Is(err, pull.ErrLeaseLost) {
+			if errors.Is(context.Cause(ctx), settlement.ErrLeaseLost) || errors.Is(err, settlement.ErrLeaseLost) {
 				err = errors.New("another process took the portal; what was committed stays")
 			}
 			return done, fmt.Errorf("stream %s: %w", s, err)

@@ -95,7 +95,7 @@ func TestStandbyWaitsForAServerThatRefuses(t *testing.T) {
 			r.write("url", swap("new"))
 			must(t, lease.Release(t.Context()))
 			wait("take over", func() bool {
-				o, err := holder.Owner(ctx, "default")
+				o, err := holder.Operator().Owner(ctx, "default")
 				return err == nil && o.Alive
 			})
 			cancel()

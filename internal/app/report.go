@@ -110,7 +110,7 @@ func (o *ownership) heartbeat(ctx context.Context, snap status.Snapshot) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
-	if counts, err := o.app.db.Counts(ctx); err == nil { // else the lane says what is wrong with the database
+	if counts, err := o.app.db.Operator().Counts(ctx); err == nil { // else the lane says what is wrong with the database
 		var dead int64
 		for _, c := range counts {
 			if c.Portal == o.app.cfg.Portal && c.State == outbox.Dead {
@@ -137,7 +137,7 @@ func (o *ownership) store(ctx context.Context, snap status.Snapshot) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
-	if err := o.app.db.SaveStatus(ctx, o.lease, text, outbox.Millis(time.Now())); err != nil {
+	if err := o.portal.SaveStatus(ctx, text, outbox.Millis(time.Now())); err != nil {
 		o.app.log.Debug(msgSave, observe.Err, err) // the lane says what is wrong with the database
 		return false
 	}
@@ -194,4 +194,11 @@ func sentence(s status.Snapshot) string {
 		text += ", last ok " + time.UnixMilli(s.LastSuccessAt).UTC().Format(time.TimeOnly) + "Z"
 	}
 	return text
+}
+
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }

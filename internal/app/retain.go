@@ -25,9 +25,7 @@ func (o *ownership) retainInbox(ctx context.Context) {
 	for {
 		before, total := outbox.Millis(time.Now().Add(-keep)), int64(0)
 		for ctx.Err() == nil {
-			n, err := within(ctx, func(ctx context.Context) (int64, error) {
-				return o.app.db.PurgeInbox(ctx, o.app.cfg.Portal, before, retainChunk)
-			})
+			n, err := o.portal.PurgeInbox(ctx, before, retainChunk)
 			if err != nil {
 				o.app.log.Debug(observe.OldEntriesPurged, observe.Err, err) // tried again with the next round
 				break

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"leadsync/internal/account"
-	"leadsync/internal/breaker"
 	"leadsync/internal/config"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/mapping"
 	"leadsync/internal/observe"
 	"leadsync/internal/push"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 )
 
@@ -29,13 +29,13 @@ type ownership struct {
 	app    *App
 	cfg    *config.Loaded // of this time; a reload ends it
 	lease  *store.Lease
+	portal *store.Portal
 	hub    *hub
 	worker *push.Worker
 	pauses *pauses
 	memory *memory
 	leave  context.CancelCauseFunc // ends the ownership while it is served
 	pulls  *pulls
-	tombs  *tombstones
 	began  time.Time
 }
 
@@ -44,12 +44,11 @@ func (a *App) own(lease *store.Lease) (*ownership, error) {
 	if err != nil {
 		return nil, err
 	}
-	memory := a.newMemory()
-	paused := &pauses{db: a.db, portal: a.cfg.Portal}
-	tombs := &tombstones{db: a.db, hasher: a.hasher, portal: a.cfg.Portal}
-	remembered := accountStore{a.db, lease, a.cfg.Portal}
-	var s push.Store = &pushStore{DB: a.db, lease: lease, portal: a.cfg.Portal, timeout: a.cfg.HubSpot.Timeout, pauses: paused, tombs: tombs,
-		pin: a.pin(remembered, h)}
+	portal := a.db.Portal(lease, store.PortalConfig{Request: a.cfg.HubSpot.Timeout, Hash: a.hasher.Tombstone})
+	memory := a.newMemory(portal)
+	paused := &pauses{portal: portal}
+	remembered := accountStore{portal}
+	var s push.Store = pinned{portal, a.pin(remembered, h)}
 	if between != nil {
 		s = between(s)
 	}
@@ -65,20 +64,18 @@ func (a *App) own(lease *store.Lease) (*ownership, error) {
 		Mapping:    table(a.cfg.Mapping), OnDefinitions: account.CompareWith(remembered, a.log), Log: a.log, Person: a.person, Turn: a.loops.turn,
 	}
 	if !lease.CleanBefore() { // requests of the owner before may still be executed
-		cfg.Doubt, cfg.LastSeen = a.cfg.HubSpot.Timeout, a.lastSeen()
+		cfg.Doubt, cfg.LastSeen = a.cfg.HubSpot.Timeout, a.lastSeen(portal)
 	}
-	o := &ownership{app: a, cfg: a.cfg, lease: lease, hub: h, worker: push.New(cfg, h, bounded{s}), pauses: paused, memory: memory,
-		tombs: tombs, began: time.Now()}
+	o := &ownership{app: a, cfg: a.cfg, lease: lease, hub: h, worker: push.New(cfg, h, s), portal: portal, pauses: paused, memory: memory,
+		began: time.Now()}
 	o.remember()
 	o.pulls = o.newPulls()
 	return o, nil
 }
 
 // lastSeen is when the owner before was alive for certain: its requests began at the earliest a time-out before.
-func (a *App) lastSeen() time.Time {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	row, err := a.db.Portal(ctx, a.cfg.Portal)
+func (a *App) lastSeen(portal *store.Portal) time.Time {
+	row, err := portal.Row(context.Background())
 	if err != nil || row.StatusAt == 0 {
 		return time.Now().Add(-a.cfg.HubSpot.Timeout)
 	}
@@ -116,7 +113,7 @@ func (a *App) serve(ctx context.Context, lease *store.Lease) error {
 	if err != nil {
 		return errors.Join(err, release(lease, true))
 	}
-	if _, err := within(ctx, func(ctx context.Context) (int64, error) { return a.db.Unpark(ctx, a.cfg.Portal) }); err != nil && ctx.Err() == nil {
+	if _, err := o.portal.Unpark(ctx); err != nil && ctx.Err() == nil {
 		a.log.Warn(msgUnpark, observe.Err, err) // parked rows are read at the next start, or with a new row of their lead
 	}
 	o.pulls.recall(ctx)
@@ -127,15 +124,15 @@ func (a *App) serve(ctx context.Context, lease *store.Lease) error {
 	var parts sync.WaitGroup
 	hold, letGo := context.WithCancel(context.WithoutCancel(ctx)) // the lease is renewed while requests under way end
 	parts.Go(func() {
-		if errors.Is(lease.Run(hold), store.ErrLeaseLost) {
-			leave(breaker.ErrLeaseLost)
-			cut(breaker.ErrLeaseLost)
+		if errors.Is(lease.Run(hold), settlement.ErrLeaseLost) {
+			leave(settlement.ErrLeaseLost)
+			cut(settlement.ErrLeaseLost)
 		}
 	})
 	parts.Go(func() { o.wake(own) })
 	o.part(&parts, loopUnsubscribe, func() {
-		if errors.Is(o.worker.Unsubscribe(own, work), breaker.ErrLeaseLost) {
-			leave(breaker.ErrLeaseLost)
+		if errors.Is(o.worker.Unsubscribe(own, work), settlement.ErrLeaseLost) {
+			leave(settlement.ErrLeaseLost)
 		}
 	})
 	o.part(&parts, push.LoopSecondLook, func() { o.worker.LookAgain(own) })
@@ -191,7 +188,7 @@ func (a *App) serve(ctx context.Context, lease *store.Lease) error {
 		a.loops.turn(name, -1)
 	}
 	a.loops.turn(loopStart, 0)
-	if errors.Is(err, breaker.ErrLeaseLost) || errors.Is(context.Cause(own), breaker.ErrLeaseLost) {
+	if errors.Is(err, settlement.ErrLeaseLost) || errors.Is(context.Cause(own), settlement.ErrLeaseLost) {
 		a.log.Warn(observe.PortalLeaseLost, observe.Portal, a.cfg.Portal, observe.Owner, a.owner, observe.Epoch, lease.Epoch())
 		err = nil
 	}
@@ -206,7 +203,7 @@ func (a *App) serveOnce(ctx context.Context, lease *store.Lease) error {
 	if err != nil {
 		return errors.Join(err, release(lease, true))
 	}
-	if _, err := a.db.Unpark(ctx, a.cfg.Portal); err != nil {
+	if _, err := a.db.Operator().Unpark(ctx, a.cfg.Portal); err != nil {
 		return errors.Join(err, release(lease, false))
 	}
 	o.pulls.recall(ctx)
@@ -215,8 +212,8 @@ func (a *App) serveOnce(ctx context.Context, lease *store.Lease) error {
 	hold, letGo := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
 	parts.Go(func() {
-		if errors.Is(lease.Run(hold), store.ErrLeaseLost) {
-			cut(breaker.ErrLeaseLost)
+		if errors.Is(lease.Run(hold), settlement.ErrLeaseLost) {
+			cut(settlement.ErrLeaseLost)
 		}
 	})
 	stopTimer := context.AfterFunc(ctx, func() {

@@ -332,7 +332,7 @@ func TestDeleteBrake(t *testing.T) {
 		}
 		db, err := store.Open(context.Background(), r.url, store.Options{})
 		must(t, err)
-		if n, err := db.ResumeDeletes(context.Background(), "default"); err != nil || n != 14 {
+		if n, err := db.Operator().ResumeDeletes(context.Background(), "default"); err != nil || n != 14 {
 			t.Errorf("let go: %d, %v", n, err)
 		}
 		must(t, db.Close())

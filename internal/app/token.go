@@ -39,7 +39,7 @@ func (a *App) tokens(lease *store.Lease, dial *Dialer) tokens {
 		// grant is shorter than the one on the portal that was waited for.
 		ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
 		defer cancel()
-		if err := a.db.OrphanGrant(ctx, a.cfg.Portal); err != nil {
+		if err := a.db.Tokens().OrphanGrant(ctx, a.cfg.Portal); err != nil {
 			a.log.Debug(observe.TokenRefreshFailed, observe.Err, err) // it runs out by itself
 		}
 	}

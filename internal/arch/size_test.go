@@ -24,7 +24,6 @@ const (
 var (
 	manyFiles = map[string]int{
 		"/cmd/leadsync":   40, // one file a subcommand
-		"app":             22,
 		"hubspot":         29,
 		"hubspotsim":      46,
 		"push":            49,
@@ -36,7 +35,6 @@ var (
 		"hubspotsim.Sim":            181, // one mutex, one state
 		"push.Worker":               256,
 		"push.work":                 55,
-		"store.DB":                  142,
 	}
 	longFunctions = 32 // in the whole tree; the aim is none
 	longLines     = 46 // of a thousand; the aim is 10

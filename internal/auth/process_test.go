@@ -65,7 +65,7 @@ func (c child) run() error {
 	if err != nil {
 		return err
 	}
-	killer := &killer{Grants: db, at: c.KillAt, inner: &http.Transport{MaxIdleConnsPerHost: 64}}
+	killer := &killer{Grants: db.Tokens(), at: c.KillAt, inner: &http.Transport{MaxIdleConnsPerHost: 64}}
 	client := auth.NewClient(auth.ClientConfig{BaseURL: c.Hub, APIVersion: "2026-09", ClientID: c.ClientID, HTTP: &http.Client{Transport: killer, Timeout: 15 * time.Second},
 		ClientSecret: func() (secret.String, error) { return secret.New(c.ClientSecret), nil }})
 	source := auth.NewSource(auth.Config{Portal: portal, Owner: fmt.Sprint("child ", os.Getpid()), Grants: killer, Keys: keys, Client: client,
@@ -173,7 +173,7 @@ func (w *town) expire() {
 	w.Helper()
 	g := w.grant()
 	g.ExpiresAt = time.Now().Add(-time.Minute).UnixMilli()
-	if _, err := w.db.Connect(w.Context(), g, "https://sim.example.com"); err != nil {
+	if _, err := w.db.Tokens().Connect(w.Context(), g, "https://sim.example.com"); err != nil {
 		w.Fatal(err)
 	}
 	w.sim.EndTokens(true)
@@ -281,7 +281,7 @@ func TestKilledAtEachStep(t *testing.T) {
 				if word := p.end(); word != "" {
 					t.Fatalf("the child was not killed: %s", word)
 				}
-				must(t, w.db.OrphanGrant(t.Context(), portal)) // what the next owner of the portal does on SQLite
+				must(t, w.db.Tokens().OrphanGrant(t.Context(), portal)) // what the next owner of the portal does on SQLite
 				s := w.source("next")
 				err := call(t.Context(), w.calls(s))
 				if !rotate || !step.lost {

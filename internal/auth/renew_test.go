@@ -50,7 +50,7 @@ func (d *shaky) RenewGrant(ctx context.Context, next auth.Grant) (bool, error) {
 func TestPairIsStoredBeforeItIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, hubspotsim.Config{Seed: 31, Quirks: hubspotsim.Quirks{RotateRefresh: true}})
-		db := &shaky{Grants: r.db, fails: -1}
+		db := &shaky{Grants: r.db.Tokens(), fails: -1}
 		s := r.source("one", func(c *auth.Config) { c.Grants = db })
 		time.Sleep(time.Hour)
 		for range 10 {
@@ -91,7 +91,7 @@ func TestPairIsStoredBeforeItIsUsed(t *testing.T) {
 func TestDatabaseAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, hubspotsim.Config{Seed: 32})
-		s := r.source("one", func(c *auth.Config) { c.Grants = unreadable{r.db} })
+		s := r.source("one", func(c *auth.Config) { c.Grants = unreadable{r.db.Tokens()} })
 		_, _, err := s.Token(t.Context())
 		if _, ok := errors.AsType[*auth.WaitError](err); !ok || !errors.Is(err, errAway) {
 			t.Errorf("%v", err)
@@ -114,7 +114,7 @@ func TestDeadLeaseIsWaitedOut(t *testing.T) {
 		r := newRig(t, hubspotsim.Config{Seed: 33})
 		lease := func() {
 			g := r.grant()
-			ok, err := r.db.LeaseGrant(t.Context(), g, "dead", g.Now+25_000)
+			ok, err := r.db.Tokens().LeaseGrant(t.Context(), g, "dead", g.Now+25_000)
 			if !ok || err != nil {
 				t.Fatal(err)
 			}
@@ -141,7 +141,7 @@ func TestDeadLeaseIsWaitedOut(t *testing.T) {
 		// The database's clock was set back: the lease seems to last for another hour.
 		time.Sleep(time.Hour)
 		g := r.grant()
-		ok, err := r.db.LeaseGrant(t.Context(), g, "dead", g.Now+time.Hour.Milliseconds())
+		ok, err := r.db.Tokens().LeaseGrant(t.Context(), g, "dead", g.Now+time.Hour.Milliseconds())
 		if !ok || err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func TestDeadLeaseIsWaitedOut(t *testing.T) {
 func TestSuspendedInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, hubspotsim.Config{Seed: 34, Quirks: hubspotsim.Quirks{RotateRefresh: true}})
-		db := &shaky{Grants: r.db, slow: 10 * time.Minute}
+		db := &shaky{Grants: r.db.Tokens(), slow: 10 * time.Minute}
 		first := r.source("first", func(c *auth.Config) { c.Grants = db })
 		second := r.source("second")
 		time.Sleep(time.Hour)
@@ -191,7 +191,7 @@ func TestFailedRefreshLooksAgain(t *testing.T) {
 		old := r.grant()
 		time.Sleep(time.Hour)
 		r.tokenOf(r.source("first"))
-		s := r.source("second", func(c *auth.Config) { c.Grants = &stale{Grants: r.db, old: old} })
+		s := r.source("second", func(c *auth.Config) { c.Grants = &stale{Grants: r.db.Tokens(), old: old} })
 		r.tokenOf(s)
 		if g := r.grant(); g.NeedsLogin != "" || g.Generation != 2 {
 			t.Errorf("the grant is %+v", g)
@@ -233,10 +233,10 @@ func TestSealing(t *testing.T) {
 		for what, change := range map[string]func(*auth.Config){
 			"without the key": func(c *auth.Config) { c.Keys = ringOf(t, people.NewKey()) },
 			"as another portal's": func(c *auth.Config) {
-				c.Grants = moved{r.db}
+				c.Grants = moved{r.db.Tokens()}
 				c.Portal = "other"
 			},
-			"with the tokens changed over": func(c *auth.Config) { c.Grants = swapped{r.db} },
+			"with the tokens changed over": func(c *auth.Config) { c.Grants = swapped{r.db.Tokens()} },
 		} {
 			s := r.source(what, change)
 			_, _, err := s.Token(t.Context())

@@ -81,7 +81,7 @@ func (r *rig) login() int64 {
 	g := auth.Grant{Portal: portal, ClientID: cred.ClientID, HubID: cred.PortalID, GrantedAt: r.wall().UnixMilli(), RefreshedAt: r.wall().UnixMilli(),
 		Scopes: auth.JoinScopes(pair.Scopes), ExpiresAt: pair.At.Add(pair.Life).UnixMilli(), Life: pair.Life.Milliseconds()}
 	must(r, g.Seal(r.keys, pair.Access, pair.Refresh))
-	generation, err := r.db.Connect(r.Context(), g, "https://sim.example.com")
+	generation, err := r.db.Tokens().Connect(r.Context(), g, "https://sim.example.com")
 	must(r, err)
 	r.sim.ResetStats()
 	return generation
@@ -89,7 +89,7 @@ func (r *rig) login() int64 {
 
 // source is a process's.
 func (r *rig) source(owner string, change ...func(*auth.Config)) *auth.Source {
-	cfg := auth.Config{Portal: portal, Owner: owner, Grants: r.db, Keys: r.keys, Client: r.client(), Log: r.log, Wall: r.wall,
+	cfg := auth.Config{Portal: portal, Owner: owner, Grants: r.db.Tokens(), Keys: r.keys, Client: r.client(), Log: r.log, Wall: r.wall,
 		Waits: func(n int) time.Duration { return min(time.Second<<(n-1), time.Minute) }}
 	for _, f := range change {
 		f(&cfg)
@@ -114,7 +114,7 @@ func (r *rig) calls(s hubspot.TokenSource) *hubspot.Client {
 // grant is the row.
 func (r *rig) grant() auth.Grant {
 	r.Helper()
-	g, err := r.db.Grant(context.WithoutCancel(r.Context()), portal)
+	g, err := r.db.Tokens().Grant(context.WithoutCancel(r.Context()), portal)
 	must(r, err)
 	return g
 }

@@ -289,7 +289,7 @@ func TestDeadGrantComesBack(t *testing.T) {
 		must(t, call(t.Context(), r.calls(s)))
 
 		// A logout is found as well, at once.
-		ok, err := r.db.Disconnect(t.Context(), r.grant())
+		ok, err := r.db.Tokens().Disconnect(t.Context(), r.grant())
 		if !ok || err != nil {
 			t.Fatal(err)
 		}
@@ -315,7 +315,7 @@ func TestOtherAccountIsNotUsed(t *testing.T) {
 		r.tokenOf(s)
 		g := r.grant()
 		g.HubID++
-		_, err := r.db.Connect(t.Context(), g, "https://sim.example.com")
+		_, err := r.db.Tokens().Connect(t.Context(), g, "https://sim.example.com")
 		must(t, err)
 		_, err = s.Look(t.Context())
 		if e, ok := errors.AsType[*auth.AccountError](err); !ok || e.Have != g.HubID {

@@ -15,6 +15,7 @@ import (
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 )
 
 func contains(text, part string) bool { return strings.Contains(text, part) }
@@ -184,7 +185,7 @@ func TestTokenRenewed(t *testing.T) {
 func TestDatabaseAnswered(t *testing.T) {
 	for _, tc := range []struct{ unsettled, idle, ends bool }{{false, false, true}, {false, true, true}, {true, false, false}, {true, true, true}} {
 		b := quietBreaker()
-		b.Fail(breaker.ErrDatabaseAway)
+		b.Fail(settlement.ErrDatabaseAway)
 		if tc.unsettled {
 			b.SettleFailed()
 		}
@@ -220,7 +221,7 @@ func TestShared(t *testing.T) {
 		for _, tc := range []struct {
 			err  error
 			ends bool
-		}{{outage, true}, {&hubspot.Error{Status: 401}, true}, {limited, false}, {&hubspot.Error{Status: 403}, false}, {breaker.ErrDatabaseAway, false}} {
+		}{{outage, true}, {&hubspot.Error{Status: 401}, true}, {limited, false}, {&hubspot.Error{Status: 403}, false}, {settlement.ErrDatabaseAway, false}} {
 			b := quietBreaker()
 			b.Fail(tc.err)
 			b.ReportShared(nil)

@@ -61,6 +61,17 @@ type Lanes struct {
 // All reports whether nothing of either lane of contacts may be sent.
 func (l Lanes) All() bool { return l.Live && l.Backfill }
 
+// Only is the one lane of contacts that is not paused while the other one is; empty = both run, or none does.
+func (l Lanes) Only() outbox.Lane {
+	switch {
+	case l.Live == l.Backfill:
+		return ""
+	case l.Live:
+		return outbox.Backfill
+	}
+	return outbox.Live
+}
+
 // Has reports whether the lane is paused.
 func (l Lanes) Has(lane outbox.Lane) bool {
 	if lane == outbox.Backfill {

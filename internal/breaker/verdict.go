@@ -6,28 +6,11 @@ import (
 	"time"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/settlement"
 )
 
-// What the database and the lease may say; Verdict knows them.
-var (
-	// ErrDatabaseAway: the database cannot be reached, is full or read-only. It costs time and nothing else.
-	ErrDatabaseAway = errors.New("database away")
-	// ErrLeaseLost: another daemon owns the portal now; what was in memory is dropped.
-	ErrLeaseLost = errors.New("portal lease lost")
-	// ErrLeaseEnding: nothing is sent, because the lease would not outlive the request.
-	ErrLeaseEnding = errors.New("the portal lease does not outlive a request")
-)
-
-// AwayError is ErrDatabaseAway with the cause in a few words, which name no row.
-type AwayError struct {
-	Cause string
-	Full  bool // there is no space left
-}
-
-func (e *AwayError) Error() string { return ErrDatabaseAway.Error() + ": " + e.Cause }
-
-// Unwrap makes the error match ErrDatabaseAway.
-func (e *AwayError) Unwrap() error { return ErrDatabaseAway }
+// ErrLeaseEnding: nothing is sent, because the lease would not outlive the request.
+var ErrLeaseEnding = errors.New("the portal lease does not outlive a request")
 
 // Stopper is an error that stops a lane because of what it found, not of what HubSpot or the database said. It has a Cure() too when it
 // knows what would help.
@@ -60,12 +43,12 @@ func Judge(err error) Verdict {
 	token, isToken := errors.AsType[*hubspot.TokenError](err)
 	v.Token = isToken
 	switch {
-	case errors.Is(err, ErrDatabaseAway):
+	case errors.Is(err, settlement.ErrDatabaseAway):
 		v.State, v.Cause = Down, KindDatabase
-		if away, ok := errors.AsType[*AwayError](err); ok {
+		if away, ok := errors.AsType[*settlement.AwayError](err); ok {
 			v.Cause += ": " + away.Cause
 		}
-	case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrLeaseEnding):
+	case errors.Is(err, settlement.ErrLeaseLost), errors.Is(err, ErrLeaseEnding):
 		v.State, v.Cause = Down, KindLease
 	case stops && stop.Stops() != Degraded:
 		v.State, v.Cause = stop.Stops(), stop.Error()
@@ -100,7 +83,7 @@ func ForAll(err error) bool {
 	if _, stops := errors.AsType[Stopper](err); stops {
 		return true
 	}
-	if errors.Is(err, ErrDatabaseAway) || errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrLeaseEnding) {
+	if errors.Is(err, settlement.ErrDatabaseAway) || errors.Is(err, settlement.ErrLeaseLost) || errors.Is(err, ErrLeaseEnding) {
 		return true
 	}
 	switch hubspot.OpOf(err) {
@@ -118,7 +101,7 @@ func ForAll(err error) bool {
 // kindOf says what the trouble is about.
 func kindOf(s State, class hubspot.Class, err error) string {
 	switch {
-	case errors.Is(err, ErrDatabaseAway):
+	case errors.Is(err, settlement.ErrDatabaseAway):
 		return KindDatabase
 	case s == Down:
 		return KindLease
@@ -150,7 +133,7 @@ func cureOf(v Verdict, class hubspot.Class, err error) string {
 	}](err); ok {
 		return says.Cure()
 	}
-	if away, ok := errors.AsType[*AwayError](err); ok && away.Full {
+	if away, ok := errors.AsType[*settlement.AwayError](err); ok && away.Full {
 		return cureFull
 	}
 	switch {

@@ -11,6 +11,7 @@ import (
 
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/settlement"
 )
 
 // tokenFault is a token source whose settings are wrong.
@@ -38,7 +39,7 @@ func (s stop) Stops() breaker.State { return s.state }
 
 // TestVerdicts: what each error means for the lane. A verdict is told by types: other words around an error change nothing.
 func TestVerdicts(t *testing.T) {
-	full := &breaker.AwayError{Cause: "no space left", Full: true}
+	full := &settlement.AwayError{Cause: "no space left", Full: true}
 	for _, tc := range []struct {
 		name   string
 		err    error
@@ -50,12 +51,12 @@ func TestVerdicts(t *testing.T) {
 		exact  bool
 		forAll bool
 	}{
-		{"database away", &breaker.AwayError{Cause: "connection refused"}, breaker.Down, "database", "database: connection refused", "repair the database", 0, false, true},
-		{"database away, no cause", breaker.ErrDatabaseAway, breaker.Down, "database", "database", "repair the database", 0, false, true},
+		{"database away", &settlement.AwayError{Cause: "connection refused"}, breaker.Down, "database", "database: connection refused", "repair the database", 0, false, true},
+		{"database away, no cause", settlement.ErrDatabaseAway, breaker.Down, "database", "database", "repair the database", 0, false, true},
 		{"database full", full, breaker.Down, "database", "database: no space left", "make room", 0, false, true},
 		{"database full during an outage", errors.Join(full, &hubspot.Error{Op: hubspot.OpBatchUpdate, Status: 500}), breaker.Down, "database",
 			"database: no space left", "make room", 0, false, true},
-		{"lease lost", breaker.ErrLeaseLost, breaker.Down, "lease", "lease", "renew its lease", 0, false, true},
+		{"lease lost", settlement.ErrLeaseLost, breaker.Down, "lease", "lease", "renew its lease", 0, false, true},
 		{"lease ending", breaker.ErrLeaseEnding, breaker.Down, "lease", "lease", "renew its lease", 0, false, true},
 		{"wrong account", stop{breaker.Paused}, breaker.Paused, "access", "the wrong account", "do what the cause says", 0, false, true},
 		{"unknown subscription", stop{breaker.Degraded}, breaker.Degraded, "network", "transient", "name resolution", 0, false, true},
@@ -101,7 +102,7 @@ func TestVerdicts(t *testing.T) {
 
 // TestStatusTellsTheVerdict: status and log name one cure.
 func TestStatusTellsTheVerdict(t *testing.T) {
-	for _, err := range []error{&hubspot.RateLimitError{Daily: true}, &hubspot.Error{Status: 403}, breaker.ErrLeaseLost, &breaker.AwayError{Cause: "daily_limit"},
+	for _, err := range []error{&hubspot.RateLimitError{Daily: true}, &hubspot.Error{Status: 403}, settlement.ErrLeaseLost, &settlement.AwayError{Cause: "daily_limit"},
 		&hubspot.TokenError{Err: tokenFault{}}, &hubspot.Error{Status: 423}} {
 		b, log := breakerWithLog()
 		b.Fail(err)

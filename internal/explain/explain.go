@@ -37,16 +37,21 @@ const (
 )
 
 // Database is where Tell reads.
-type Database interface {
-	status.Database
-	Portal(ctx context.Context, name string) (store.PortalRow, error)
+type Database struct {
+	Operator status.Database
+	View     func(portal string) View
+}
+
+// View reads one portal: *store.View.
+type View interface {
+	Row(ctx context.Context) (store.PortalRow, error)
 	Entries(ctx context.Context, ids []outbox.EntryID) ([]outbox.Entry, error)
-	RowsOf(ctx context.Context, portal string, id lead.ID, limit int) ([]outbox.Entry, error)
-	EarlierEvents(ctx context.Context, portal string, rows []outbox.Entry) (map[outbox.EntryID]bool, error)
-	Links(ctx context.Context, portal string, hubID int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error)
+	RowsOf(ctx context.Context, id lead.ID, limit int) ([]outbox.Entry, error)
+	EarlierEvents(ctx context.Context, rows []outbox.Entry) (map[outbox.EntryID]bool, error)
+	Links(ctx context.Context, hubID int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error)
 	LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error)
 	LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error)
-	RequestsOf(ctx context.Context, portal, leadHash string, limit int) ([]store.RequestRow, error)
+	RequestsOf(ctx context.Context, leadHash string, limit int) ([]store.RequestRow, error)
 }
 
 // Query says whose story is wanted.
@@ -69,7 +74,7 @@ func Tell(ctx context.Context, db Database, q Query) (*Story, error) {
 	if err := s.find(ctx, db, q); err != nil {
 		return nil, err
 	}
-	rows, err := db.RowsOf(ctx, s.Portal, lead.ID(s.LeadID), mostEvents)
+	rows, err := db.View(s.Portal).RowsOf(ctx, lead.ID(s.LeadID), mostEvents)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +84,7 @@ func Tell(ctx context.Context, db Database, q Query) (*Story, error) {
 	slices.SortFunc(rows, func(a, b outbox.Entry) int { return cmp.Compare(a.ID, b.ID) })
 	s.MoreEvents = len(rows) == mostEvents
 	s.LeadHash = q.Hash(s.LeadID)
-	requests, err := db.RequestsOf(ctx, s.Portal, s.LeadHash, mostRequests)
+	requests, err := db.View(s.Portal).RequestsOf(ctx, s.LeadHash, mostRequests)
 	if err != nil {
 		return nil, err
 	}
@@ -87,13 +92,13 @@ func Tell(ctx context.Context, db Database, q Query) (*Story, error) {
 		s.Requests = append(s.Requests, Request{r.StartedAt, r.Op, r.Status, r.Answer, r.CorrelationID, r.Elapsed})
 	}
 	slices.Reverse(s.Requests)
-	repeated, err := db.EarlierEvents(ctx, s.Portal, rows)
+	repeated, err := db.View(s.Portal).EarlierEvents(ctx, rows)
 	if err != nil {
 		return nil, err
 	}
 	s.tellEvents(rows, repeated)
 	s.tellLink()
-	in, err := status.Collect(ctx, db, status.Input{Version: q.Version, Portal: s.Portal, AlertAfter: q.AlertAfter})
+	in, err := status.Collect(ctx, db.Operator, status.Input{Version: q.Version, Portal: s.Portal, AlertAfter: q.AlertAfter})
 	if err != nil {
 		return nil, err
 	}
@@ -111,13 +116,13 @@ func (s *Story) isLead(ctx context.Context, db Database, id string) (bool, error
 	if err := s.load(ctx, db); err != nil || s.link != nil {
 		return s.link != nil, err
 	}
-	rows, err := db.RowsOf(ctx, s.Portal, lead.ID(id), 1)
+	rows, err := db.View(s.Portal).RowsOf(ctx, lead.ID(id), 1)
 	return len(rows) > 0, err
 }
 
 // find fills in portal, lead, account and link.
 func (s *Story) find(ctx context.Context, db Database, q Query) error {
-	portal, err := db.Portal(ctx, s.Portal)
+	portal, err := db.View(s.Portal).Row(ctx)
 	if err != nil && !errors.Is(err, lead.ErrNotFound) {
 		return err
 	}
@@ -133,7 +138,7 @@ func (s *Story) find(ctx context.Context, db Database, q Query) error {
 		if err != nil || id < 1 {
 			return fmt.Errorf("outbox:%s: want a number like outbox:17", text)
 		}
-		rows, err := db.Entries(ctx, []outbox.EntryID{outbox.EntryID(id)})
+		rows, err := db.View(s.Portal).Entries(ctx, []outbox.EntryID{outbox.EntryID(id)})
 		switch {
 		case err != nil:
 			return err
@@ -145,7 +150,7 @@ func (s *Story) find(ctx context.Context, db Database, q Query) error {
 		s.Portal, s.LeadID, subject = rows[0].Portal, string(rows[0].Lead()), ""
 	}
 	if subject == "" {
-		if portal, err = db.Portal(ctx, s.Portal); err != nil && !errors.Is(err, lead.ErrNotFound) {
+		if portal, err = db.View(s.Portal).Row(ctx); err != nil && !errors.Is(err, lead.ErrNotFound) {
 			return err
 		}
 		s.PortalID = portal.HubID
@@ -156,12 +161,12 @@ func (s *Story) find(ctx context.Context, db Database, q Query) error {
 	}
 	var links []ledger.Link
 	if address, bad := lead.NormalizeAddress(subject); bad == nil {
-		if links, err = db.LinksByAddress(ctx, s.PortalID, []string{string(address)}); err != nil {
+		if links, err = db.View(s.Portal).LinksByAddress(ctx, s.PortalID, []string{string(address)}); err != nil {
 			return err
 		}
 	}
 	if _, bad := strconv.ParseInt(subject, 10, 64); bad == nil {
-		if links, err = db.LinksByContact(ctx, s.PortalID, []lead.ContactID{lead.ContactID(subject)}); err != nil {
+		if links, err = db.View(s.Portal).LinksByContact(ctx, s.PortalID, []lead.ContactID{lead.ContactID(subject)}); err != nil {
 			return err
 		}
 	}
@@ -183,7 +188,7 @@ func rank(state ledger.State) int {
 }
 
 func (s *Story) load(ctx context.Context, db Database) error {
-	links, err := db.Links(ctx, s.Portal, s.PortalID, []lead.ID{lead.ID(s.LeadID)})
+	links, err := db.View(s.Portal).Links(ctx, s.PortalID, []lead.ID{lead.ID(s.LeadID)})
 	if err != nil {
 		return err
 	}

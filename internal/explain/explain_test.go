@@ -46,8 +46,15 @@ func (d *tables) Strays(context.Context) ([]store.StrayRow, error)        { retu
 func (d *tables) Owed(context.Context, string, int64) (store.Owed, error) { return store.Owed{}, nil }
 func (d *tables) Pauses(context.Context) ([]store.Pause, error)           { return nil, nil }
 func (d *tables) Owner(context.Context, string) (store.OwnerInfo, error)  { return d.owner, nil }
-func (d *tables) Portal(context.Context, string) (store.PortalRow, error) { return d.row, nil }
-func (d *tables) RequestsOf(context.Context, string, string, int) ([]store.RequestRow, error) {
+
+// view is what they hold of one portal.
+type view struct {
+	*tables
+	portal string
+}
+
+func (d view) Row(context.Context) (store.PortalRow, error) { return d.row, nil }
+func (d view) RequestsOf(context.Context, string, int) ([]store.RequestRow, error) {
 	return []store.RequestRow{{Op: "batch_update", StartedAt: 2}, {Op: "batch_create", StartedAt: 1}}, nil
 }
 
@@ -60,16 +67,16 @@ func (d *tables) Entries(_ context.Context, ids []outbox.EntryID) (out []outbox.
 	return out, nil
 }
 
-func (d *tables) RowsOf(_ context.Context, portal string, id lead.ID, limit int) (out []outbox.Entry, _ error) {
+func (d view) RowsOf(_ context.Context, id lead.ID, limit int) (out []outbox.Entry, _ error) {
 	for i := len(d.rows) - 1; i >= 0 && len(out) < limit; i-- {
-		if r := d.rows[i]; r.Lead() == id && r.Portal == portal {
+		if r := d.rows[i]; r.Lead() == id && r.Portal == d.portal {
 			out = append(out, r)
 		}
 	}
 	return out, nil
 }
 
-func (d *tables) EarlierEvents(context.Context, string, []outbox.Entry) (map[outbox.EntryID]bool, error) {
+func (d view) EarlierEvents(context.Context, []outbox.Entry) (map[outbox.EntryID]bool, error) {
 	return nil, nil
 }
 
@@ -82,9 +89,9 @@ func (d *tables) find(is func(ledger.Link) bool) (out []ledger.Link) {
 	return out
 }
 
-func (d *tables) Links(_ context.Context, portal string, hub int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error) {
+func (d view) Links(_ context.Context, hub int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error) {
 	m := map[lead.ID]*ledger.Link{}
-	for _, l := range d.find(func(l ledger.Link) bool { return l.Portal == portal && l.HubID == hub && l.LeadID == leads[0] }) {
+	for _, l := range d.find(func(l ledger.Link) bool { return l.Portal == d.portal && l.HubID == hub && l.LeadID == leads[0] }) {
 		m[l.LeadID] = &l
 	}
 	return m, nil
@@ -114,7 +121,7 @@ func scene() *tables {
 
 func tell(t *testing.T, d *tables, subject string) (*Story, error) {
 	t.Helper()
-	return Tell(t.Context(), d, Query{Subject: subject, Portal: "default", Now: time.UnixMilli(1795334400000), Table: mapping.New(nil, ""),
+	return Tell(t.Context(), Database{d, func(portal string) View { return view{d, portal} }}, Query{Subject: subject, Portal: "default", Now: time.UnixMilli(1795334400000), Table: mapping.New(nil, ""),
 		Hash: func(s string) string { return "hash of " + s }})
 }
 

@@ -11,11 +11,13 @@ import (
 	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
+	"leadsync/internal/settlement"
 )
 
 // draft is a page in the making.
 type draft struct {
-	Page
+	settlement.Page
+	next    Position // where the stream stands with it
 	counts  Result
 	reread  []lead.ID // leads whose contacts are to be read again; those that a merge concerns first
 	merges  int       // how many of them
@@ -32,7 +34,7 @@ var errHold = errors.New("requests for the leads of a page did not end")
 // commits what was found with the next position. The leads are let go after the commit: a crash, or a failure, anywhere before it leads to
 // a repeat that comes to the same, since nothing was written; after it the contacts hold what was last seen.
 func (r *run) apply(ctx context.Context, contacts []hubspot.Contact, next func(Result) Position) (Result, error) {
-	d := &draft{Page: Page{HubID: r.hubID, Stream: r.stream}, counts: Result{Pages: 1, Seen: len(contacts)}}
+	d := &draft{Page: newPage(r), counts: Result{Pages: 1, Seen: len(contacts)}}
 	views := make([]*view, len(contacts))
 	for i := range contacts {
 		views[i] = newView(&contacts[i], r.table)
@@ -58,12 +60,22 @@ func (r *run) apply(ctx context.Context, contacts []hubspot.Contact, next func(R
 	return r.commit(ctx, d, next)
 }
 
+// newPage is an empty page of a run.
+func newPage(r *run) settlement.Page {
+	return settlement.Page{HubID: r.hubID, Stream: string(r.stream)}
+}
+
 func (r *run) commit(ctx context.Context, d *draft, next func(Result) Position) (Result, error) {
 	if err := r.silence(ctx, d); err != nil {
 		return Result{}, err
 	}
 	d.counts.Applied = len(d.Inbox)
-	d.Position = next(d.counts)
+	d.next = next(d.counts)
+	text, err := d.next.encode(r.stream)
+	if err != nil {
+		return Result{}, err
+	}
+	d.Position = text
 	if err := r.p.store.Commit(ctx, d.Page); err != nil {
 		return Result{}, err
 	}

@@ -104,7 +104,7 @@ func (r *run) mend(ctx context.Context) error {
 	}
 	r.pos.Watermark, r.pos.Scan, r.pos.SetBackAt = r.pos.Began, nil, r.p.cfg.Now().UnixMilli()
 	if r.stream == Changes {
-		lagged, err := r.p.store.Position(ctx, r.hubID, Lagged)
+		lagged, err := r.p.Position(ctx, r.hubID, Lagged)
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ func (r *run) passErased(ctx context.Context, d *draft) error {
 	for _, v := range d.unknown {
 		ids, addresses = append(ids, v.ids()...), append(addresses, v.email)
 	}
-	erased, err := r.p.store.Erased(ctx, r.hubID, ids, addresses)
+	erased, err := r.p.store.Tombstoned(ctx, r.hubID, nil, ids, addresses)
 	d.unknown = slices.DeleteFunc(d.unknown, func(v *view) bool {
 		return erased.Addresses[v.email] || slices.ContainsFunc(v.ids(), func(id lead.ContactID) bool { return erased.Contacts[id] })
 	})
@@ -41,7 +41,7 @@ func (r *run) silence(ctx context.Context, d *draft) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	erased, err := r.p.store.Erased(ctx, r.hubID, ids, addresses)
+	erased, err := r.p.store.Tombstoned(ctx, r.hubID, nil, ids, addresses)
 	d.Strangers = slices.DeleteFunc(d.Strangers, func(l ledger.Link) bool { return erased.Contacts[l.ContactID] || erased.Addresses[l.Address] })
 	d.Inbox = slices.DeleteFunc(d.Inbox, func(row inbox.Row) bool {
 		return !slices.Contains(d.reread, row.LeadID) && (erased.Contacts[row.ContactID] || row.LeadID == "" && erased.Addresses[row.Email])

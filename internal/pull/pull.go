@@ -26,6 +26,7 @@ import (
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
+	"leadsync/internal/settlement"
 )
 
 // Stream is one of the ways in which HubSpot is asked for changes. Each has its own schedule and position.
@@ -113,26 +114,10 @@ type Result struct {
 	Unknown   int `json:"unknown"` // contacts that no lead has
 }
 
-// Page is what one transaction writes: all of it or nothing, fenced by the portal lease like a settlement of push.
-type Page struct {
-	HubID    int64
-	Stream   Stream
-	Position Position
-	// Links replace what is stored of their leads. Each has a lead.
-	Links []ledger.Link
-	// Strangers replace what is stored of contacts without a lead (LeadID is empty, State is Linked or Gone); their key is HubID and
-	// ContactID. They keep a contact from being told twice.
-	Strangers []ledger.Link
-	// Drop removes such rows: a lead has the contact now, or it is no more.
-	Drop []lead.ContactID
-	// Inbox rows are added, in this order.
-	Inbox []inbox.Row
-}
-
 // Store is the database as pull sees it, under one portal lease. Everything it returns is owned by the caller.
 type Store interface {
-	// Position reads the position of a stream in an account; the zero Position when it never ran.
-	Position(ctx context.Context, hubID int64, s Stream) (Position, error)
+	// Position reads the position of a stream in an account as Commit wrote it; empty when it never ran.
+	Position(ctx context.Context, hubID int64, stream string) (string, error)
 	// LinksByContact reads the links of an account, of any portal name and in any state, that name one of the contacts.
 	LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error)
 	// Strangers reads the links without a lead of these contacts.
@@ -145,18 +130,12 @@ type Store interface {
 	// PendingAddresses returns those of the normalised addresses that a pending row of the portal carries in its email column (compared
 	// without surrounding blanks, in lower case). It is asked only about contacts that nobody knows.
 	PendingAddresses(ctx context.Context, addresses []string) ([]string, error)
-	// Erased tells which of the contacts and of the normalised addresses belonged to somebody who was erased for privacy: HubSpot may go on
+	// Tombstoned tells which of the contacts and of the normalised addresses belonged to somebody who was erased for privacy: HubSpot may go on
 	// to show them for up to 30 days, and they are never told. An address counts only where no lead has the contact.
-	Erased(ctx context.Context, hubID int64, contacts []lead.ContactID, addresses []string) (Erased, error)
-	// Commit writes a page. ErrLeaseLost when another daemon owns the portal; an error that matches lead.ErrDuplicate when a contact of the
+	Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, contacts []lead.ContactID, addresses []string) (settlement.Tombstoned, error)
+	// Commit writes a page. settlement.ErrLeaseLost when another daemon owns the portal; an error that matches lead.ErrDuplicate when a contact of the
 	// page got another lead meanwhile (the page is read again then).
-	Commit(ctx context.Context, p Page) error
-}
-
-// Erased are contacts and addresses of people who were erased for privacy.
-type Erased struct {
-	Contacts  map[lead.ContactID]bool
-	Addresses map[string]bool
+	Commit(ctx context.Context, p settlement.Page) error
 }
 
 // HubSpot is the part of the client that pull uses.
@@ -178,9 +157,6 @@ type Leads interface {
 	// merges what they show into the ledgers. It writes nothing: links and rows belong into one Page.
 	Reread(ctx context.Context, leads []lead.ID) (links []ledger.Link, rows []inbox.Row, conflicts int, err error)
 }
-
-// ErrLeaseLost: another daemon owns the portal.
-var ErrLeaseLost = errors.New("the portal lease is lost")
 
 // ErrNotAttached: push has not learnt the account and its properties yet, so nothing can be read.
 var ErrNotAttached = errors.New("the HubSpot account is not known yet")

@@ -23,7 +23,7 @@ func (r *run) remap(ctx context.Context) error {
 	case r.pos.RanAt != 0 && sc == nil && slices.Equal(known, r.pos.Told):
 		return nil
 	default:
-		return r.remapped(ctx, &draft{Page: Page{HubID: r.hubID, Stream: r.stream}}, known, nil)
+		return r.remapped(ctx, &draft{Page: newPage(r)}, known, nil)
 	}
 	r.pos.Told = known
 	for {
@@ -31,7 +31,7 @@ func (r *run) remap(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d := &draft{Page: Page{HubID: r.hubID, Stream: r.stream}, counts: Result{Pages: 1, Seen: len(links)}}
+		d := &draft{Page: newPage(r), counts: Result{Pages: 1, Seen: len(links)}}
 		next := *sc
 		for i := range links {
 			d.reread, next.After = append(d.reread, links[i].LeadID), string(links[i].ContactID)
@@ -62,7 +62,7 @@ func (r *run) remapPage(ctx context.Context, d *draft, next func(Result) Positio
 	if err != nil {
 		return err
 	}
-	r.counts, r.pos = r.counts.plus(found), d.Position
+	r.counts, r.pos = r.counts.plus(found), d.next
 	if r.o.Progress != nil {
 		r.o.Progress(r.pos)
 	}

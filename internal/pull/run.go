@@ -26,7 +26,7 @@ type run struct {
 }
 
 // Run makes one run of a stream: it goes on with the scan that a run before left unfinished, or begins one, and returns when the stream is
-// read to its end. What is committed stays when it fails or ctx ends; the next run goes on there. The error is ErrLeaseLost or
+// read to its end. What is committed stays when it fails or ctx ends; the next run goes on there. The error is settlement.ErrLeaseLost or
 // ErrNotAttached, or what HubSpot or the database said. The result counts this run alone, also beside an error.
 func (p *Puller) Run(ctx context.Context, s Stream, o RunOptions) (Result, error) {
 	ctx = hubspot.WithPriority(ctx, hubspot.PriorityPull)
@@ -37,7 +37,7 @@ func (p *Puller) Run(ctx context.Context, s Stream, o RunOptions) (Result, error
 	r := &run{p: p, hubID: hubID, table: table, stream: s, list: p.searchFor(table), o: o}
 	r.asked = set(r.list)
 	var err error
-	if r.pos, err = p.store.Position(ctx, hubID, s); err != nil {
+	if r.pos, err = p.Position(ctx, hubID, s); err != nil {
 		return Result{}, err
 	}
 	switch s {

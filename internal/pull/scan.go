@@ -152,7 +152,7 @@ func (r *run) window(ctx context.Context, since time.Time) (Scan, error) {
 // between them.
 func (r *run) begin(ctx context.Context) error {
 	for _, s := range []Stream{Changes, Lagged} {
-		other, err := r.p.store.Position(ctx, r.hubID, s)
+		other, err := r.p.Position(ctx, r.hubID, s)
 		if err != nil {
 			return err
 		}

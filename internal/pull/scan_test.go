@@ -3,6 +3,7 @@ package pull
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
+	"leadsync/internal/settlement"
 )
 
 // script is a HubSpot that answers searches one after the other, and remembers what it was asked.
@@ -63,27 +65,23 @@ func contacts(from, n, total int) hubspot.Page {
 type memory struct {
 	positions map[Stream]Position
 	links     []ledger.Link
-	pages     []Page
+	pages     []settlement.Page
 	fail      func(n int) error // of the n-th commit, from 1
 }
 
 func newMemory() *memory { return &memory{positions: map[Stream]Position{}} }
 
-func (m *memory) Position(_ context.Context, _ int64, s Stream) (Position, error) {
-	p := m.positions[s]
-	if p.Scan != nil {
-		sc := *p.Scan
-		p.Scan = &sc
-	}
-	return p, nil
+func (m *memory) Position(_ context.Context, _ int64, stream string) (string, error) {
+	p := m.positions[Stream(stream)]
+	return p.encode(Stream(stream))
 }
 
 func (m *memory) LinksByContact(_ context.Context, _ int64, ids []lead.ContactID) ([]ledger.Link, error) {
 	return slices.DeleteFunc(slices.Clone(m.links), func(l ledger.Link) bool { return !slices.Contains(ids, l.ContactID) }), nil
 }
 
-func (m *memory) Erased(context.Context, int64, []lead.ContactID, []string) (Erased, error) {
-	return Erased{}, nil
+func (m *memory) Tombstoned(context.Context, int64, []lead.ID, []lead.ContactID, []string) (settlement.Tombstoned, error) {
+	return settlement.Tombstoned{}, nil
 }
 
 func (m *memory) Strangers(context.Context, int64, []lead.ContactID) ([]ledger.Link, error) {
@@ -100,15 +98,17 @@ func (m *memory) GoneAfter(context.Context, int64, lead.ContactID, int) ([]ledge
 
 func (m *memory) PendingAddresses(context.Context, []string) ([]string, error) { return nil, nil }
 
-func (m *memory) Commit(_ context.Context, p Page) error {
+func (m *memory) Commit(_ context.Context, p settlement.Page) error {
 	m.pages = append(m.pages, p)
 	if m.fail != nil {
 		if err := m.fail(len(m.pages)); err != nil {
 			return err
 		}
 	}
-	m.positions[p.Stream] = p.Position
-	return nil
+	var pos Position
+	err := json.Unmarshal([]byte(p.Position), &pos)
+	m.positions[Stream(p.Stream)] = pos
+	return err
 }
 
 // nobody is a Leads that has one lead with one contact.

@@ -58,7 +58,7 @@ func (r *run) binned(ctx context.Context, contacts []hubspot.Contact) error {
 	if err != nil {
 		return err
 	}
-	d := &draft{Page: Page{HubID: r.hubID, Stream: r.stream}, counts: Result{Pages: 1, Seen: len(views)}}
+	d := &draft{Page: newPage(r), counts: Result{Pages: 1, Seen: len(views)}}
 	for _, v := range views {
 		for _, l := range links[v.id] {
 			if l.State == ledger.Linked && l.Portal == r.p.cfg.Portal {
@@ -117,7 +117,7 @@ func (r *run) strangersBinned(ctx context.Context, d *draft) error {
 
 // back finds those contacts that were gone and are there again. end: the run is done with them.
 func (r *run) back(ctx context.Context, links []ledger.Link, end bool) error {
-	d := &draft{Page: Page{HubID: r.hubID, Stream: r.stream}, counts: Result{Pages: 1, Seen: len(links)}}
+	d := &draft{Page: newPage(r), counts: Result{Pages: 1, Seen: len(links)}}
 	asked := make([]*view, len(links))
 	byContact := map[lead.ContactID]*ledger.Link{}
 	for i := range links {

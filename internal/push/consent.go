@@ -13,6 +13,7 @@ import (
 	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 )
 
 // Consent says how lead.unsubscribed and lead.resubscribed are carried out.
@@ -120,7 +121,7 @@ func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
 			if t := w.store.Trouble(err); t != nil {
 				err = errors.Join(t, err)
 			}
-			if errors.Is(err, breaker.ErrLeaseLost) {
+			if errors.Is(err, settlement.ErrLeaseLost) {
 				return err
 			}
 			c.breaker.Fail(err)
@@ -140,8 +141,8 @@ func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
 				c.count(-1, again)
 				signal(c.ended)
 				signal(w.wake)
-				if errors.Is(err, breaker.ErrLeaseLost) {
-					stop(breaker.ErrLeaseLost)
+				if errors.Is(err, settlement.ErrLeaseLost) {
+					stop(settlement.ErrLeaseLost)
 				}
 			})
 		}
@@ -256,10 +257,10 @@ func (w *Worker) consentEnded(works []*work, b blamed, err error) {
 	case b.own:
 	case err == nil:
 		c.breaker.Succeed()
-	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, breaker.ErrDatabaseAway):
+	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, settlement.ErrDatabaseAway):
 	default:
 		c.breaker.FailFor(err, b.what)
-		if errors.Is(err, breaker.ErrDatabaseAway) {
+		if errors.Is(err, settlement.ErrDatabaseAway) {
 			c.breaker.SettleFailed()
 		}
 	}

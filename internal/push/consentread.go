@@ -87,8 +87,8 @@ func (w *Worker) consentLeads(ctx context.Context, room int) (ids []lead.ID, mor
 		return nil, false, err
 	}
 	for _, r := range due {
-		if r.LeadID != nil && !w.passOn(r) && !w.consent.isSuspect(lead.ID(*r.LeadID)) {
-			ids = append(ids, lead.ID(*r.LeadID))
+		if !r.IsOrphan() && !w.passOn(r) && !w.consent.isSuspect(r.Lead()) {
+			ids = append(ids, r.Lead())
 		}
 	}
 	owing, err := w.store.LinksOwingOptOut(ctx, w.hubID(), now, owingLeads)
@@ -113,14 +113,14 @@ func (w *Worker) consentLeads(ctx context.Context, room int) (ids []lead.ID, mor
 		var orphans []outbox.EntryID
 		for i, r := range rows {
 			w.consent.after = r.ID
-			if r.LeadID == nil || *r.LeadID == "" || len(*r.LeadID) > lead.MaxIDLength {
+			if r.IsOrphan() {
 				orphans = append(orphans, r.ID)
 				continue
 			}
-			if w.passOn(r) || w.consent.isSuspect(lead.ID(*r.LeadID)) {
+			if w.passOn(r) || w.consent.isSuspect(r.Lead()) {
 				continue
 			}
-			if ids = append(ids, lead.ID(*r.LeadID)); len(ids) >= room && i < len(rows)-1 {
+			if ids = append(ids, r.Lead()); len(ids) >= room && i < len(rows)-1 {
 				end = false
 				break
 			}
@@ -145,7 +145,7 @@ func (w *Worker) passOn(r ReadyRow) bool {
 	w.consent.seen[r.ID] = true
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if id := lead.ID(*r.LeadID); !w.busyLead[id] {
+	if id := r.Lead(); !w.busyLead[id] {
 		w.revisit[id] = true
 	}
 	return true

@@ -14,6 +14,7 @@ import (
 	"leadsync/internal/lead"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 )
 
 // An erase goes through phases, each of which may be repeated after a crash; the row stays pending until the last:
@@ -23,9 +24,6 @@ import (
 //	purge    HubSpot erases each contact; then the row waits for a second look, since a request that was under way may still be executed
 //	wipe     one transaction, when a look found nothing more: payloads are overwritten, the row lives on under a marker
 //	scrub    what was overwritten leaves the files; then the row is delivered
-
-// ErrStillRead is returned by Scrub while another program keeps what was overwritten alive.
-var ErrStillRead = errors.New("another program still reads the database as it was before")
 
 const (
 	// eraseLooks is how long HubSpot may go on to show a contact that it said it has erased: the purge may take up to 30 days
@@ -202,7 +200,7 @@ func (w *Worker) bury(ctx context.Context, k *work, note string, needles []strin
 	r := k.plan.del
 	err := w.store.Scrub(ctx, needles)
 	switch {
-	case errors.Is(err, ErrStillRead):
+	case errors.Is(err, settlement.ErrStillRead):
 		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, Note: note, NotBefore: outbox.Millis(w.now().Add(scrubAgain))})
 		k.revisit = false
 		return nil

@@ -30,15 +30,6 @@ const (
 	SaidSo       Evidence = "operator"    // an operator said so for this row
 )
 
-// Known is what leadsync itself, and no row of the application, knows of a lead's contacts besides its link.
-type Known struct {
-	Had         map[lead.ContactID][]string // contacts that it had in this account, with their addresses then
-	Found       map[lead.ContactID]bool     // contacts that were there before the lead was linked to them
-	Asked       map[string]int64            // addresses under which a create of ours without an answer may have made one, since when, unix ms
-	Also, Leave map[lead.ContactID]bool     // an operator's words for the row that acts
-	Shared      bool                        // an operator's word for every contact that another lead has too since a merge
-}
-
 // claim is what a lead can say for itself when somebody asks whether a contact is its.
 type claim struct {
 	id    lead.ID
@@ -176,19 +167,11 @@ func (w *Worker) madeSince(ctx context.Context, v *contactView, since int64) (bo
 	return false, nil
 }
 
-// Unanswered is a create of ours without an answer: who for, under which address, and when it began, unix ms.
-type Unanswered struct {
-	HubID   int64
-	Lead    lead.ID
-	Address string
-	At      int64
-}
-
 // noteAsked keeps, durably, that creates had no answer: what they may have made is the lead's.
 func (w *Worker) noteAsked(ctx context.Context, works []*work, began time.Time) error {
 	var asked []Unanswered
 	for _, k := range works {
-		asked = append(asked, Unanswered{w.hubID(), k.id, k.plan.addr, outbox.Millis(began)})
+		asked = append(asked, Unanswered{HubID: w.hubID(), Lead: k.id, Address: k.plan.addr, At: outbox.Millis(began)})
 	}
 	return w.keep(ctx, asked)
 }
@@ -215,7 +198,7 @@ func (w *Worker) keepAsked(ctx context.Context, c *claim) error {
 	var asked []Unanswered
 	for a, at := range c.asked {
 		if c.known.Asked[a] == 0 {
-			asked = append(asked, Unanswered{w.hubID(), c.id, a, at})
+			asked = append(asked, Unanswered{HubID: w.hubID(), Lead: c.id, Address: a, At: at})
 		}
 	}
 	if len(asked) == 0 {

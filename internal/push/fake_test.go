@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"leadsync/internal/backoff"
-	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 )
 
 // memory is a Store without a database, for what a real one does not do on demand: fail in the middle, or hold a million links.
@@ -92,7 +92,7 @@ func (m *memory) DueConsent(_ context.Context, now int64, limit int) ([]ReadyRow
 	return m.ready(limit, func(e *outbox.Entry) bool { return e.NotBefore != nil && *e.NotBefore <= now && ofConsent(e) }), nil
 }
 
-func (m *memory) DueAgain(_ context.Context, now int64, limit int) ([]ReadyRow, error) {
+func (m *memory) DueAgain(_ context.Context, _ outbox.Lane, now int64, limit int) ([]ReadyRow, error) {
 	return m.ready(limit, func(e *outbox.Entry) bool { return e.NotBefore != nil && *e.NotBefore <= now && !ofConsent(e) }), nil
 }
 
@@ -236,7 +236,7 @@ func (m *memory) Purge(context.Context, []outbox.State, int64, int) (int64, erro
 func (m *memory) MaySend() bool { return true }
 func (m *memory) Trouble(err error) error {
 	if strings.Contains(err.Error(), "disk") {
-		return breaker.ErrDatabaseAway
+		return settlement.ErrDatabaseAway
 	}
 	return nil
 }

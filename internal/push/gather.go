@@ -150,7 +150,7 @@ func (w *Worker) newWork(id lead.ID, lr LeadRows, link *ledger.Link, duplicate m
 	for i := range lr.Rows {
 		e := &lr.Rows[i]
 		if e.ID > k.top.ID {
-			k.top = HighMark{e.ID, e.CreatedAt}
+			k.top = HighMark{ID: e.ID, CreatedAt: e.CreatedAt}
 		}
 		if k.oldest == 0 || e.CreatedAt < k.oldest {
 			k.oldest = e.CreatedAt

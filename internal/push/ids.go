@@ -9,20 +9,6 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// HighMark is a settled row: its id and when the database wrote it, unix ms. Both come from the database, so no two clocks are
-// compared.
-type HighMark struct {
-	ID        outbox.EntryID
-	CreatedAt int64
-}
-
-func (m HighMark) raised(o HighMark) HighMark {
-	if o.ID > m.ID {
-		return o
-	}
-	return m
-}
-
 // idWatch notices outbox ids that go backwards: after a TRUNCATE or a restored dump new rows get ids below those the ledger knows,
 // and every event would silently be overtaken.
 type idWatch struct {
@@ -35,7 +21,7 @@ type idWatch struct {
 func (w *idWatch) raise(m HighMark) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.high = w.high.raised(m)
+	w.high = w.high.Raised(m)
 }
 
 const (

@@ -28,6 +28,7 @@ import (
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 )
 
 // BatchSize is the most leads in one request: HubSpot refuses more than 100 inputs.
@@ -103,53 +104,29 @@ type HubSpot interface {
 	Preferences
 }
 
-// ReadyRow is a pending row as the scan sees it: enough to find its lead.
-type ReadyRow struct {
-	ID     outbox.EntryID
-	LeadID *string // nil, or cut when it is too long
-	// CreatedAt is the commit time of the row as the database wrote it, unix ms.
-	CreatedAt int64
-}
-
-// LeadRows are the pending rows of one lead in id order.
-type LeadRows struct {
-	Rows []outbox.Entry
-	More bool // there are further ones
-}
-
-// InboxRow is one row for lead_inbox.
-type InboxRow = inbox.Row
-
-// Settlement is what one transaction writes: all of it or nothing.
-type Settlement struct {
-	Outcomes []outbox.Outcome
-	Links    []ledger.Link
-	Inbox    []InboxRow
-	Asked    []Unanswered
-	// Withdraw is done before Inbox is added.
-	Withdraw []inbox.Withdrawal
-	High     HighMark // raises the portal's mark when it is higher
-}
-
-// TakenError is returned by Settle when a contact of the settlement belongs to another lead; nothing was written then.
-type TakenError struct {
-	ContactID lead.ContactID
-	Holder    lead.ID
-}
-
-func (e *TakenError) Error() string {
-	return "contact " + string(e.ContactID) + " belongs to another lead"
-}
-
-// Unwrap makes the error match lead.ErrDuplicate.
-func (e *TakenError) Unwrap() error { return lead.ErrDuplicate }
+// What the database hands over and takes, see package settlement.
+type (
+	ReadyRow   = settlement.ReadyRow
+	LeadRows   = settlement.LeadRows
+	HighMark   = settlement.HighMark
+	InboxRow   = inbox.Row
+	Settlement = settlement.Settlement
+	Unanswered = settlement.Unanswered
+	TakenError = settlement.TakenError
+	Known      = settlement.Known
+	Person     = settlement.Person
+	Tomb       = settlement.Tomb
+	Tombstoned = settlement.Tombstoned
+	DeleteAsk  = settlement.DeleteAsk
+	Wiped      = settlement.Wiped
+)
 
 // Reader reads the pending rows of the portal. Everything it returns is owned by the caller.
 type Reader interface {
 	// Ready returns pending rows of a lane without a not_before, in id order above after.
 	Ready(ctx context.Context, lane outbox.Lane, after outbox.EntryID, limit int) ([]ReadyRow, error)
-	// DueAgain returns pending rows whose not_before has passed, earliest first.
-	DueAgain(ctx context.Context, now int64, limit int) ([]ReadyRow, error)
+	// DueAgain returns pending rows of a lane, or of both when it is empty, whose not_before has passed, earliest first.
+	DueAgain(ctx context.Context, lane outbox.Lane, now int64, limit int) ([]ReadyRow, error)
 	// ReadyConsent and DueConsent are the same of the rows that speak of consent; the two above leave those out.
 	ReadyConsent(ctx context.Context, after outbox.EntryID, limit int) ([]ReadyRow, error)
 	DueConsent(ctx context.Context, now int64, limit int) ([]ReadyRow, error)
@@ -196,7 +173,7 @@ type Store interface {
 	People
 	// MaySend reports whether the portal lease outlives a request of the longest length.
 	MaySend() bool
-	// Trouble classifies a database error: breaker.ErrLeaseLost, breaker.ErrDatabaseAway, or neither.
+	// Trouble classifies a database error: settlement.ErrLeaseLost, settlement.ErrDatabaseAway, or neither.
 	Trouble(err error) error
 	// HighMark is the highest one that any owner of the portal has settled; zero = none.
 	HighMark(ctx context.Context) (HighMark, error)

@@ -77,7 +77,7 @@ func (w *Worker) settlement(works []*work) (Settlement, bool) {
 		s.Outcomes = append(s.Outcomes, k.ended...)
 		for _, o := range k.ended {
 			if o.ID == k.top.ID {
-				s.High = s.High.raised(k.top)
+				s.High = s.High.Raised(k.top)
 			}
 		}
 		if k.fill != nil {

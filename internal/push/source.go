@@ -92,10 +92,10 @@ func (w *Worker) step(ctx context.Context, p *pools, lane outbox.Lane) (leads in
 	for i, r := range rows {
 		s.after = r.ID
 		switch {
-		case r.LeadID == nil || *r.LeadID == "" || len(*r.LeadID) > lead.MaxIDLength:
+		case r.IsOrphan():
 			orphans = append(orphans, r.ID)
-		case len(ids) == 0 || ids[len(ids)-1] != lead.ID(*r.LeadID):
-			ids = append(ids, lead.ID(*r.LeadID))
+		case len(ids) == 0 || ids[len(ids)-1] != r.Lead():
+			ids = append(ids, r.Lead())
 		}
 		if len(ids) == 3*BatchSize && i < len(rows)-1 {
 			end = false
@@ -114,14 +114,14 @@ func (w *Worker) step(ctx context.Context, p *pools, lane outbox.Lane) (leads in
 
 // dueAgain lists leads whose not_before has passed and those the scan has passed.
 func (w *Worker) dueAgain(ctx context.Context) ([]lead.ID, error) {
-	rows, err := w.store.DueAgain(ctx, outbox.Millis(w.now()), scanRows)
+	rows, err := w.store.DueAgain(ctx, w.pausedLanes().Only(), outbox.Millis(w.now()), scanRows)
 	if err != nil {
 		return nil, err
 	}
 	var ids []lead.ID
 	for _, r := range rows {
-		if r.LeadID != nil {
-			ids = append(ids, lead.ID(*r.LeadID))
+		if !r.IsOrphan() {
+			ids = append(ids, r.Lead())
 		}
 	}
 	w.mu.Lock()
@@ -190,7 +190,7 @@ func (w *Worker) endOrphans(ctx context.Context, ids []outbox.EntryID) error {
 	for i := range entries {
 		if r := newRow(&entries[i], w.table(), false); r.end != nil {
 			s.Outcomes = append(s.Outcomes, *r.end)
-			s.High = s.High.raised(HighMark{r.ID, r.CreatedAt})
+			s.High = s.High.Raised(HighMark{ID: r.ID, CreatedAt: r.CreatedAt})
 			w.dead(&work{}, *r.end)
 		}
 	}

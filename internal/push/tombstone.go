@@ -10,40 +10,6 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// Person is what is known of somebody who is erased. It goes to the store, which keeps hashes of it and nothing else.
-type Person struct {
-	Lead lead.ID
-	// Row is the one that asks for the erase; it stays pending until the end.
-	Row       outbox.EntryID
-	Contacts  []lead.ContactID
-	Addresses []string // normalised
-	// PurgedAt is when HubSpot last had something to erase of the person, unix ms; 0 = leave what is known.
-	PurgedAt int64
-}
-
-// Tomb is what is known of one tombstone: when the erase began, and when HubSpot last had something to erase, unix ms.
-type Tomb struct {
-	ErasedAt, PurgedAt int64
-	// Marker says that the lead id is the one that Wipe left behind: what names the person is overwritten already.
-	Marker bool
-}
-
-// Tombstoned tells which of those that were asked about have a tombstone.
-type Tombstoned struct {
-	Leads     map[lead.ID]Tomb
-	Contacts  map[lead.ContactID]bool
-	Addresses map[string]bool
-}
-
-// DeleteAsk is a delete or an erase before the brake: how many contacts at HubSpot it would touch.
-type DeleteAsk struct {
-	Row      outbox.EntryID
-	Contacts int
-}
-
-// Wiped counts what an erase has overwritten in the database.
-type Wiped struct{ Rows, Inbox int64 }
-
 // People is what push needs of the store to take people away. Each call that writes is one transaction under the lease.
 type People interface {
 	// AllowDeletes asks the brake which deletes and erases may go: most contacts in an hour. paused is since when the others wait for a
@@ -63,7 +29,7 @@ type People interface {
 	// the note that it makes of what was overwritten.
 	Wipe(ctx context.Context, p Person, note func(Wiped) string) error
 	// Scrub takes what was overwritten out of the files of the database; needles are texts of the person, none = unknown. The error
-	// is ErrStillRead while another program keeps them alive.
+	// is settlement.ErrStillRead while another program keeps them alive.
 	Scrub(ctx context.Context, needles []string) error
 }
 

@@ -17,6 +17,7 @@ import (
 	"leadsync/internal/mapping"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 )
 
 // Worker pushes one portal. Run it once; the other methods are safe for concurrent use.
@@ -146,7 +147,7 @@ func (w *Worker) jobsNow() int {
 }
 
 // Run pushes until ctx ends, then lets the requests under way finish and settle for as long as work lives; both are owned by the
-// caller. It returns nil on a clean stop and breaker.ErrLeaseLost when another daemon owns the portal.
+// caller. It returns nil on a clean stop and settlement.ErrLeaseLost when another daemon owns the portal.
 func (w *Worker) Run(ctx, work context.Context) error { return w.run(ctx, work, false) }
 
 // Once pushes what is pending, of both lanes, and returns when nothing more can be sent now.
@@ -207,7 +208,7 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 			if t := w.store.Trouble(err); t != nil {
 				err = errors.Join(t, err)
 			}
-			if errors.Is(err, breaker.ErrLeaseLost) {
+			if errors.Is(err, settlement.ErrLeaseLost) {
 				return err
 			}
 			w.breaker.Fail(err)
@@ -222,8 +223,8 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 			jobs.Go(func() {
 				err := w.runJob(work, j)
 				w.finished(j, err)
-				if errors.Is(err, breaker.ErrLeaseLost) {
-					stop(breaker.ErrLeaseLost)
+				if errors.Is(err, settlement.ErrLeaseLost) {
+					stop(settlement.ErrLeaseLost)
 				}
 			})
 		}
@@ -285,8 +286,8 @@ func (w *Worker) InDoubt() bool {
 func (w *Worker) inDoubt() bool { return w.cfg.Doubt > 0 && w.now().Sub(w.began) < w.cfg.Doubt }
 
 func (w *Worker) cause(ctx context.Context) error {
-	if errors.Is(context.Cause(ctx), breaker.ErrLeaseLost) {
-		return breaker.ErrLeaseLost
+	if errors.Is(context.Cause(ctx), settlement.ErrLeaseLost) {
+		return settlement.ErrLeaseLost
 	}
 	return nil
 }
@@ -309,12 +310,12 @@ func (w *Worker) finished(j *job, err error) {
 	switch {
 	case err == nil:
 		w.breaker.Succeed()
-	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, breaker.ErrDatabaseAway):
+	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, settlement.ErrDatabaseAway):
 	case j.own:
 	default:
 		j.what.Many = j.what.Leads > 0 && w.remembered() > 10*BatchSize
 		w.breaker.FailFor(err, j.what)
-		if errors.Is(err, breaker.ErrDatabaseAway) {
+		if errors.Is(err, settlement.ErrDatabaseAway) {
 			w.breaker.SettleFailed()
 		}
 		w.cfg.Log.Debug(observe.PushDegraded, "leads", len(j.works), "err", err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 	"leadsync/internal/store/storetest"
 )
@@ -26,7 +27,7 @@ func TestRenewalAfterTheEnd(t *testing.T) {
 				if err := end(l); err != nil {
 					t.Fatalf("%s: %v", how, err)
 				}
-				if err := l.Renew(t.Context()); name != "sqlite" && !errors.Is(err, store.ErrLeaseLost) {
+				if err := l.Renew(t.Context()); name != "sqlite" && !errors.Is(err, settlement.ErrLeaseLost) {
 					t.Errorf("%s: a renewal afterwards: %v, want ErrLeaseLost", how, err)
 				}
 				next, err := db.Acquire(t.Context(), "default", "two")

@@ -21,10 +21,10 @@ const (
 // Email, Properties (nil = {}), Lane (empty = live) and OccurredAt (nil = now) are used. A row whose event id is in the portal
 // already, or stands earlier in rows, is not inserted and counts as already there. Text that the server refuses (invalid UTF-8, and a
 // NUL on PostgreSQL) fails the whole call, as it would for the application.
-func (db *DB) Add(ctx context.Context, rows []outbox.Entry) (added, already int, err error) {
-	err = db.inTx(ctx, func(tx *sql.Tx) error {
+func (o *Operator) Add(ctx context.Context, rows []outbox.Entry) (added, already int, err error) {
+	err = o.inTx(ctx, func(tx *sql.Tx) error {
 		added, already = 0, 0
-		there, err := db.eventsThere(ctx, tx, rows)
+		there, err := o.eventsThere(ctx, tx, rows)
 		if err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func (db *DB) Add(ctx context.Context, rows []outbox.Entry) (added, already int,
 			if len(fresh) == 0 {
 				return nil
 			}
-			err := db.insert(ctx, tx, fresh)
+			err := o.insert(ctx, tx, fresh)
 			added += len(fresh)
 			fresh, bytes = fresh[:0], 0
 			return err
@@ -63,7 +63,7 @@ func (db *DB) Add(ctx context.Context, rows []outbox.Entry) (added, already int,
 		return 0, 0, fmt.Errorf("add rows: %w", err)
 	}
 	if added > 0 {
-		db.wakeLocal()
+		o.wakeLocal()
 	}
 	return added, already, nil
 }
@@ -87,7 +87,7 @@ func portalOr(portal string) string {
 	return portal
 }
 
-func (db *DB) eventsThere(ctx context.Context, tx *sql.Tx, rows []outbox.Entry) (map[eventKey]bool, error) {
+func (o *Operator) eventsThere(ctx context.Context, tx *sql.Tx, rows []outbox.Entry) (map[eventKey]bool, error) {
 	events := map[string][]string{}
 	for i := range rows {
 		if e := &rows[i]; e.EventID != nil && *e.EventID != "" {
@@ -98,7 +98,7 @@ func (db *DB) eventsThere(ctx context.Context, tx *sql.Tx, rows []outbox.Entry) 
 	for portal, ids := range events {
 		for chunk := range slices.Chunk(ids, addChunk) {
 			if err := func() error {
-				found, err := db.rows(ctx, tx, db.dialect.sql().eventsThere, portal, db.dialect.texts(chunk))
+				found, err := o.rows(ctx, tx, o.dialect.sql().eventsThere, portal, o.dialect.texts(chunk))
 				if err != nil {
 					return err
 				}
@@ -119,13 +119,13 @@ func (db *DB) eventsThere(ctx context.Context, tx *sql.Tx, rows []outbox.Entry) 
 	return there, nil
 }
 
-func (db *DB) insert(ctx context.Context, tx *sql.Tx, rows []*outbox.Entry) error {
-	text, args := db.insertText(rows)
-	return db.joined(ctx, tx).Exec(text, args...).Error
+func (o *Operator) insert(ctx context.Context, tx *sql.Tx, rows []*outbox.Entry) error {
+	text, args := o.insertText(rows)
+	return o.joined(ctx, tx).Exec(text, args...).Error
 }
 
 // insertText is the statement that inserts rows; gorm numbers its arguments where the dialect wants it.
-func (db *DB) insertText(rows []*outbox.Entry) (text string, args []any) {
+func (o *Operator) insertText(rows []*outbox.Entry) (text string, args []any) {
 	args = make([]any, 0, 8*len(rows))
 	for _, e := range rows {
 		properties, lane := "{}", string(outbox.Live)
@@ -137,7 +137,7 @@ func (db *DB) insertText(rows []*outbox.Entry) (text string, args []any) {
 		}
 		args = append(args, portalOr(e.Portal), e.EventID, e.LeadID, e.Type, e.Email, properties, lane, e.OccurredAt)
 	}
-	values := db.dialect.sql().insert
+	values := o.dialect.sql().insert
 	return `INSERT INTO lead_outbox (portal, event_id, lead_id, event_type, email, properties, lane, occurred_at) VALUES ` +
 		values + strings.Repeat(","+values, len(rows)-1), args
 }

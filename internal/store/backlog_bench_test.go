@@ -42,19 +42,22 @@ func BenchmarkBacklog(b *testing.B) {
 				name string
 				f    func() error
 			}{
-				{"counts", func() error { _, err := db.Counts(b.Context()); return err }},
+				{"counts", func() error { _, err := db.Operator().Counts(b.Context()); return err }},
 				{"page", func() error {
-					found, err := db.PendingAddresses(b.Context(), "default", addresses)
+					found, err := db.View("default").PendingAddresses(b.Context(), addresses)
 					if err == nil && len(found) != 199 {
 						err = fmt.Errorf("%d addresses found", len(found))
 					}
 					return err
 				}},
 				{"poll", func() error {
-					_, err := db.OldestWaiting(b.Context(), "default", time.Now().UnixMilli(), outbox.Live, outbox.Backfill)
+					_, err := db.View("default").OldestWaiting(b.Context(), time.Now().UnixMilli(), outbox.Live, outbox.Backfill)
 					return err
 				}},
-				{"skip", func() error { _, err := db.SkipRows(b.Context(), store.Selection{State: outbox.Pending}); return err }},
+				{"skip", func() error {
+					_, err := db.Operator().SkipRows(b.Context(), store.Selection{State: outbox.Pending})
+					return err
+				}},
 			} {
 				begun := time.Now()
 				if err := m.f(); err != nil {

@@ -33,7 +33,7 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 	return nil
 }
 
-func (db *DB) backup(ctx context.Context, d *sqliteDialect, path string) (err error) {
+func (db *engine) backup(ctx context.Context, d *sqliteDialect, path string) (err error) {
 	dir, name, err := files.Open(path)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 	"leadsync/internal/store/storetest"
 )
@@ -38,7 +39,7 @@ func fill(b *testing.B, db *store.DB, from, n int) {
 		properties := fmt.Sprintf(`{"firstname":"Ada","lastname":"Number %d","company":"Analytical Engines","city":"London","plan":"large","score":%d}`, from+i, i)
 		rows = append(rows, outbox.Entry{LeadID: &id, Email: &mail, Type: &typ, Properties: &properties})
 	}
-	if _, _, err := db.Add(b.Context(), rows); err != nil {
+	if _, _, err := db.Operator().Add(b.Context(), rows); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -52,19 +53,20 @@ func BenchmarkSettle(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer l.Release(b.Context())
+		mine := db.Portal(l, store.PortalConfig{})
 		for from := 0; from < b.N; from += 10_000 {
 			fill(b, db, from, min(10_000, b.N-from))
 		}
 		b.ReportAllocs()
 		b.ResetTimer()
 		for from := 0; from < b.N; from += batch {
-			s := store.Settlement{Lease: l, Now: 1_764_000_000_000}
+			s := settlement.Settlement{}
 			for i := from; i < min(from+batch, b.N); i++ {
 				s.Outcomes = append(s.Outcomes, outbox.Outcome{ID: outbox.EntryID(i + 1), State: outbox.Delivered, ContactID: lead.ContactID(fmt.Sprint(1000 + i))})
 				s.Links = append(s.Links, benchLink(i))
 			}
-			s.HighID = outbox.EntryID(from + batch)
-			if _, err := db.Settle(b.Context(), s); err != nil {
+			s.High.ID = outbox.EntryID(from + batch)
+			if _, err := mine.Settle(b.Context(), s); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -91,21 +93,22 @@ func BenchmarkRead(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer l.Release(b.Context())
+		mine := db.Portal(l, store.PortalConfig{})
 		const rows = 10_000
 		fill(b, db, 0, rows)
 		for from := 0; from < rows; from += 1000 {
-			s := store.Settlement{Lease: l}
+			s := settlement.Settlement{}
 			for i := from; i < from+1000; i++ {
 				s.Links = append(s.Links, benchLink(i))
 			}
-			if _, err := db.Settle(b.Context(), s); err != nil {
+			if _, err := mine.Settle(b.Context(), s); err != nil {
 				b.Fatal(err)
 			}
 		}
 		b.ReportAllocs()
 		b.ResetTimer()
 		for n := 0; n < b.N; n += batch {
-			ready, err := db.Ready(b.Context(), "default", outbox.Live, outbox.EntryID(n%rows), batch)
+			ready, err := db.View("default").Ready(b.Context(), outbox.Live, outbox.EntryID(n%rows), batch)
 			if err != nil || len(ready) != batch {
 				b.Fatal(len(ready), err)
 			}
@@ -113,11 +116,11 @@ func BenchmarkRead(b *testing.B) {
 			for i := range ready {
 				leads[i] = ready[i].Lead()
 			}
-			of, err := db.PendingOf(b.Context(), "default", leads, 1000, 8<<20)
+			of, err := db.View("default").PendingOf(b.Context(), leads, 1000, 8<<20)
 			if err != nil || len(of) != batch {
 				b.Fatal(len(of), err)
 			}
-			links, err := db.Links(b.Context(), "default", 1, leads)
+			links, err := db.View("default").Links(b.Context(), 1, leads)
 			if err != nil || len(links) != batch {
 				b.Fatal(len(links), err)
 			}
@@ -191,18 +194,18 @@ func million(b *testing.B, url string, pending bool) {
 			b.Fatal(err)
 		}
 		step(0)
-		if _, err := db.Unpark(b.Context(), "default"); err != nil {
+		if _, err := db.Operator().Unpark(b.Context(), "default"); err != nil {
 			b.Fatal(err)
 		}
 		step(1)
-		counts, err := db.Counts(b.Context())
+		counts, err := db.Operator().Counts(b.Context())
 		if err != nil || len(counts) == 0 {
 			b.Fatal(len(counts), err)
 		}
 		step(2)
 		after0 := outbox.EntryID(0)
 		for range 100 { // the reader's loop
-			ready, err := db.Ready(b.Context(), "default", outbox.Backfill, after0, 1000)
+			ready, err := db.View("default").Ready(b.Context(), outbox.Backfill, after0, 1000)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -213,7 +216,7 @@ func million(b *testing.B, url string, pending bool) {
 					break
 				}
 			}
-			if _, err := db.PendingOf(b.Context(), "default", leads, 2000, 4<<20); err != nil {
+			if _, err := db.View("default").PendingOf(b.Context(), leads, 2000, 4<<20); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -276,7 +279,7 @@ func BenchmarkAdd(b *testing.B) {
 				id, event := fmt.Sprint(from+i), fmt.Sprint("import:", from+i)
 				rows[i] = outbox.Entry{LeadID: &id, EventID: &event}
 			}
-			if _, _, err := db.Add(b.Context(), rows); err != nil {
+			if _, _, err := db.Operator().Add(b.Context(), rows); err != nil {
 				b.Fatal(err)
 			}
 		}

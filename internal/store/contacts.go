@@ -14,6 +14,7 @@ import (
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 )
 
 // contactRow is a row of leadsync_contacts, see the migration.
@@ -51,7 +52,7 @@ const (
 
 // noteContacts keeps what links give up, a contact or its address, and which contacts were there before their lead: it is evidence of whose
 // contact something is, and the link alone would lose it.
-func (db *DB) noteContacts(ctx context.Context, tx *sql.Tx, portal string, links []ledger.Link, now int64) error {
+func (db *engine) noteContacts(ctx context.Context, tx *sql.Tx, portal string, links []ledger.Link, now int64) error {
 	var rows []contactRow
 	for i := range links {
 		l := &links[i]
@@ -78,7 +79,7 @@ func (db *DB) noteContacts(ctx context.Context, tx *sql.Tx, portal string, links
 		DoUpdates: clause.AssignmentColumns([]string{"addresses", "at"})}).CreateInBatches(rows, 200).Error
 }
 
-func (db *DB) hadOf(ctx context.Context, tx *sql.Tx, portal string, hubID int64, owner, contact string) (string, error) {
+func (db *engine) hadOf(ctx context.Context, tx *sql.Tx, portal string, hubID int64, owner, contact string) (string, error) {
 	var rows []contactRow
 	err := db.joined(ctx, tx).Where("portal = ? AND hub_id = ? AND kind = ? AND owner = ? AND contact_id = ?", portal, hubID, kindHad, owner, contact).
 		Find(&rows).Error
@@ -100,52 +101,51 @@ func addAddress(list, address string) string {
 	return string(b)
 }
 
-// KnownContacts is what leadsync itself knows of the contacts of one lead in one account, besides its link.
-type KnownContacts struct {
-	Had   map[lead.ContactID][]string // contacts that it had, with their addresses then, normalised
-	Found map[lead.ContactID]bool     // contacts that were there before the lead was linked to them
-	Asked map[string]int64            // addresses under which a create without an answer may have made a contact, and since when, unix ms
-}
-
-// ContactsOf reads what is known of the contacts of a lead.
-func (db *DB) ContactsOf(ctx context.Context, portal string, hubID int64, id lead.ID) (KnownContacts, error) {
-	k := KnownContacts{Had: map[lead.ContactID][]string{}, Found: map[lead.ContactID]bool{}, Asked: map[string]int64{}}
-	var rows []contactRow
-	err := db.gread.WithContext(ctx).Where("portal = ? AND hub_id = ? AND kind IN ? AND owner = ?", portal, hubID, []string{kindHad, kindFound, kindAsked},
-		cleanText(string(id))).Order("at DESC").Limit(hadContacts).Find(&rows).Error
+// KnownContacts reads what is known of the contacts of a lead besides its link, and an operator's words for the rows.
+func (v *View) KnownContacts(ctx context.Context, hubID int64, id lead.ID, rows []outbox.EntryID) (settlement.Known, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	k := settlement.Known{Had: map[lead.ContactID][]string{}, Found: map[lead.ContactID]bool{}, Asked: map[string]int64{},
+		Also: map[lead.ContactID]bool{}, Leave: map[lead.ContactID]bool{}}
+	var all []contactRow
+	err := v.gread.WithContext(ctx).Where("portal = ? AND hub_id = ? AND kind IN ? AND owner = ?", v.portal, hubID, []string{kindHad, kindFound, kindAsked},
+		cleanText(string(id))).Order("at DESC").Limit(hadContacts).Find(&all).Error
 	if err != nil {
 		return k, fmt.Errorf("read the contacts of a lead: %w", err)
 	}
-	for _, r := range rows {
+	for _, r := range all {
 		if r.Kind == kindFound {
 			k.Found[lead.ContactID(r.ContactID)] = true
 			continue
 		}
-		var all []string
-		if json.Unmarshal([]byte(r.Addresses), &all) != nil {
+		var addresses []string
+		if json.Unmarshal([]byte(r.Addresses), &addresses) != nil {
 			return k, fmt.Errorf("the addresses of a contact are not the JSON that was written (%d bytes)", len(r.Addresses))
 		}
 		if r.Kind == kindHad {
-			k.Had[lead.ContactID(r.ContactID)] = all
+			k.Had[lead.ContactID(r.ContactID)] = addresses
 			continue
 		}
-		for _, a := range all {
+		for _, a := range addresses {
 			k.Asked[a] = r.At
 		}
 	}
-	return k, nil
-}
-
-// Asked is a create that had no answer: who for, under which normalised address, and when it began, unix ms.
-type Asked struct {
-	HubID   int64
-	Lead    lead.ID
-	Address string
-	At      int64
+	said, err := v.saidOfContacts(ctx, rows)
+	for _, word := range said {
+		switch {
+		case word.Contact == AnyShared:
+			k.Shared = word.Also
+		case word.Also:
+			k.Also[word.Contact] = true
+		default:
+			k.Leave[word.Contact] = true
+		}
+	}
+	return k, err
 }
 
 // noteAsked keeps creates without an answer. Of several of one lead the first counts, with the addresses of all.
-func (db *DB) noteAsked(ctx context.Context, tx *sql.Tx, portal string, asked []Asked) error {
+func (db *engine) noteAsked(ctx context.Context, tx *sql.Tx, portal string, asked []settlement.Unanswered) error {
 	for _, a := range asked {
 		g := db.joined(ctx, tx)
 		row := contactRow{Portal: portal, HubID: a.HubID, Kind: kindAsked, Owner: cleanText(string(a.Lead)), At: a.At}
@@ -179,15 +179,15 @@ type ContactWord struct {
 const AnyShared lead.ContactID = "shared"
 
 // SayOfContacts notes an operator's words for a row; the last word about a contact counts. lead.ErrNotFound when there is no such row.
-func (db *DB) SayOfContacts(ctx context.Context, row outbox.EntryID, said []ContactWord) error {
-	rows, err := db.Entries(ctx, []outbox.EntryID{row})
+func (o *Operator) SayOfContacts(ctx context.Context, row outbox.EntryID, said []ContactWord) error {
+	rows, err := o.entries(ctx, []outbox.EntryID{row})
 	if err != nil {
 		return err
 	}
 	if len(rows) == 0 {
 		return fmt.Errorf("row %d: %w", row, lead.ErrNotFound)
 	}
-	err = db.inTx(ctx, func(tx *sql.Tx) error { return db.say(ctx, tx, rows[0].Portal, row, said) })
+	err = o.inTx(ctx, func(tx *sql.Tx) error { return o.say(ctx, tx, rows[0].Portal, row, said) })
 	if err != nil {
 		return fmt.Errorf("note what was said of contacts: %w", err)
 	}
@@ -195,7 +195,7 @@ func (db *DB) SayOfContacts(ctx context.Context, row outbox.EntryID, said []Cont
 }
 
 // say writes them. A row is in one portal, and its id says all: the account is not part of it.
-func (db *DB) say(ctx context.Context, tx *sql.Tx, portal string, row outbox.EntryID, said []ContactWord) error {
+func (o *Operator) say(ctx context.Context, tx *sql.Tx, portal string, row outbox.EntryID, said []ContactWord) error {
 	for _, s := range said {
 		if s.Contact == "" || len(s.Contact) > contactMax || s.Contact != AnyShared && strings.Trim(string(s.Contact), "0123456789") != "" {
 			return fmt.Errorf("a contact id is a number of at most %d digits", contactMax)
@@ -205,7 +205,7 @@ func (db *DB) say(ctx context.Context, tx *sql.Tx, portal string, row outbox.Ent
 		if !s.Also {
 			r.Kind, other = kindLeave, kindAlso
 		}
-		g := db.joined(ctx, tx)
+		g := o.joined(ctx, tx)
 		if err := g.Where("portal = ? AND hub_id = 0 AND kind = ? AND owner = ? AND contact_id = ?", portal, other, r.Owner, r.ContactID).
 			Delete(&contactRow{}).Error; err != nil {
 			return err
@@ -217,14 +217,14 @@ func (db *DB) say(ctx context.Context, tx *sql.Tx, portal string, row outbox.Ent
 	return nil
 }
 
-// SaidOfContacts reads an operator's words for rows.
-func (db *DB) SaidOfContacts(ctx context.Context, portal string, rows []outbox.EntryID) ([]ContactWord, error) {
+// saidOfContacts reads an operator's words for rows.
+func (v *View) saidOfContacts(ctx context.Context, rows []outbox.EntryID) ([]ContactWord, error) {
 	owners := make([]string, len(rows))
 	for i, id := range rows {
 		owners[i] = strconv.FormatInt(int64(id), 10)
 	}
 	var all []contactRow
-	err := db.gread.WithContext(ctx).Where("portal = ? AND hub_id = 0 AND kind IN ? AND owner IN ?", portal, []string{kindAlso, kindLeave}, owners).
+	err := v.gread.WithContext(ctx).Where("portal = ? AND hub_id = 0 AND kind IN ? AND owner IN ?", v.portal, []string{kindAlso, kindLeave}, owners).
 		Order("at").Find(&all).Error
 	if err != nil {
 		return nil, fmt.Errorf("read what was said of contacts: %w", err)
@@ -237,7 +237,7 @@ func (db *DB) SaidOfContacts(ctx context.Context, portal string, rows []outbox.E
 }
 
 // wipeContacts removes what is known of the contacts of a lead, in every account that the portal had, and what was said for the row.
-func (db *DB) wipeContacts(ctx context.Context, tx *sql.Tx, portal, id string, row outbox.EntryID) error {
+func (db *engine) wipeContacts(ctx context.Context, tx *sql.Tx, portal, id string, row outbox.EntryID) error {
 	g := db.joined(ctx, tx)
 	if err := g.Where("portal = ? AND kind IN ? AND owner = ?", portal, []string{kindHad, kindFound, kindAsked}, id).Delete(&contactRow{}).Error; err != nil {
 		return err

@@ -35,14 +35,14 @@ type StrayRow struct {
 }
 
 // Strays counts them for all portals. Rows whose state is no known word are in Counts.
-func (db *DB) Strays(ctx context.Context) ([]StrayRow, error) {
+func (o *Operator) Strays(ctx context.Context) ([]StrayRow, error) {
 	var all []StrayRow
-	err := db.each(ctx, func(rows *sql.Rows) error {
+	err := o.each(ctx, func(rows *sql.Rows) error {
 		var s StrayRow
 		err := rows.Scan(&s.Portal, &s.Why, &s.Count)
 		all = append(all, s)
 		return err
-	}, db.dialect.sql().strays)
+	}, o.dialect.sql().strays)
 	if err != nil {
 		return nil, fmt.Errorf("count rows that nobody looks at: %w", err)
 	}
@@ -50,9 +50,9 @@ func (db *DB) Strays(ctx context.Context) ([]StrayRow, error) {
 }
 
 // CountPending counts the pending rows alone, without strays: an entry of an index a row.
-func (db *DB) CountPending(ctx context.Context) ([]CountRow, error) {
+func (o *Operator) CountPending(ctx context.Context) ([]CountRow, error) {
 	var all []CountRow
-	err := db.count(ctx, db.dialect.sql().countPending, func(rows *sql.Rows) error {
+	err := o.count(ctx, o.dialect.sql().countPending, func(rows *sql.Rows) error {
 		c := CountRow{State: outbox.Pending}
 		var first int64
 		if err := rows.Scan(&c.Portal, &c.Count, &first); err != nil {
@@ -67,7 +67,7 @@ func (db *DB) CountPending(ctx context.Context) ([]CountRow, error) {
 	}
 	for i := range all {
 		id := all[i].OldestCreatedAt
-		err := db.one(ctx, db.read, []any{&all[i].OldestCreatedAt}, db.dialect.sql().createdAt, id)
+		err := o.one(ctx, o.read, []any{&all[i].OldestCreatedAt}, o.dialect.sql().createdAt, id)
 		if errors.Is(err, sql.ErrNoRows) {
 			all[i].OldestCreatedAt = 0 // it was removed since
 		} else if err != nil {
@@ -78,12 +78,12 @@ func (db *DB) CountPending(ctx context.Context) ([]CountRow, error) {
 }
 
 // Counts counts lead_outbox for all portals.
-func (db *DB) Counts(ctx context.Context) ([]CountRow, error) {
-	all, err := db.CountPending(ctx)
+func (o *Operator) Counts(ctx context.Context) ([]CountRow, error) {
+	all, err := o.CountPending(ctx)
 	if err != nil {
 		return nil, err
 	}
-	err = db.count(ctx, db.dialect.sql().countSettled, func(rows *sql.Rows) error {
+	err = o.count(ctx, o.dialect.sql().countSettled, func(rows *sql.Rows) error {
 		var c CountRow
 		if err := rows.Scan(&c.Portal, &c.State, &c.Reason, &c.Count); err != nil {
 			return err
@@ -98,13 +98,13 @@ func (db *DB) Counts(ctx context.Context) ([]CountRow, error) {
 }
 
 // count runs a statement that counts, once for all portals or, where its index begins with the portal, once for each.
-func (db *DB) count(ctx context.Context, text string, each func(*sql.Rows) error) error {
-	portals := db.dialect.sql().portals
+func (o *Operator) count(ctx context.Context, text string, each func(*sql.Rows) error) error {
+	portals := o.dialect.sql().portals
 	if portals == "" {
-		return db.each(ctx, each, text)
+		return o.each(ctx, each, text)
 	}
 	var all []string
-	err := db.each(ctx, func(rows *sql.Rows) error {
+	err := o.each(ctx, func(rows *sql.Rows) error {
 		var name string
 		err := rows.Scan(&name)
 		all = append(all, name)
@@ -112,15 +112,15 @@ func (db *DB) count(ctx context.Context, text string, each func(*sql.Rows) error
 	}, portals)
 	for _, name := range all {
 		if err == nil {
-			err = db.each(ctx, each, text, name)
+			err = o.each(ctx, each, text, name)
 		}
 	}
 	return err
 }
 
 // each runs a literal statement and gives its rows to f.
-func (db *DB) each(ctx context.Context, f func(*sql.Rows) error, text string, args ...any) error {
-	rows, err := db.rows(ctx, db.read, text, args...)
+func (o *Operator) each(ctx context.Context, f func(*sql.Rows) error, text string, args ...any) error {
+	rows, err := o.rows(ctx, o.read, text, args...)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 )
 
 // deleteRow is a row of leadsync_deletes, see the migration.
@@ -23,32 +24,28 @@ func (deleteRow) TableName() string { return "leadsync_deletes" }
 // deletesWindow is the time that the brake looks back, in ms.
 const deletesWindow = 3_600_000
 
-// DeleteAsk is a delete or an erase before the brake: how many contacts at HubSpot it would touch.
-type DeleteAsk struct {
-	Row      outbox.EntryID
-	Contacts int
-}
-
 // AllowDeletes asks the brake whether deletes and erases may go: those that touch most contacts together in an hour, and those that a person
 // has let go. It returns the rows that may, each of which stays allowed for as many contacts as it asked for, and since when the others are
-// paused (unix ms, 0 = they are not). One contact more than most pauses them until ResumeDeletes, also over a restart. ErrLeaseLost when
+// paused (unix ms, 0 = they are not). One contact more than most pauses them until ResumeDeletes, also over a restart. settlement.ErrLeaseLost when
 // another owner has the portal.
-func (db *DB) AllowDeletes(ctx context.Context, l *Lease, asks []DeleteAsk, most int, now int64) (allowed []outbox.EntryID, paused int64, err error) {
-	err = db.fenced(ctx, "count deletes", l, now, func(tx *sql.Tx) error {
+func (p *Portal) AllowDeletes(ctx context.Context, asks []settlement.DeleteAsk, most int, now int64) (allowed []outbox.EntryID, paused int64, err error) {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
+	err = p.fenced(ctx, "count deletes", p.lease, now, func(tx *sql.Tx) error {
 		allowed, paused = nil, 0
-		g := db.joined(ctx, tx)
+		g := p.joined(ctx, tx)
 		// An allowance that is older than the window counts for nothing any more; whoever still needs it asks again.
-		if err := g.Where("portal = ? AND outbox_id > 0 AND at > 0 AND at <= ?", l.portal, now-deletesWindow).Delete(&deleteRow{}).Error; err != nil {
+		if err := g.Where("portal = ? AND outbox_id > 0 AND at > 0 AND at <= ?", p.portal, now-deletesWindow).Delete(&deleteRow{}).Error; err != nil {
 			return err
 		}
-		if err := g.Where("portal = ? AND hub_id = 0 AND kind = ? AND at <= ?", l.portal, kindTouch, now-deletesWindow).Delete(&contactRow{}).Error; err != nil {
+		if err := g.Where("portal = ? AND hub_id = 0 AND kind = ? AND at <= ?", p.portal, kindTouch, now-deletesWindow).Delete(&contactRow{}).Error; err != nil {
 			return err
 		}
 		var known []deleteRow
-		if err := g.Where("portal = ? AND (outbox_id IN ? OR outbox_id = 0 OR at > 0)", l.portal, rowsOf(asks)).Find(&known).Error; err != nil {
+		if err := g.Where("portal = ? AND (outbox_id IN ? OR outbox_id = 0 OR at > 0)", p.portal, rowsOf(asks)).Find(&known).Error; err != nil {
 			return err
 		}
-		touches, err := db.touches(ctx, tx, l.portal)
+		touches, err := p.touches(ctx, tx, p.portal)
 		if err != nil {
 			return err
 		}
@@ -78,12 +75,12 @@ func (db *DB) AllowDeletes(ctx context.Context, l *Lease, asks []DeleteAsk, most
 			case paused != 0:
 			case recent+more <= most:
 				allowed, recent = append(allowed, a.Row), recent+more
-				fresh = append(fresh, deleteRow{l.portal, a.Row, now})
-				counted = append(counted, contactRow{Portal: l.portal, Kind: kindTouch, Owner: strconv.FormatInt(int64(a.Row), 10),
+				fresh = append(fresh, deleteRow{p.portal, a.Row, now})
+				counted = append(counted, contactRow{Portal: p.portal, Kind: kindTouch, Owner: strconv.FormatInt(int64(a.Row), 10),
 					N: int64(max(1, a.Contacts)), At: now})
 			default:
 				paused = now
-				fresh = append(fresh, deleteRow{l.portal, 0, now})
+				fresh = append(fresh, deleteRow{p.portal, 0, now})
 			}
 		}
 		if len(fresh) == 0 {
@@ -101,7 +98,7 @@ func (db *DB) AllowDeletes(ctx context.Context, l *Lease, asks []DeleteAsk, most
 	return allowed, paused, nil
 }
 
-func rowsOf(asks []DeleteAsk) []outbox.EntryID {
+func rowsOf(asks []settlement.DeleteAsk) []outbox.EntryID {
 	rows := make([]outbox.EntryID, len(asks))
 	for i, a := range asks {
 		rows[i] = a.Row
@@ -110,9 +107,9 @@ func rowsOf(asks []DeleteAsk) []outbox.EntryID {
 }
 
 // touches tells how many contacts each delete or erase of the last hour was let touch.
-func (db *DB) touches(ctx context.Context, tx *sql.Tx, portal string) (map[outbox.EntryID]int, error) {
+func (p *Portal) touches(ctx context.Context, tx *sql.Tx, portal string) (map[outbox.EntryID]int, error) {
 	var rows []contactRow
-	if err := db.joined(ctx, tx).Where("portal = ? AND hub_id = 0 AND kind = ?", portal, kindTouch).Find(&rows).Error; err != nil {
+	if err := p.joined(ctx, tx).Where("portal = ? AND hub_id = 0 AND kind = ?", portal, kindTouch).Find(&rows).Error; err != nil {
 		return nil, err
 	}
 	out := map[outbox.EntryID]int{}
@@ -126,9 +123,11 @@ func (db *DB) touches(ctx context.Context, tx *sql.Tx, portal string) (map[outbo
 }
 
 // DeletesPaused tells since when deletes and erases of the portal are paused, unix ms; 0 = they are not.
-func (db *DB) DeletesPaused(ctx context.Context, portal string) (int64, error) {
+func (v *View) DeletesPaused(ctx context.Context) (int64, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
 	var rows []deleteRow
-	if err := db.gread.WithContext(ctx).Where("portal = ? AND outbox_id = 0", portal).Find(&rows).Error; err != nil {
+	if err := v.gread.WithContext(ctx).Where("portal = ? AND outbox_id = 0", v.portal).Find(&rows).Error; err != nil {
 		return 0, fmt.Errorf("read the brake of deletes: %w", err)
 	}
 	if len(rows) == 0 {
@@ -139,26 +138,26 @@ func (db *DB) DeletesPaused(ctx context.Context, portal string) (int64, error) {
 
 // ResumeDeletes lets all deletes and erases go that are pending now, and counts anew from here. It returns how many those are. Rows that
 // wait for the brake are read again.
-func (db *DB) ResumeDeletes(ctx context.Context, portal string) (int64, error) {
+func (o *Operator) ResumeDeletes(ctx context.Context, portal string) (int64, error) {
 	var n int64
-	err := db.inTx(ctx, func(tx *sql.Tx) error {
-		if _, err := db.exec(ctx, tx, `DELETE FROM leadsync_deletes WHERE portal = ?1`, portal); err != nil {
+	err := o.inTx(ctx, func(tx *sql.Tx) error {
+		if _, err := o.exec(ctx, tx, `DELETE FROM leadsync_deletes WHERE portal = ?1`, portal); err != nil {
 			return err
 		}
-		if err := db.joined(ctx, tx).Where("portal = ? AND hub_id = 0 AND kind = ?", portal, kindTouch).Delete(&contactRow{}).Error; err != nil {
+		if err := o.joined(ctx, tx).Where("portal = ? AND hub_id = 0 AND kind = ?", portal, kindTouch).Delete(&contactRow{}).Error; err != nil {
 			return err
 		}
 		var err error
-		n, err = db.exec(ctx, tx, `INSERT INTO leadsync_deletes (portal, outbox_id, at) SELECT portal, id, 0 FROM lead_outbox
+		n, err = o.exec(ctx, tx, `INSERT INTO leadsync_deletes (portal, outbox_id, at) SELECT portal, id, 0 FROM lead_outbox
   WHERE portal = ?1 AND state = 'pending' AND event_type IN ('lead.deleted', 'lead.erased')`, portal)
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("resume deletes: %w", err)
 	}
-	if _, err := db.Unpark(ctx, portal); err != nil {
+	if _, err := o.unpark(ctx, portal); err != nil {
 		return 0, err
 	}
-	db.wakeLocal()
+	o.wakeLocal()
 	return n, nil
 }

@@ -14,7 +14,7 @@ import (
 type dialect interface {
 	name() string
 	// open fills the pools of db.
-	open(ctx context.Context, db *DB, o Options) error
+	open(ctx context.Context, db *engine, o Options) error
 	sql() *statements
 
 	// bind brings a statement and its arguments to the form the driver takes.
@@ -26,7 +26,7 @@ type dialect interface {
 	settle(portal string, outcomes []outbox.Outcome, settledAt int64) query
 	upsert(links []ledger.Link, fields []string, updatedAt int64) query
 	// reserveDaily adds block to the count of the day and returns the count after it.
-	reserveDaily(ctx context.Context, db *DB, portal, day string, block int) (after int, err error)
+	reserveDaily(ctx context.Context, db *engine, portal, day string, block int) (after int, err error)
 
 	// migration opens what a migration needs; the caller closes its pool.
 	migration(ctx context.Context) (migration, error)
@@ -34,23 +34,23 @@ type dialect interface {
 	schema(ctx context.Context, pool *sql.DB) (fs.FS, error)
 
 	// cleanse takes what was overwritten out of the files, see Scrub.
-	cleanse(ctx context.Context, db *DB, needles []string) error
+	cleanse(ctx context.Context, db *engine, needles []string) error
 
 	// guard begins a write transaction: it bounds what a client that is gone may keep, where the session does not.
-	guard(ctx context.Context, db *DB, on querier) error
+	guard(ctx context.Context, db *engine, on querier) error
 	// unhurried lets the statements of this transaction take as long as a whole table needs.
-	unhurried(ctx context.Context, db *DB, on querier) error
+	unhurried(ctx context.Context, db *engine, on querier) error
 
 	// acquire fills l, or says errLockedRow without waiting; evict ends the session that is in the way.
-	acquire(ctx context.Context, db *DB, l *Lease) error
-	evict(ctx context.Context, db *DB, portal string) error
+	acquire(ctx context.Context, db *engine, l *Lease) error
+	evict(ctx context.Context, db *engine, portal string) error
 	renew(ctx context.Context, l *Lease) error
 	release(ctx context.Context, l *Lease) error
-	owner(ctx context.Context, db *DB, portal string) (OwnerInfo, error)
+	owner(ctx context.Context, db *engine, portal string) (OwnerInfo, error)
 
 	// announce tells applications that wait for it of new rows in lead_inbox, with the commit.
-	announce(ctx context.Context, db *DB, on querier) error
-	wakes(ctx context.Context, db *DB, notify bool) <-chan struct{}
+	announce(ctx context.Context, db *engine, on querier) error
+	wakes(ctx context.Context, db *engine, notify bool) <-chan struct{}
 
 	// class sorts an error of the engine.
 	class(err error) trouble
@@ -73,7 +73,6 @@ type statements struct {
 	dueLive       string // portal, now, limit
 	dueBackfill   string // portal, now, limit
 	dueConsent    string // portal, now, limit
-	nextDue       string // portal, parked
 	unpark        string // portal, parked, limit
 	pendingOf     string // portal, leads, rows a lead; columns: entryColumns with texts up to inlineBytes
 	properties    string // ids; id, properties

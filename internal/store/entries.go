@@ -8,33 +8,28 @@ import (
 
 	"leadsync/internal/lead"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 )
 
-// LeadRows are the pending rows of one lead.
-type LeadRows struct {
-	// Rows stand in id order.
-	Rows []outbox.Entry
-	// More says that the lead has further pending rows beyond the limits asked for.
-	More bool
-}
-
 // PendingOf reads the pending rows of each lead, whatever their lane and not_before, in id order. Of one lead it takes at most
-// maxRows rows and rows of maxBytes of properties and long texts together, but always the first one; LeadRows.More says that some were left.
-// A lead without pending rows is not in the map. Ids that ReadyRow.IsOrphan refuses match nothing. Properties over
+// maxRows rows and rows of maxBytes of properties and long texts together, but always the first one; More says that some were left.
+// A lead without pending rows is not in the map. Ids of orphans (settlement.ReadyRow) match nothing. Properties over
 // outbox.MaxPropertiesBytes are not loaded. The caller owns the result.
-func (db *DB) PendingOf(ctx context.Context, portal string, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]LeadRows, error) {
-	all := make(map[lead.ID]LeadRows, len(leads))
-	leads = slices.DeleteFunc(slices.Clone(leads), func(id lead.ID) bool { return !findable(string(id)) })
+func (v *View) PendingOf(ctx context.Context, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]settlement.LeadRows, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	all := make(map[lead.ID]settlement.LeadRows, len(leads))
+	leads = slices.DeleteFunc(slices.Clone(leads), func(id lead.ID) bool { return !settlement.Findable(string(id)) })
 	if len(leads) == 0 || maxRows < 1 {
 		return all, nil
 	}
-	rows, err := db.rows(ctx, db.read, db.dialect.sql().pendingOf, portal, db.dialect.texts(distinct(leads)), maxRows+1)
+	rows, err := v.rows(ctx, v.read, v.dialect.sql().pendingOf, v.portal, v.dialect.texts(distinct(leads)), maxRows+1)
 	if err != nil {
 		return nil, fmt.Errorf("read pending rows: %w", err)
 	}
 	var large []int64
 	var id lead.ID
-	var one LeadRows
+	var one settlement.LeadRows
 	var bytes int64
 	flush := func() {
 		if len(one.Rows) > 0 {
@@ -44,7 +39,7 @@ func (db *DB) PendingOf(ctx context.Context, portal string, leads []lead.ID, max
 	err = scanEntries(rows, func(e *outbox.Entry) error {
 		if l := e.Lead(); l != id {
 			flush()
-			id, one, bytes = l, LeadRows{}, 0
+			id, one, bytes = l, settlement.LeadRows{}, 0
 		}
 		if one.More {
 			return nil
@@ -69,7 +64,7 @@ func (db *DB) PendingOf(ctx context.Context, portal string, leads []lead.ID, max
 	}
 	flush()
 	if len(large) > 0 {
-		if err := db.loadProperties(ctx, all, large); err != nil {
+		if err := v.loadProperties(ctx, all, large); err != nil {
 			return nil, fmt.Errorf("read large properties: %w", err)
 		}
 	}
@@ -87,9 +82,9 @@ func longTexts(e *outbox.Entry) (n int64) {
 }
 
 // loadProperties fills in the properties that were too large to come along.
-func (db *DB) loadProperties(ctx context.Context, all map[lead.ID]LeadRows, ids []int64) error {
+func (v *View) loadProperties(ctx context.Context, all map[lead.ID]settlement.LeadRows, ids []int64) error {
 	texts := make(map[outbox.EntryID]*string, len(ids))
-	rows, err := db.rows(ctx, db.read, db.dialect.sql().properties, db.dialect.ids(ids))
+	rows, err := v.rows(ctx, v.read, v.dialect.sql().properties, v.dialect.ids(ids))
 	if err != nil {
 		return err
 	}
@@ -112,8 +107,19 @@ func (db *DB) loadProperties(ctx context.Context, all map[lead.ID]LeadRows, ids 
 	return rows.Err()
 }
 
+// Entries reads rows of any portal by id, in id order; ids that do not exist are left out.
+func (v *View) Entries(ctx context.Context, ids []outbox.EntryID) ([]outbox.Entry, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	return v.entries(ctx, ids)
+}
+
 // Entries reads rows by id, in id order; ids that do not exist are left out.
-func (db *DB) Entries(ctx context.Context, ids []outbox.EntryID) ([]outbox.Entry, error) {
+func (o *Operator) Entries(ctx context.Context, ids []outbox.EntryID) ([]outbox.Entry, error) {
+	return o.entries(ctx, ids)
+}
+
+func (db *engine) entries(ctx context.Context, ids []outbox.EntryID) ([]outbox.Entry, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -125,21 +131,32 @@ func (db *DB) Entries(ctx context.Context, ids []outbox.EntryID) ([]outbox.Entry
 }
 
 // RowsOf reads the newest rows of a lead in any state, newest first.
-func (db *DB) RowsOf(ctx context.Context, portal string, id lead.ID, limit int) ([]outbox.Entry, error) {
+func (v *View) RowsOf(ctx context.Context, id lead.ID, limit int) ([]outbox.Entry, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
 	if limit < 1 {
 		return nil, nil
 	}
-	rows, err := db.rows(ctx, db.read, db.dialect.sql().rowsOf, portal, cleanText(string(id)), limit)
+	rows, err := v.rows(ctx, v.read, v.dialect.sql().rowsOf, v.portal, cleanText(string(id)), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read rows of a lead: %w", err)
 	}
 	return collect(rows, "read rows of a lead")
 }
 
+// EachRow reads all rows of a lead, in any state and in id order, until each returns an error, which is returned.
+func (v *View) EachRow(ctx context.Context, id lead.ID, each func(outbox.Entry) error) error {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	return v.list(ctx, ListQuery{Portal: v.portal, LeadID: id}, each)
+}
+
 // EarlierEvents finds the rows that repeat an event: another row of the portal with the same event_id has a lower id, or was
 // already delivered or skipped (unless skipped as the duplicate itself). Only such rows are in the map, with true. A missing or
 // empty event_id repeats nothing. It looks at the table, so rows given need no more than an ID and an EventID.
-func (db *DB) EarlierEvents(ctx context.Context, portal string, rows []outbox.Entry) (map[outbox.EntryID]bool, error) {
+func (v *View) EarlierEvents(ctx context.Context, rows []outbox.Entry) (map[outbox.EntryID]bool, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
 	ids := make([]int64, 0, len(rows))
 	for i := range rows {
 		if rows[i].EventID != nil && *rows[i].EventID != "" {
@@ -150,7 +167,7 @@ func (db *DB) EarlierEvents(ctx context.Context, portal string, rows []outbox.En
 	if len(ids) == 0 {
 		return found, nil
 	}
-	res, err := db.rows(ctx, db.read, db.dialect.sql().earlier, portal, db.dialect.ids(ids))
+	res, err := v.rows(ctx, v.read, v.dialect.sql().earlier, v.portal, v.dialect.ids(ids))
 	if err != nil {
 		return nil, fmt.Errorf("look for repeated events: %w", err)
 	}

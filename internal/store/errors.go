@@ -18,8 +18,6 @@ import (
 )
 
 var (
-	// ErrLeaseLost says that another owner has, or had, the portal since: what was decided under the lease is dropped.
-	ErrLeaseLost = errors.New("portal lease lost")
 	// ErrNoDatabase says that the SQLite file does not exist; `leadsync migrate up` makes it.
 	ErrNoDatabase = errors.New("the database file does not exist")
 	// ErrMoved says that the SQLite file was moved, removed or replaced since it was opened; opening it again cures that.
@@ -50,23 +48,6 @@ type HeldError struct {
 func (e *HeldError) Error() string {
 	return fmt.Sprintf("portal %s is served by another process (%s)", e.Portal, e.Owner)
 }
-
-// ContactTakenError says that a link could not be written because another lead holds its contact. Nothing was written.
-// errors.Is finds lead.ErrDuplicate.
-type ContactTakenError struct {
-	LeadID    lead.ID // who wanted it
-	ContactID lead.ContactID
-	Holder    lead.ID
-	Portal    string // of the holder
-}
-
-// Error leaves out the lead ids: an application may use the address as lead_id.
-func (e *ContactTakenError) Error() string {
-	return fmt.Sprintf("contact %s belongs to another lead", e.ContactID)
-}
-
-// Unwrap makes errors.Is(err, lead.ErrDuplicate) true.
-func (e *ContactTakenError) Unwrap() error { return lead.ErrDuplicate }
 
 // trouble is what kind of engine error it is.
 type trouble int

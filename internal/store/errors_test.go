@@ -122,7 +122,7 @@ func TestMySQLMessagesAreHidden(t *testing.T) {
 // TestCollisionsAreRepeated: a transaction that the server ended in favour of another is begun again, a few times, and nothing else is.
 func TestCollisionsAreRepeated(t *testing.T) {
 	t.Parallel()
-	db := &DB{dialect: &mysqlDialect{}}
+	db := &DB{&engine{dialect: &mysqlDialect{}}}
 	for _, tc := range []struct {
 		name  string
 		fails int

@@ -32,7 +32,6 @@ func (db *DB) HotStatements(portal string, leads, contacts, addresses, events []
 		{"owingAfter", s.owingAfter, []any{portal, 1, "", 100}},
 		{"owedCount", s.owedCount, []any{portal, 1, 100}},
 		{"optOutDue", s.optOutDue, []any{portal, 1, 1000, 100}},
-		{"nextDue", s.nextDue, []any{portal, outbox.Parked}},
 		{"pendingOf", s.pendingOf, []any{portal, d.texts(leads), 1001}},
 		{"pendingOf one lead", s.pendingOf, []any{portal, d.texts([]string{"one lead"}), 11}},
 		{"properties", s.properties, []any{d.ids(ids)}},

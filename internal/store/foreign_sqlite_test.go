@@ -48,7 +48,7 @@ func workAsRoot(ctx context.Context, url string) error {
 	if _, _, err := db.Migrate(ctx); err != nil {
 		return err
 	}
-	if _, err := db.Owner(ctx, "default"); err != nil {
+	if _, err := db.Operator().Owner(ctx, "default"); err != nil {
 		return err
 	}
 	lease, err := db.Acquire(ctx, "default", "root")

@@ -5,11 +5,13 @@ import (
 	"database/sql"
 
 	"gorm.io/gorm"
+
+	"leadsync/internal/inbox"
 )
 
 // InboxRow is a row of lead_inbox. Times are unix ms; nil pointers are NULL.
 type InboxRow struct {
-	ID         int64 // the database's; 0 when it is to be added
+	ID         int64
 	Portal     string
 	LeadID     *string
 	ContactID  *string
@@ -17,7 +19,7 @@ type InboxRow struct {
 	ChangeType string
 	Properties string // JSON
 	ChangedAt  *int64
-	PulledAt   int64 // 0 = the settlement's Now
+	PulledAt   int64
 	AckedAt    *int64
 	AboveID    *int64 // see inbox.Row
 }
@@ -26,38 +28,37 @@ type InboxRow struct {
 func (InboxRow) TableName() string { return "lead_inbox" }
 
 // addInbox adds rows inside a settlement.
-func (db *DB) addInbox(ctx context.Context, tx *sql.Tx, portal string, rows []InboxRow, now int64) error {
+func (p *Portal) addInbox(ctx context.Context, tx *sql.Tx, rows []inbox.Row, now int64) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	add := make([]InboxRow, len(rows))
-	for i, r := range rows {
-		if r.Portal == "" {
-			r.Portal = portal
+	for i := range rows {
+		r := &rows[i]
+		add[i] = InboxRow{Portal: p.portal, LeadID: textOrNull(string(r.LeadID)), ContactID: textOrNull(string(r.ContactID)), Email: textOrNull(r.Email),
+			ChangeType: r.ChangeType, Properties: cleanText(r.Properties), ChangedAt: &r.ChangedAt, PulledAt: now}
+		if r.Above != 0 {
+			add[i].AboveID = &r.Above
 		}
-		if r.PulledAt == 0 {
-			r.PulledAt = now
-		}
-		r.LeadID, r.ContactID, r.Email = cleaned(r.LeadID), cleaned(r.ContactID), cleaned(r.Email)
-		r.Properties = cleanText(r.Properties)
-		add[i] = r
 	}
-	if err := db.joined(ctx, tx).CreateInBatches(add, 200).Error; err != nil {
+	if err := p.joined(ctx, tx).CreateInBatches(add, 200).Error; err != nil {
 		return err
 	}
-	return db.dialect.announce(ctx, db, tx)
+	return p.dialect.announce(ctx, p.engine, tx)
 }
 
-func cleaned(s *string) *string {
-	if s == nil {
-		return nil
+// replaced is what rows take the place of.
+func replaced(rows []inbox.Row) (out []inbox.Withdrawal) {
+	for _, r := range rows {
+		if r.Replaces {
+			out = append(out, inbox.Withdrawal{LeadID: r.LeadID, Fields: inbox.Fields(r.Properties)})
+		}
 	}
-	c := cleanText(*s)
-	return &c
+	return out
 }
 
 // joined is gorm inside a transaction that database/sql began.
-func (db *DB) joined(ctx context.Context, tx *sql.Tx) *gorm.DB {
+func (db *engine) joined(ctx context.Context, tx *sql.Tx) *gorm.DB {
 	g := db.gwrite.Session(&gorm.Session{Context: ctx, NewDB: true, SkipDefaultTransaction: true})
 	g.Statement.ConnPool = tx
 	return g

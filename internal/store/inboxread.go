@@ -39,8 +39,8 @@ func (q *InboxQuery) narrow(g *gorm.DB) *gorm.DB {
 }
 
 // ListInbox streams rows to each, in id order; an error of each ends it and is returned.
-func (db *DB) ListInbox(ctx context.Context, q InboxQuery, each func(InboxRow) error) error {
-	g := q.narrow(db.gread.WithContext(ctx).Table("lead_inbox").Select(db.dialect.sql().inboxColumns))
+func (o *Operator) ListInbox(ctx context.Context, q InboxQuery, each func(InboxRow) error) error {
+	g := q.narrow(o.gread.WithContext(ctx).Table("lead_inbox").Select(o.dialect.sql().inboxColumns))
 	order, beyond := "id", "id > ?"
 	if q.Desc {
 		order, beyond = "id DESC", "id < ?"
@@ -73,11 +73,11 @@ func (db *DB) ListInbox(ctx context.Context, q InboxQuery, each func(InboxRow) e
 
 // AckInbox acknowledges rows by id, and all rows up to an id when upTo is not 0, that are not acknowledged yet, and returns how many
 // there were, also with an error. An empty portal is any.
-func (db *DB) AckInbox(ctx context.Context, portal string, ids []int64, upTo int64) (total int64, err error) {
+func (o *Operator) AckInbox(ctx context.Context, portal string, ids []int64, upTo int64) (total int64, err error) {
 	at := now()
 	ack := func(ids []int64) error {
-		return db.again(ctx, func() error {
-			g := (&InboxQuery{Portal: portal, New: true}).narrow(db.gwrite.WithContext(ctx).Table("lead_inbox"))
+		return o.again(ctx, func() error {
+			g := (&InboxQuery{Portal: portal, New: true}).narrow(o.gwrite.WithContext(ctx).Table("lead_inbox"))
 			res := g.Where("id IN ?", ids).Updates(map[string]any{"acked_at": at})
 			if res.Error == nil {
 				total += res.RowsAffected
@@ -92,7 +92,7 @@ func (db *DB) AckInbox(ctx context.Context, portal string, ids []int64, upTo int
 	}
 	for upTo != 0 {
 		var next []int64
-		g := (&InboxQuery{Portal: portal, New: true}).narrow(db.gread.WithContext(ctx).Table("lead_inbox"))
+		g := (&InboxQuery{Portal: portal, New: true}).narrow(o.gread.WithContext(ctx).Table("lead_inbox"))
 		if err := g.Where("id <= ?", upTo).Order("id").Limit(settleChunk).Pluck("id", &next).Error; err != nil {
 			return total, fmt.Errorf("acknowledge rows: %w", err)
 		}
@@ -107,8 +107,10 @@ func (db *DB) AckInbox(ctx context.Context, portal string, ids []int64, upTo int
 }
 
 // PurgeInbox deletes at most limit rows of the portal that were acknowledged before the time (unix ms), the oldest first.
-func (db *DB) PurgeInbox(ctx context.Context, portal string, before int64, limit int) (int64, error) {
-	n, err := db.execAgain(ctx, db.dialect.sql().purgeInbox, portal, before, limit)
+func (p *Portal) PurgeInbox(ctx context.Context, before int64, limit int) (int64, error) {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
+	n, err := p.execAgain(ctx, p.dialect.sql().purgeInbox, p.portal, before, limit)
 	if err != nil {
 		return 0, fmt.Errorf("purge acknowledged rows: %w", err)
 	}

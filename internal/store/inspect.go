@@ -32,10 +32,10 @@ const (
 )
 
 // Inspect asks the engine what it is and whether it can be written to. It changes nothing.
-func (db *DB) Inspect(ctx context.Context) (Inspection, error) {
+func (o *Operator) Inspect(ctx context.Context) (Inspection, error) {
 	var seen Inspection
 	text := sqliteInspect
-	switch db.Dialect() {
+	switch o.dialect.name() {
 	case "postgres":
 		seen.Engine, text = "PostgreSQL", postgresInspect+postgresNow
 	case "mysql":
@@ -43,25 +43,25 @@ func (db *DB) Inspect(ctx context.Context) (Inspection, error) {
 	default:
 		seen.Engine = "SQLite"
 	}
-	err := db.one(ctx, db.read, []any{&seen.Version, &seen.Mode, &seen.Clock}, text)
+	err := o.one(ctx, o.read, []any{&seen.Version, &seen.Mode, &seen.Clock}, text)
 	if err == nil && seen.Engine == "SQLite" {
-		err = db.one(ctx, db.read, []any{&seen.Mode}, `PRAGMA journal_mode`)
-		if d, ok := db.dialect.(*sqliteDialect); ok {
+		err = o.one(ctx, o.read, []any{&seen.Mode}, `PRAGMA journal_mode`)
+		if d, ok := o.dialect.(*sqliteDialect); ok {
 			if st, err := os.Stat(d.path + "-wal"); err == nil {
 				seen.Journal = st.Size()
 			}
 		}
 	}
 	if err != nil {
-		return Inspection{}, fmt.Errorf("inspect %s: %w", db.redacted, err)
+		return Inspection{}, fmt.Errorf("inspect %s: %w", o.redacted, err)
 	}
 	if strings.Contains(strings.ToLower(seen.Version), "mariadb") {
 		seen.Engine = "MariaDB"
 	}
-	if seen.Odd, err = db.oddSession(ctx); err != nil {
-		return Inspection{}, fmt.Errorf("inspect %s: %w", db.redacted, err)
+	if seen.Odd, err = o.oddSession(ctx); err != nil {
+		return Inspection{}, fmt.Errorf("inspect %s: %w", o.redacted, err)
 	}
-	if pg, is := db.dialect.(*postgresDialect); is {
+	if pg, is := o.dialect.(*postgresDialect); is {
 		seen.Pooler = pg.pooled
 	}
 	seen.ReadOnly = seen.Mode == "standby" || seen.Mode == "read-only"
@@ -69,7 +69,7 @@ func (db *DB) Inspect(ctx context.Context) (Inspection, error) {
 }
 
 // oddSession compares a session with what we set in each: what stands in between may have lost it.
-func (db *DB) oddSession(ctx context.Context) (string, error) {
+func (db *engine) oddSession(ctx context.Context) (string, error) {
 	want := map[string]string{}
 	text := ""
 	switch d := db.dialect.(type) {

@@ -19,9 +19,9 @@ func (keyRow) TableName() string { return "leadsync_keys" }
 
 // LoadOrMakeKey reads the value stored under name, or stores what mk returns and reads that. When two processes race, both
 // return the value of the one that came first. An error of mk is returned and nothing is stored.
-func (db *DB) LoadOrMakeKey(ctx context.Context, name string, mk func() (string, error)) (string, error) {
+func (t *Tokens) LoadOrMakeKey(ctx context.Context, name string, mk func() (string, error)) (string, error) {
 	var rows []keyRow
-	if err := db.gread.WithContext(ctx).Where("name = ?", name).Find(&rows).Error; err != nil {
+	if err := t.gread.WithContext(ctx).Where("name = ?", name).Find(&rows).Error; err != nil {
 		return "", fmt.Errorf("read key %s: %w", name, err)
 	}
 	if len(rows) == 1 {
@@ -31,11 +31,11 @@ func (db *DB) LoadOrMakeKey(ctx context.Context, name string, mk func() (string,
 	if err != nil {
 		return "", fmt.Errorf("make key %s: %w", name, err)
 	}
-	if err := db.gwrite.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&keyRow{name, value}).Error; err != nil {
+	if err := t.gwrite.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&keyRow{name, value}).Error; err != nil {
 		return "", fmt.Errorf("store key %s: %w", name, err)
 	}
 	var row keyRow
-	if err := db.gwrite.WithContext(ctx).Where("name = ?", name).Take(&row).Error; err != nil {
+	if err := t.gwrite.WithContext(ctx).Where("name = ?", name).Take(&row).Error; err != nil {
 		return "", fmt.Errorf("read key %s: %w", name, notFound(err))
 	}
 	return row.Value, nil
@@ -60,13 +60,13 @@ const tombKey = "key"
 // PersonKey is LoadOrMakeKey for the key that tombstones are made with, and never makes one while there are tombstones: under another key
 // each of them would be void, and erased people would come back without a word. mark makes of the stored value the text by which the key
 // is known again. With a nil mk it changes nothing, and returns "" where no key was ever needed. ErrKeyLost and ErrKeyReplaced.
-func (db *DB) PersonKey(ctx context.Context, name string, mk func() (string, error), mark func(value string) (string, error)) (string, error) {
+func (t *Tokens) PersonKey(ctx context.Context, name string, mk func() (string, error), mark func(value string) (string, error)) (string, error) {
 	var rows []keyRow
-	if err := db.gread.WithContext(ctx).Where("name = ?", name).Find(&rows).Error; err != nil {
+	if err := t.gread.WithContext(ctx).Where("name = ?", name).Find(&rows).Error; err != nil {
 		return "", fmt.Errorf("read key %s: %w", name, err)
 	}
 	var tombs []tombRow
-	if err := db.gread.WithContext(ctx).Where("kind <> ?", tombKey).Limit(1).Find(&tombs).Error; err != nil {
+	if err := t.gread.WithContext(ctx).Where("kind <> ?", tombKey).Limit(1).Find(&tombs).Error; err != nil {
 		return "", fmt.Errorf("read tombstones: %w", err)
 	}
 	switch {
@@ -75,7 +75,7 @@ func (db *DB) PersonKey(ctx context.Context, name string, mk func() (string, err
 	case len(rows) == 0 && mk == nil:
 		return "", nil
 	}
-	value, err := db.LoadOrMakeKey(ctx, name, mk)
+	value, err := t.LoadOrMakeKey(ctx, name, mk)
 	if err != nil {
 		return "", err
 	}
@@ -84,7 +84,7 @@ func (db *DB) PersonKey(ctx context.Context, name string, mk func() (string, err
 		return "", err
 	}
 	var marks []tombRow
-	if err := db.gread.WithContext(ctx).Where("kind = ?", tombKey).Find(&marks).Error; err != nil {
+	if err := t.gread.WithContext(ctx).Where("kind = ?", tombKey).Find(&marks).Error; err != nil {
 		return "", fmt.Errorf("read tombstones: %w", err)
 	}
 	switch {
@@ -95,8 +95,8 @@ func (db *DB) PersonKey(ctx context.Context, name string, mk func() (string, err
 	case mk == nil:
 		return value, nil
 	}
-	err = db.again(ctx, func() error {
-		return db.gwrite.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err = t.again(ctx, func() error {
+		return t.gwrite.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 			if err := tx.Where("kind = ? AND hash <> ?", tombKey, want).Delete(&tombRow{}).Error; err != nil {
 				return err
 			}

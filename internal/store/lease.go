@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"leadsync/internal/observe"
+	"leadsync/internal/settlement"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 // Lease is the right to push and pull a portal, fenced by its epoch: whatever is written under an older epoch is refused.
 // It is safe for concurrent use.
 type Lease struct {
-	db     *DB
+	db     *engine
 	portal string
 	owner  string
 	epoch  int64
@@ -58,8 +59,8 @@ func (db *DB) Acquire(ctx context.Context, portal, owner string) (*Lease, error)
 func (db *DB) AcquireFor(ctx context.Context, portal, owner string, request time.Duration) (*Lease, error) {
 	begun, evicted := time.Now(), false
 	for {
-		l := &Lease{db: db, portal: portal, owner: owner, length: leaseFor(request)}
-		err := db.dialect.acquire(ctx, db, l)
+		l := &Lease{db: db.engine, portal: portal, owner: owner, length: leaseFor(request)}
+		err := db.dialect.acquire(ctx, db.engine, l)
 		if err == nil {
 			return l, nil
 		}
@@ -74,7 +75,7 @@ func (db *DB) AcquireFor(ctx context.Context, portal, owner string, request time
 			return nil, db.heldByLock(ctx, portal)
 		case waited > rowGrace && !evicted:
 			evicted = true
-			if err := db.dialect.evict(ctx, db, portal); err != nil {
+			if err := db.dialect.evict(ctx, db.engine, portal); err != nil {
 				db.log.LogAttrs(ctx, slog.LevelDebug, msgEvict, slog.String(observe.Cause, Cause(err)))
 			}
 		}
@@ -106,7 +107,7 @@ func lockedRow(err error) error {
 }
 
 // leaseOver looks at the row without a lock: *HeldError while its lease lasts, sql.ErrNoRows when there is none.
-func leaseOver(ctx context.Context, db *DB, l *Lease, clock string) error {
+func leaseOver(ctx context.Context, db *engine, l *Lease, clock string) error {
 	held, over := &HeldError{Portal: l.portal}, false
 	err := db.one(ctx, db.write, []any{&held.Owner, &held.Since, &held.Until, &over},
 		`SELECT owner, started_at, lease_until, lease_until <= `+clock+` FROM leadsync_portals WHERE portal = ?1`, l.portal)
@@ -126,7 +127,7 @@ func since(now, until int64) time.Duration {
 
 // heldByLock names the owner whose lease is over and whose session still has the row.
 func (db *DB) heldByLock(ctx context.Context, portal string) error {
-	row, err := db.Portal(ctx, portal)
+	row, err := db.portalRow(ctx, portal)
 	if err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (l *Lease) Quiet(request time.Duration) time.Duration {
 	return l.over + request
 }
 
-// Renew prolongs the lease. ErrLeaseLost when another owner has the portal; any other error leaves the lease as it was.
+// Renew prolongs the lease. settlement.ErrLeaseLost when another owner has the portal; any other error leaves the lease as it was.
 func (l *Lease) Renew(ctx context.Context) error {
 	begun := time.Now()
 	err := l.db.dialect.renew(ctx, l)
@@ -165,7 +166,7 @@ func (l *Lease) Renew(ctx context.Context) error {
 		l.taken = begun
 		l.mu.Unlock()
 		return nil
-	case errors.Is(err, ErrLeaseLost):
+	case errors.Is(err, settlement.ErrLeaseLost):
 		l.lose()
 		return err
 	}
@@ -177,7 +178,7 @@ func (l *Lease) Renew(ctx context.Context) error {
 func (l *Lease) Release(ctx context.Context) error {
 	err := l.db.dialect.release(ctx, l)
 	l.lose()
-	if err != nil && !errors.Is(err, ErrLeaseLost) {
+	if err != nil && !errors.Is(err, settlement.ErrLeaseLost) {
 		return fmt.Errorf("release portal %s: %w", l.portal, err)
 	}
 	return nil
@@ -200,7 +201,7 @@ func (l *Lease) Outlives(d time.Duration) bool {
 	return elapsed+d < l.length
 }
 
-// Run renews the lease every five seconds until ctx ends (nil) or the lease is lost (ErrLeaseLost). While the database is away it
+// Run renews the lease every five seconds until ctx ends (nil) or the lease is lost (settlement.ErrLeaseLost). While the database is away it
 // keeps trying, also past the end of the lease: a lease that nobody took is renewed, and until then Outlives says no.
 func (l *Lease) Run(ctx context.Context) error {
 	t := time.NewTicker(renewEvery)
@@ -214,7 +215,7 @@ func (l *Lease) Run(ctx context.Context) error {
 		try, cancel := context.WithTimeoutCause(ctx, renewEvery, errors.New("renewing the portal lease took too long"))
 		err := l.Renew(try)
 		cancel()
-		if errors.Is(err, ErrLeaseLost) {
+		if errors.Is(err, settlement.ErrLeaseLost) {
 			return err
 		}
 	}
@@ -233,8 +234,7 @@ type OwnerInfo struct {
 	Since int64  // when it took the portal, unix ms
 }
 
-// Owner tells who serves a portal without disturbing it.
-func (db *DB) Owner(ctx context.Context, portal string) (OwnerInfo, error) {
+func (db *engine) ownerOf(ctx context.Context, portal string) (OwnerInfo, error) {
 	o, err := db.dialect.owner(ctx, db, portal)
 	if err != nil {
 		return OwnerInfo{}, fmt.Errorf("look for the owner of portal %s: %w", portal, err)
@@ -247,7 +247,7 @@ func (db *DB) Owner(ctx context.Context, portal string) (OwnerInfo, error) {
 func (l *Lease) Abandon(ctx context.Context) error {
 	// The epoch rises as with a take-over: a renewal that was cut off may still be carried out by the server after this.
 	err := l.db.updatePortal(ctx, l, "abandon", map[string]any{"lease_until": 0, "epoch": gorm.Expr("epoch + 1")})
-	if errors.Is(err, ErrLeaseLost) {
+	if errors.Is(err, settlement.ErrLeaseLost) {
 		err = nil
 	}
 	l.lose()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func (d *mysqlDialect) acquire(ctx context.Context, db *DB, l *Lease) error {
+func (d *mysqlDialect) acquire(ctx context.Context, db *engine, l *Lease) error {
 	err := leaseOver(ctx, db, l, mysqlNow)
 	if errors.Is(err, sql.ErrNoRows) {
 		_, err = db.exec(ctx, db.write, `INSERT IGNORE INTO leadsync_portals (portal) VALUES (?1)`, l.portal)
@@ -35,7 +35,7 @@ func (d *mysqlDialect) acquire(ctx context.Context, db *DB, l *Lease) error {
 }
 
 // evict has nothing to do: who holds a row is shown to administrators alone. The server ends such a session in time, see mysqlSession.
-func (d *mysqlDialect) evict(context.Context, *DB, string) error { return nil }
+func (d *mysqlDialect) evict(context.Context, *engine, string) error { return nil }
 
 // renew reckons from the beginning of the statement, also when it has to wait for a settlement: the lease is rather too short.
 func (d *mysqlDialect) renew(ctx context.Context, l *Lease) error {
@@ -47,7 +47,7 @@ func (d *mysqlDialect) release(ctx context.Context, l *Lease) error {
 	return lostIfNone(l.db.execAgain(ctx, `UPDATE leadsync_portals SET lease_until = 0, clean = TRUE WHERE portal = ?1 AND epoch = ?2`, l.portal, l.epoch))
 }
 
-func (d *mysqlDialect) owner(ctx context.Context, db *DB, portal string) (OwnerInfo, error) {
+func (d *mysqlDialect) owner(ctx context.Context, db *engine, portal string) (OwnerInfo, error) {
 	var alive bool
 	err := db.one(ctx, db.read, []any{&alive}, `SELECT lease_until > `+mysqlNow+` FROM leadsync_portals WHERE portal = ?1`, portal)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {

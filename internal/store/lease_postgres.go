@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"leadsync/internal/lead"
+	"leadsync/internal/settlement"
 )
 
 // postgresNow is the database's own clock, unix ms, moving inside a transaction.
 const postgresNow = `floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
 
-func (d *postgresDialect) acquire(ctx context.Context, db *DB, l *Lease) error {
+func (d *postgresDialect) acquire(ctx context.Context, db *engine, l *Lease) error {
 	err := leaseOver(ctx, db, l, postgresNow)
 	if errors.Is(err, sql.ErrNoRows) {
 		_, err = db.exec(ctx, db.write, `INSERT INTO leadsync_portals (portal) VALUES (?1) ON CONFLICT (portal) DO NOTHING`, l.portal)
@@ -40,7 +41,7 @@ func (d *postgresDialect) acquire(ctx context.Context, db *DB, l *Lease) error {
 
 // evict ends the session that holds the portal's row although the lease of its owner is over, where our rights allow: ours may always
 // end those of the same user. The row says which transaction has it.
-func (d *postgresDialect) evict(ctx context.Context, db *DB, portal string) error {
+func (d *postgresDialect) evict(ctx context.Context, db *engine, portal string) error {
 	var ended int
 	return db.one(ctx, db.write, []any{&ended}, `SELECT count(pg_terminate_backend(a.pid)) FROM leadsync_portals p
   JOIN pg_locks k ON k.locktype = 'transactionid' AND k.mode = 'ExclusiveLock' AND k.granted AND k.transactionid = p.xmax
@@ -57,7 +58,7 @@ func (d *postgresDialect) release(ctx context.Context, l *Lease) error {
 	return lostIfNone(l.db.execAgain(ctx, `UPDATE leadsync_portals SET lease_until = 0, clean = TRUE WHERE portal = ?1 AND epoch = ?2`, l.portal, l.epoch))
 }
 
-func (d *postgresDialect) owner(ctx context.Context, db *DB, portal string) (OwnerInfo, error) {
+func (d *postgresDialect) owner(ctx context.Context, db *engine, portal string) (OwnerInfo, error) {
 	var alive bool
 	err := db.read.QueryRowContext(ctx, `SELECT lease_until > `+postgresNow+` FROM leadsync_portals WHERE portal = $1`, portal).Scan(&alive)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -66,17 +67,17 @@ func (d *postgresDialect) owner(ctx context.Context, db *DB, portal string) (Own
 	return lastOwner(ctx, db, portal, alive)
 }
 
-// lostIfNone makes ErrLeaseLost of a fenced update that found no row.
+// lostIfNone makes settlement.ErrLeaseLost of a fenced update that found no row.
 func lostIfNone(n int64, err error) error {
 	if err == nil && n == 0 {
-		return ErrLeaseLost
+		return settlement.ErrLeaseLost
 	}
 	return err
 }
 
 // lastOwner adds the name that stands in the row.
-func lastOwner(ctx context.Context, db *DB, portal string, alive bool) (OwnerInfo, error) {
-	row, err := db.Portal(ctx, portal)
+func lastOwner(ctx context.Context, db *engine, portal string, alive bool) (OwnerInfo, error) {
+	row, err := db.portalRow(ctx, portal)
 	if errors.Is(err, lead.ErrNotFound) {
 		return OwnerInfo{Alive: alive}, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"leadsync/internal/files"
+	"leadsync/internal/settlement"
 )
 
 // fileLock is an exclusive OS lock on a file beside the database, gone with the process. The file itself stays: removing it
@@ -127,7 +128,7 @@ func (d *sqliteDialect) lockPath(portal string) string {
 	return d.path + ".leadsync-" + url.QueryEscape(portal) + ".lock"
 }
 
-func (d *sqliteDialect) acquire(ctx context.Context, db *DB, l *Lease) error {
+func (d *sqliteDialect) acquire(ctx context.Context, db *engine, l *Lease) error {
 	portal := l.portal
 	if d.moved() {
 		return ErrMoved
@@ -135,7 +136,7 @@ func (d *sqliteDialect) acquire(ctx context.Context, db *DB, l *Lease) error {
 	file, err := lockFile(ctx, d.lockPath(portal))
 	if errors.Is(err, errHeld) {
 		held := &HeldError{Portal: portal}
-		if row, err := db.Portal(ctx, portal); err == nil {
+		if row, err := db.portalRow(ctx, portal); err == nil {
 			held.Owner, held.Since = row.Owner, row.StartedAt
 		}
 		return held
@@ -160,17 +161,17 @@ func (d *sqliteDialect) acquire(ctx context.Context, db *DB, l *Lease) error {
 }
 
 // evict has nothing to do: the lock ends with the process.
-func (d *sqliteDialect) evict(context.Context, *DB, string) error { return nil }
+func (d *sqliteDialect) evict(context.Context, *engine, string) error { return nil }
 
 // renew has nothing to prolong; it finds out whether somebody removed the lock file or put another database into place.
 func (d *sqliteDialect) renew(ctx context.Context, l *Lease) error {
 	if !l.file.same(d.lockPath(l.portal)) || d.moved() {
-		return ErrLeaseLost
+		return settlement.ErrLeaseLost
 	}
 	var epoch int64
 	err := l.db.read.QueryRowContext(ctx, `SELECT epoch FROM leadsync_portals WHERE portal = ?`, l.portal).Scan(&epoch)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && epoch != l.epoch {
-		return ErrLeaseLost
+		return settlement.ErrLeaseLost
 	}
 	return err
 }
@@ -193,7 +194,7 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-func (d *sqliteDialect) owner(ctx context.Context, db *DB, portal string) (OwnerInfo, error) {
+func (d *sqliteDialect) owner(ctx context.Context, db *engine, portal string) (OwnerInfo, error) {
 	alive, err := locked(d.lockPath(portal))
 	if err != nil {
 		return OwnerInfo{}, err

@@ -10,11 +10,13 @@ import (
 )
 
 // Links reads the links of leads in one HubSpot account; a lead without one is not in the map. The caller owns the result.
-func (db *DB) Links(ctx context.Context, portal string, hubID int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error) {
+func (v *View) Links(ctx context.Context, hubID int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
 	if len(leads) == 0 {
 		return map[lead.ID]*ledger.Link{}, nil
 	}
-	all, err := db.queryLinks(ctx, "read links", db.dialect.sql().links, portal, hubID, db.dialect.texts(distinct(leads)))
+	all, err := v.queryLinks(ctx, "read links", v.dialect.sql().links, v.portal, hubID, v.dialect.texts(distinct(leads)))
 	if err != nil {
 		return nil, err
 	}
@@ -26,36 +28,46 @@ func (db *DB) Links(ctx context.Context, portal string, hubID int64, leads []lea
 }
 
 // LinksByAddress reads the links of an account, of any portal name and in any state, that have one of the normalised addresses.
-func (db *DB) LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error) {
+func (v *View) LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
 	if len(addresses) == 0 {
 		return nil, nil
 	}
-	return db.queryLinks(ctx, "read links by address", db.dialect.sql().byAddress, hubID, db.dialect.texts(distinct(addresses)))
+	return v.queryLinks(ctx, "read links by address", v.dialect.sql().byAddress, hubID, v.dialect.texts(distinct(addresses)))
 }
 
 // LinksByContact reads the links of an account, of any portal name and in any state, that name one of the contacts. At most one
 // link of a contact is linked or gone; others may be passive or purged.
-func (db *DB) LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
+func (v *View) LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
 	if len(contacts) == 0 {
 		return nil, nil
 	}
-	return db.queryLinks(ctx, "read links by contact", db.dialect.sql().byContact, hubID, db.dialect.texts(distinct(contacts)))
+	return v.queryLinks(ctx, "read links by contact", v.dialect.sql().byContact, hubID, v.dialect.texts(distinct(contacts)))
 }
 
 // LinksToLookAt reads links whose second look has come, the longest due first.
-func (db *DB) LinksToLookAt(ctx context.Context, portal string, hubID, now int64, limit int) ([]ledger.Link, error) {
-	return db.queryLinks(ctx, "read links to look at", db.dialect.sql().lookAt, portal, hubID, now, limit)
+func (v *View) LinksToLookAt(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	return v.queryLinks(ctx, "read links to look at", v.dialect.sql().lookAt, v.portal, hubID, now, limit)
 }
 
 // LinksOwingOptOut reads links for which the unsubscribe lane has work without any row, the longest due first: the lead is out and its
 // present address is not evidenced, or an opt-out is to be posted again.
-func (db *DB) LinksOwingOptOut(ctx context.Context, portal string, hubID, now int64, limit int) ([]ledger.Link, error) {
-	return db.queryLinks(ctx, "read links that owe an opt-out", db.dialect.sql().optOutDue, portal, hubID, now, limit)
+func (v *View) LinksOwingOptOut(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	return v.queryLinks(ctx, "read links that owe an opt-out", v.dialect.sql().optOutDue, v.portal, hubID, now, limit)
 }
 
 // LinksOwing reads links that owe HubSpot a value that was left out, of leads greater than after, in their order.
-func (db *DB) LinksOwing(ctx context.Context, portal string, hubID int64, after lead.ID, limit int) ([]ledger.Link, error) {
-	return db.queryLinks(ctx, "read links that owe a value", db.dialect.sql().owingAfter, portal, hubID, string(after), limit)
+func (v *View) LinksOwing(ctx context.Context, hubID int64, after lead.ID, limit int) ([]ledger.Link, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	return v.queryLinks(ctx, "read links that owe a value", v.dialect.sql().owingAfter, v.portal, hubID, string(after), limit)
 }
 
 // Owed counts leads that owe HubSpot values that were left out, and the values.
@@ -65,15 +77,15 @@ type Owed struct{ Leads, Fields int64 }
 const MostOwed = 100_000
 
 // Owed counts them for one account.
-func (db *DB) Owed(ctx context.Context, portal string, hubID int64) (o Owed, err error) {
-	if err := db.one(ctx, db.read, []any{&o.Leads, &o.Fields}, db.dialect.sql().owedCount, portal, hubID, MostOwed); err != nil {
+func (o *Operator) Owed(ctx context.Context, portal string, hubID int64) (n Owed, err error) {
+	if err := o.one(ctx, o.read, []any{&n.Leads, &n.Fields}, o.dialect.sql().owedCount, portal, hubID, MostOwed); err != nil {
 		return Owed{}, fmt.Errorf("count what is owed: %w", err)
 	}
-	return o, nil
+	return n, nil
 }
 
-func (db *DB) queryLinks(ctx context.Context, doing, text string, args ...any) ([]ledger.Link, error) {
-	rows, err := db.rows(ctx, db.read, text, args...)
+func (v *View) queryLinks(ctx context.Context, doing, text string, args ...any) ([]ledger.Link, error) {
+	rows, err := v.rows(ctx, v.read, text, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}

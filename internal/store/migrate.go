@@ -23,7 +23,7 @@ const versionTable = "leadsync_schema"
 // the version before it: each is one transaction, on MariaDB, where DDL cannot be undone, one statement that may be repeated. While an
 // application has a transaction open it waits, without keeping anybody else waiting, until ctx ends.
 func (db *DB) Migrate(ctx context.Context) (from, to int64, err error) {
-	from, latest, err := db.Schema(ctx)
+	from, latest, err := db.versions(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -48,10 +48,10 @@ func (db *DB) migrateTo(ctx context.Context, version int64) (from, to int64, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
 	// Read again under the lock: another instance may have been faster.
-	if from, _, err = db.Schema(ctx); err != nil {
+	if from, _, err = db.versions(ctx); err != nil {
 		return 0, 0, err
 	}
-	if err := mendVersions(ctx, db, m); err != nil {
+	if err := mendVersions(ctx, db.engine, m); err != nil {
 		return from, from, fmt.Errorf("migrate: %w", err)
 	}
 	files, err := db.dialect.schema(ctx, m.pool)
@@ -74,7 +74,7 @@ func (db *DB) migrateTo(ctx context.Context, version int64) (from, to int64, err
 
 // mendVersions gives the table of versions its first row. On MariaDB goose makes the table and the row one after the other, and refuses
 // for ever a table that a connection which broke in between left empty.
-func mendVersions(ctx context.Context, db *DB, m migration) error {
+func mendVersions(ctx context.Context, db *engine, m migration) error {
 	var there int
 	if err := m.pool.QueryRowContext(ctx, db.dialect.sql().schemaTable).Scan(&there); err != nil || there == 0 {
 		return err
@@ -87,7 +87,9 @@ func mendVersions(ctx context.Context, db *DB, m migration) error {
 }
 
 // Schema reads the version of the schema in the database (0 = none) and the latest one that this binary has.
-func (db *DB) Schema(ctx context.Context) (current, latest int64, err error) {
+func (db *DB) Schema(ctx context.Context) (current, latest int64, err error) { return db.versions(ctx) }
+
+func (db *engine) versions(ctx context.Context) (current, latest int64, err error) {
 	numbers, err := db.numbers()
 	if err != nil {
 		return 0, 0, fmt.Errorf("read the schema version: %w", err)
@@ -122,14 +124,14 @@ func (db *DB) Missing(version int64) int {
 }
 
 // numbers are those of this binary's migrations.
-func (db *DB) numbers() ([]int64, error) {
-	files, err := fs.Glob(migrations.FS, db.Dialect()+"/*.sql")
+func (db *engine) numbers() ([]int64, error) {
+	files, err := fs.Glob(migrations.FS, db.dialect.name()+"/*.sql")
 	if err != nil {
 		return nil, err
 	}
 	var all []int64
 	for _, f := range files {
-		number, _, _ := strings.Cut(strings.TrimPrefix(f, db.Dialect()+"/"), "_")
+		number, _, _ := strings.Cut(strings.TrimPrefix(f, db.dialect.name()+"/"), "_")
 		if n, err := strconv.ParseInt(number, 10, 64); err == nil {
 			all = append(all, n)
 		}

@@ -59,7 +59,7 @@ func finishes(t *testing.T, url string) {
 		t.Error(err)
 	}
 	storetest.Exec(t, storetest.App(t, url), `INSERT INTO lead_outbox (lead_id, event_type) VALUES ('a', 'lead.registered')`)
-	if rows, err := db.Ready(t.Context(), "default", "live", 0, 10); err != nil || len(rows) != 1 {
+	if rows, err := db.View("default").Ready(t.Context(), "live", 0, 10); err != nil || len(rows) != 1 {
 		t.Errorf("%d rows wait (%v)", len(rows), err)
 	}
 }

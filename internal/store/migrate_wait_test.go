@@ -174,7 +174,7 @@ func TestUpgradeOfALargeTableMakesItsIndexWhileInsertsGoOn(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	found, err := db.PendingAddresses(t.Context(), "default", []string{"ada@example.com", "bob@example.com", "carl@example.com"})
+	found, err := db.View("default").PendingAddresses(t.Context(), []string{"ada@example.com", "bob@example.com", "carl@example.com"})
 	if err != nil || len(found) != 3 {
 		t.Errorf("found %v (%v)", found, err)
 	}

@@ -45,8 +45,8 @@ type mysqlDialect struct {
 
 func (d *mysqlDialect) name() string { return "mysql" }
 
-func (*mysqlDialect) guard(context.Context, *DB, querier) error     { return nil }
-func (*mysqlDialect) unhurried(context.Context, *DB, querier) error { return nil }
+func (*mysqlDialect) guard(context.Context, *engine, querier) error     { return nil }
+func (*mysqlDialect) unhurried(context.Context, *engine, querier) error { return nil }
 
 // mysqlConfig reads mysql://user:password@host:port/db, with socket=/path instead of a host, and tls=true, skip-verify or preferred.
 // Its errors never repeat the URL.
@@ -95,7 +95,7 @@ func mysqlConfig(raw string) (*mysql.Config, error) {
 	return cfg, nil
 }
 
-func (d *mysqlDialect) open(ctx context.Context, db *DB, o Options) error {
+func (d *mysqlDialect) open(ctx context.Context, db *engine, o Options) error {
 	d.readOnly = o.ReadOnly
 	if o.Fresh != nil {
 		if err := d.cfg.Apply(mysql.BeforeConnect(func(_ context.Context, cfg *mysql.Config) error {
@@ -295,7 +295,7 @@ func (d *mysqlDialect) upsert(links []ledger.Link, fields []string, updatedAt in
 	return query{mysqlUpsertHead + rowsOfValues(len(links), 16) + mysqlUpsertTail, linkArgs(links, fields, updatedAt)}
 }
 
-func (d *mysqlDialect) reserveDaily(ctx context.Context, db *DB, portal, day string, block int) (after int, err error) {
+func (d *mysqlDialect) reserveDaily(ctx context.Context, db *engine, portal, day string, block int) (after int, err error) {
 	err = db.inTx(ctx, func(tx *sql.Tx) error {
 		// Assignments are done from left to right, so the count looks at the day before it changes.
 		if _, err := db.exec(ctx, tx, `INSERT INTO leadsync_portals (portal, daily_day, daily_reserved) VALUES (?1, ?2, ?3) ON DUPLICATE KEY UPDATE
@@ -315,4 +315,4 @@ func isMySQL(err error) (*mysql.MySQLError, bool) {
 }
 
 // cleanse has nothing to do: what the server's own logs and files keep is not ours to change.
-func (d *mysqlDialect) cleanse(context.Context, *DB, []string) error { return nil }
+func (d *mysqlDialect) cleanse(context.Context, *engine, []string) error { return nil }

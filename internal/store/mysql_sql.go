@@ -43,9 +43,6 @@ func mysqlStatements(collation string) *statements {
 	due := func(backfill string) string {
 		return `(` + ready + backfill + ` AND not_before <= ?2 ORDER BY not_before, id LIMIT ?3)`
 	}
-	soonest := func(backfill string) string {
-		return `(SELECT min(not_before) FROM lead_outbox ` + byReady + `WHERE portal = ?1 AND state = 'pending' AND backfill = ` + backfill + ` AND not_before < ?2)`
-	}
 	purge := func(reason string) string {
 		return `DELETE o FROM (` + strings.Replace(oldestSettled(reason), `lead_outbox `, `lead_outbox `+bySettled, 1) + `) AS d STRAIGHT_JOIN lead_outbox o ON o.id = d.id`
 	}
@@ -57,7 +54,6 @@ func mysqlStatements(collation string) *statements {
 		dueAgain:      due(`0`) + ` UNION ALL ` + due(`1`) + ` ORDER BY not_before, id LIMIT ?3`,
 		dueLive:       due(`0`),
 		dueBackfill:   due(`1`),
-		nextDue:       `SELECT coalesce(min(n), 0) FROM (SELECT ` + soonest(`0`) + ` AS n UNION ALL SELECT ` + soonest(`1`) + ` UNION ALL SELECT ` + soonest(`2`) + `) AS m`,
 		unpark: `UPDATE lead_outbox ` + byReady + `SET not_before = NULL
   WHERE portal = ?1 AND state = 'pending' AND backfill IN (0, 1, 2) AND not_before = ?2 LIMIT ?3`,
 		pendingOf:  strings.Replace(mysqlPendingOf, `%COLUMNS%`, columnsUpTo(postgresColumns, inlineBytes), 1),

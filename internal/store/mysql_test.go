@@ -24,7 +24,7 @@ func TestMySQLSession(t *testing.T) {
 		results != "utf8mb4" || wait > 10 {
 		t.Errorf("isolation %s, sql_mode %s, character sets %s and %s, lock wait %d s", isolation, mode, client, results, wait)
 	}
-	if seen, err := db.Inspect(t.Context()); err != nil || seen.Odd != "" {
+	if seen, err := db.Operator().Inspect(t.Context()); err != nil || seen.Odd != "" {
 		t.Errorf("%+v, %v", seen, err)
 	}
 }
@@ -45,7 +45,7 @@ func TestMySQLMigrationThatBroke(t *testing.T) {
 	if err := db.CheckSchema(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if counts, err := db.Counts(t.Context()); err != nil || len(counts) != 1 || counts[0].Count != 1 {
+	if counts, err := db.Operator().Counts(t.Context()); err != nil || len(counts) != 1 || counts[0].Count != 1 {
 		t.Errorf("%v, %v", counts, err)
 	}
 }

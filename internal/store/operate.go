@@ -27,7 +27,11 @@ type ListQuery struct {
 
 // List streams rows to each, in id order; an error of each ends it and is returned. Nothing is held in memory, and each may use
 // the DB.
-func (db *DB) List(ctx context.Context, q ListQuery, each func(outbox.Entry) error) error {
+func (o *Operator) List(ctx context.Context, q ListQuery, each func(outbox.Entry) error) error {
+	return o.list(ctx, q, each)
+}
+
+func (db *engine) list(ctx context.Context, q ListQuery, each func(outbox.Entry) error) error {
 	g := db.gread.WithContext(ctx).Table("lead_outbox AS o").Select(db.dialect.sql().entryColumns)
 	g = db.narrow(g, q.Portal, q.State, q.Reason, q.LeadID, q.Since)
 	if q.Lane != "" {
@@ -61,7 +65,7 @@ func (db *DB) List(ctx context.Context, q ListQuery, each func(outbox.Entry) err
 	return nil
 }
 
-func (db *DB) narrow(g *gorm.DB, portal string, state outbox.State, reason outbox.Reason, id lead.ID, since int64) *gorm.DB {
+func (db *engine) narrow(g *gorm.DB, portal string, state outbox.State, reason outbox.Reason, id lead.ID, since int64) *gorm.DB {
 	if id != "" {
 		portal = portalOr(portal)
 		g = g.Where(db.dialect.sql().leadMatch, cleanText(string(id)), cleanText(string(id)))
@@ -93,23 +97,23 @@ type Selection struct {
 
 // Requeue puts dead rows back to pending as if they were new: no attempts, no reason, no note. A row that an operator skipped comes
 // back too when it is named by id. It returns how many came back, also with an error; ErrNothingSelected for an empty selection.
-func (db *DB) Requeue(ctx context.Context, q Selection) (int64, error) {
+func (o *Operator) Requeue(ctx context.Context, q Selection) (int64, error) {
 	may := "o.state = 'dead'"
 	if len(q.IDs) > 0 {
 		may = "(o.state = 'dead' OR o.state = 'skipped' AND o.reason = 'by_operator')"
 	}
-	n, err := db.change(ctx, q, may, map[string]any{"state": outbox.Pending, "attempts": 0, "not_before": nil, "reason": nil,
+	n, err := o.change(ctx, q, may, map[string]any{"state": outbox.Pending, "attempts": 0, "not_before": nil, "reason": nil,
 		"note": nil, "settled_at": nil})
 	if n > 0 {
-		db.wakeLocal()
+		o.wakeLocal()
 	}
 	return n, wrapChange("requeue rows", err)
 }
 
 // SkipRows settles pending and dead rows as skipped by the operator and returns how many, also with an error. A row that a request carries at this
 // moment is skipped all the same: its outcome then finds it settled. ErrNothingSelected for an empty selection.
-func (db *DB) SkipRows(ctx context.Context, q Selection) (int64, error) {
-	n, err := db.change(ctx, q, "o.state IN ('pending', 'dead')", map[string]any{"state": outbox.Skipped, "reason": outbox.ByOperator,
+func (o *Operator) SkipRows(ctx context.Context, q Selection) (int64, error) {
+	n, err := o.change(ctx, q, "o.state IN ('pending', 'dead')", map[string]any{"state": outbox.Skipped, "reason": outbox.ByOperator,
 		"not_before": nil, "settled_at": now()})
 	return n, wrapChange("skip rows", err)
 }
@@ -123,13 +127,13 @@ func wrapChange(doing string, err error) error {
 
 // change updates the selected rows in id order, in transactions of changeChunk rows, so that no application's insert waits long
 // for a million of them.
-func (db *DB) change(ctx context.Context, q Selection, may string, columns map[string]any) (total int64, err error) {
+func (o *Operator) change(ctx context.Context, q Selection, may string, columns map[string]any) (total int64, err error) {
 	if len(q.IDs) == 0 && q.State == "" && q.Reason == "" && q.LeadID == "" && q.Since == 0 {
 		return 0, ErrNothingSelected
 	}
 	update := func(which string, args ...any) error {
-		return db.again(ctx, func() error {
-			g := db.narrow(db.gwrite.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID, q.Since)
+		return o.again(ctx, func() error {
+			g := o.narrow(o.gwrite.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID, q.Since)
 			res := g.Where(may).Where(which, args...).Updates(columns)
 			if res.Error == nil {
 				total += res.RowsAffected
@@ -148,7 +152,7 @@ func (db *DB) change(ctx context.Context, q Selection, may string, columns map[s
 	for after := outbox.EntryID(0); ; {
 		// The rows up to the last of a chunk, by its id and not by a list of them: what a server reads and a log repeats stays short.
 		var ids []outbox.EntryID
-		g := db.narrow(db.gread.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID, q.Since)
+		g := o.narrow(o.gread.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID, q.Since)
 		if err := g.Where(may).Where("o.id > ?", after).Order("o.id").Limit(changeChunk).Pluck("o.id", &ids).Error; err != nil {
 			return total, err
 		}
@@ -167,17 +171,19 @@ func (db *DB) change(ctx context.Context, q Selection, may string, columns map[s
 // write.
 const changeChunk = 2000
 
-// PurgeSettled deletes at most limit rows of the portal in the given settled states that were settled before the time (unix ms),
+// Purge deletes at most limit rows of the portal in the given settled states that were settled before the time (unix ms),
 // the oldest of each state and reason first, and returns how many, also with an error; without one, fewer than limit means that
 // none is left. Pending rows are never deleted. Ids of deleted rows are not given out again.
-func (db *DB) PurgeSettled(ctx context.Context, portal string, states []outbox.State, before int64, limit int) (int64, error) {
+func (p *Portal) Purge(ctx context.Context, states []outbox.State, before int64, limit int) (int64, error) {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
 	var total int64
 	for _, state := range states {
 		left := int64(limit) - total
 		if left < 1 || state == outbox.Pending {
 			continue
 		}
-		n, err := db.purge(ctx, portal, string(state), before, left)
+		n, err := p.purge(ctx, p.portal, string(state), before, left)
 		total += n
 		if err != nil {
 			return total, fmt.Errorf("purge settled rows: %w", err)
@@ -187,21 +193,21 @@ func (db *DB) PurgeSettled(ctx context.Context, portal string, states []outbox.S
 }
 
 // purge deletes rows of one state, those without a reason first, then reason by reason: the index has the reason before the time.
-func (db *DB) purge(ctx context.Context, portal, state string, before, limit int64) (int64, error) {
-	s := db.dialect.sql()
-	total, err := db.execAgain(ctx, s.purgeBare, portal, state, before, limit)
+func (p *Portal) purge(ctx context.Context, portal, state string, before, limit int64) (int64, error) {
+	s := p.dialect.sql()
+	total, err := p.execAgain(ctx, s.purgeBare, portal, state, before, limit)
 	if err != nil {
 		return 0, err
 	}
 	for reason := ""; total < limit; {
 		var next *string
-		if err := db.one(ctx, db.read, []any{&next}, s.nextReason, portal, state, reason); err != nil {
+		if err := p.one(ctx, p.read, []any{&next}, s.nextReason, portal, state, reason); err != nil {
 			return total, err
 		}
 		if next == nil {
 			break
 		}
-		n, err := db.execAgain(ctx, s.purgeReason, portal, state, before, limit-total, *next)
+		n, err := p.execAgain(ctx, s.purgeReason, portal, state, before, limit-total, *next)
 		total += n
 		if err != nil {
 			return total, err

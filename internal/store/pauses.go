@@ -20,16 +20,22 @@ type Pause struct {
 func (Pause) TableName() string { return "leadsync_pauses" }
 
 // Pauses reads what is paused in any portal, by portal and lane.
-func (db *DB) Pauses(ctx context.Context) ([]Pause, error) {
+func (o *Operator) Pauses(ctx context.Context) ([]Pause, error) {
 	var all []Pause
-	if err := db.gread.WithContext(ctx).Order("portal, lane").Find(&all).Error; err != nil {
+	if err := o.gread.WithContext(ctx).Order("portal, lane").Find(&all).Error; err != nil {
 		return nil, fmt.Errorf("read pauses: %w", err)
 	}
 	return all, nil
 }
 
-// PausesOf reads what is paused in one portal. A daemon asks at every poll, so it is one short statement.
-func (db *DB) PausesOf(ctx context.Context, portal string) ([]Pause, error) {
+// Pauses reads what is paused in the portal. A daemon asks at every poll, so it is one short statement.
+func (v *View) Pauses(ctx context.Context) ([]Pause, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	return v.pausesOf(ctx, v.portal)
+}
+
+func (db *engine) pausesOf(ctx context.Context, portal string) ([]Pause, error) {
 	rows, err := db.rows(ctx, db.read, `SELECT lane, since, by_whom FROM leadsync_pauses WHERE portal = ?1`, portal)
 	if err != nil {
 		return nil, fmt.Errorf("read pauses: %w", err)
@@ -50,11 +56,11 @@ func (db *DB) PausesOf(ctx context.Context, portal string) ([]Pause, error) {
 }
 
 // PauseLanes pauses lanes of a portal and returns how many of them ran until now. One that is paused already keeps its time.
-func (db *DB) PauseLanes(ctx context.Context, portal string, lanes []string, by string) (int64, error) {
+func (o *Operator) PauseLanes(ctx context.Context, portal string, lanes []string, by string) (int64, error) {
 	if len(lanes) == 0 {
 		return 0, nil
 	}
-	there, err := db.PausesOf(ctx, portal)
+	there, err := o.pausesOf(ctx, portal)
 	if err != nil {
 		return 0, err
 	}
@@ -67,30 +73,30 @@ func (db *DB) PauseLanes(ctx context.Context, portal string, lanes []string, by 
 	if len(add) == 0 {
 		return 0, nil
 	}
-	err = db.again(ctx, func() error { // one that somebody else adds meanwhile stays as it is
-		return db.gwrite.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&add).Error
+	err = o.again(ctx, func() error { // one that somebody else adds meanwhile stays as it is
+		return o.gwrite.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&add).Error
 	})
 	if err != nil {
 		return 0, fmt.Errorf("pause lanes of portal %s: %w", portal, err)
 	}
-	db.wakeLocal()
+	o.wakeLocal()
 	return int64(len(add)), nil
 }
 
 // ResumeLanes lets lanes of a portal go on and returns how many of them were paused.
-func (db *DB) ResumeLanes(ctx context.Context, portal string, lanes []string) (int64, error) {
+func (o *Operator) ResumeLanes(ctx context.Context, portal string, lanes []string) (int64, error) {
 	if len(lanes) == 0 {
 		return 0, nil
 	}
 	var n int64
-	err := db.again(ctx, func() error {
-		res := db.gwrite.WithContext(ctx).Where("portal = ? AND lane IN ?", portal, lanes).Delete(&Pause{})
+	err := o.again(ctx, func() error {
+		res := o.gwrite.WithContext(ctx).Where("portal = ? AND lane IN ?", portal, lanes).Delete(&Pause{})
 		n = res.RowsAffected
 		return res.Error
 	})
 	if err != nil {
 		return 0, fmt.Errorf("resume lanes of portal %s: %w", portal, err)
 	}
-	db.wakeLocal()
+	o.wakeLocal()
 	return n, nil
 }

@@ -32,7 +32,7 @@ func TestPooler(t *testing.T) {
 		if c := db.Wakes(t.Context(), true); c != nil {
 			t.Error("hints are promised where nobody can listen")
 		}
-		if seen, err := db.Inspect(t.Context()); err != nil || !seen.Pooler {
+		if seen, err := db.Operator().Inspect(t.Context()); err != nil || !seen.Pooler {
 			t.Errorf("%+v, %v: doctor is not told of the pooler", seen, err)
 		}
 	})

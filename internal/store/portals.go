@@ -3,11 +3,14 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"gorm.io/gorm"
 
+	"leadsync/internal/lead"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 )
 
 // PortalRow is what the database keeps of one portal. Times are unix ms, 0 = never.
@@ -32,16 +35,16 @@ type PortalRow struct {
 func (PortalRow) TableName() string { return "leadsync_portals" }
 
 // Portals reads all portals that ever had a daemon, by name.
-func (db *DB) Portals(ctx context.Context) ([]PortalRow, error) {
+func (o *Operator) Portals(ctx context.Context) ([]PortalRow, error) {
 	var rows []PortalRow
-	if err := db.gread.WithContext(ctx).Order("portal").Find(&rows).Error; err != nil {
+	if err := o.gread.WithContext(ctx).Order("portal").Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("read portals: %w", err)
 	}
 	return rows, nil
 }
 
-// Portal reads one portal; lead.ErrNotFound when it never had a daemon.
-func (db *DB) Portal(ctx context.Context, name string) (PortalRow, error) {
+// portalRow reads one portal; lead.ErrNotFound when it never had a daemon.
+func (db *engine) portalRow(ctx context.Context, name string) (PortalRow, error) {
 	var row PortalRow
 	if err := db.gread.WithContext(ctx).Where("portal = ?", name).Take(&row).Error; err != nil {
 		return row, fmt.Errorf("read portal %s: %w", name, notFound(err))
@@ -49,18 +52,38 @@ func (db *DB) Portal(ctx context.Context, name string) (PortalRow, error) {
 	return row, nil
 }
 
-// SaveStatus keeps what the daemon wants `status` to show. ErrLeaseLost when another owner has the portal.
-func (db *DB) SaveStatus(ctx context.Context, l *Lease, status json.RawMessage, now int64) error {
-	return db.updatePortal(ctx, l, "save the status", map[string]any{"status": string(status), "status_at": now})
+// Row reads the portal; lead.ErrNotFound when it never had a daemon.
+func (v *View) Row(ctx context.Context) (PortalRow, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	return v.portalRow(ctx, v.portal)
+}
+
+// HighMark is the highest row that an owner of the portal has settled; zero = none.
+func (v *View) HighMark(ctx context.Context) (settlement.HighMark, error) {
+	row, err := v.Row(ctx)
+	if errors.Is(err, lead.ErrNotFound) {
+		return settlement.HighMark{}, nil
+	}
+	return settlement.HighMark{ID: row.HighID, CreatedAt: row.HighSeenAt}, err
+}
+
+// SaveStatus keeps what the daemon wants `status` to show. settlement.ErrLeaseLost when another owner has the portal.
+func (p *Portal) SaveStatus(ctx context.Context, status json.RawMessage, now int64) error {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
+	return p.updatePortal(ctx, p.lease, "save the status", map[string]any{"status": string(status), "status_at": now})
 }
 
 // PinHub remembers the HubSpot account of the portal and the address it was learnt from, replacing what was there; whether that is
-// right is the caller's to decide. ErrLeaseLost when another owner has the portal.
-func (db *DB) PinHub(ctx context.Context, l *Lease, hubID int64, baseURL string) error {
-	return db.updatePortal(ctx, l, "pin the account", map[string]any{"hub_id": hubID, "base_url": baseURL})
+// right is the caller's to decide. settlement.ErrLeaseLost when another owner has the portal.
+func (p *Portal) PinHub(ctx context.Context, hubID int64, baseURL string) error {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
+	return p.updatePortal(ctx, p.lease, "pin the account", map[string]any{"hub_id": hubID, "base_url": baseURL})
 }
 
-func (db *DB) updatePortal(ctx context.Context, l *Lease, doing string, columns map[string]any) error {
+func (db *engine) updatePortal(ctx context.Context, l *Lease, doing string, columns map[string]any) error {
 	var met int64
 	err := db.again(ctx, func() error {
 		res := db.gwrite.WithContext(ctx).Model(&PortalRow{}).Where("portal = ? AND epoch = ?", l.portal, l.epoch).Updates(columns)
@@ -72,7 +95,7 @@ func (db *DB) updatePortal(ctx context.Context, l *Lease, doing string, columns 
 		return fmt.Errorf("%s of portal %s: %w", doing, l.portal, err)
 	case met == 0:
 		l.lose()
-		return ErrLeaseLost
+		return settlement.ErrLeaseLost
 	}
 	return nil
 }
@@ -91,7 +114,7 @@ func (db *DB) EndLease(ctx context.Context, portal, owner string) (bool, error) 
 // ReserveDaily takes block requests from the count of day (the account's own calendar day, as the caller writes it) and returns
 // the count before. Another day starts at 0. Two callers never get the same block.
 func (db *DB) ReserveDaily(ctx context.Context, portal, day string, block int) (before int, err error) {
-	after, err := db.dialect.reserveDaily(ctx, db, portal, day, block)
+	after, err := db.dialect.reserveDaily(ctx, db.engine, portal, day, block)
 	if err != nil {
 		return 0, fmt.Errorf("reserve requests of the day for portal %s: %w", portal, err)
 	}
@@ -99,7 +122,7 @@ func (db *DB) ReserveDaily(ctx context.Context, portal, day string, block int) (
 }
 
 // reserveReturning is for the engines that know RETURNING.
-func reserveReturning(ctx context.Context, db *DB, portal, day string, block int) (after int, err error) {
+func reserveReturning(ctx context.Context, db *engine, portal, day string, block int) (after int, err error) {
 	err = db.again(ctx, func() error {
 		return db.one(ctx, db.write, []any{&after}, `INSERT INTO leadsync_portals (portal, daily_day, daily_reserved) VALUES (?1, ?2, ?3)
   ON CONFLICT (portal) DO UPDATE SET daily_reserved = CASE WHEN leadsync_portals.daily_day = excluded.daily_day THEN leadsync_portals.daily_reserved ELSE 0 END

@@ -37,7 +37,7 @@ type postgresDialect struct {
 
 func (d *postgresDialect) name() string { return "postgres" }
 
-func (d *postgresDialect) open(ctx context.Context, db *DB, o Options) error {
+func (d *postgresDialect) open(ctx context.Context, db *engine, o Options) error {
 	cfg, err := pgx.ParseConfig(d.url)
 	if err != nil {
 		return fmt.Errorf("%w: postgres options cannot be read", ErrURL) // pgx repeats the URL
@@ -150,7 +150,7 @@ func (d *postgresDialect) scrub(err error) error {
 	return err
 }
 
-func (d *postgresDialect) reserveDaily(ctx context.Context, db *DB, portal, day string, block int) (int, error) {
+func (d *postgresDialect) reserveDaily(ctx context.Context, db *engine, portal, day string, block int) (int, error) {
 	return reserveReturning(ctx, db, portal, day, block)
 }
 
@@ -254,4 +254,4 @@ func postgresCause(err error) string {
 }
 
 // cleanse has nothing to do: what the server's own logs and files keep is not ours to change.
-func (d *postgresDialect) cleanse(context.Context, *DB, []string) error { return nil }
+func (d *postgresDialect) cleanse(context.Context, *engine, []string) error { return nil }

@@ -42,8 +42,6 @@ var postgresStatements = func() *statements {
 		dueLive:       due(postgresContact + ` AND lane <> 'backfill'`),
 		dueBackfill:   due(postgresContact + ` AND lane = 'backfill'`),
 		dueConsent:    due(postgresConsent),
-		nextDue: `SELECT coalesce(least((` + waiting(`not_before`, postgresContact) + ` AND not_before < ?2 ORDER BY not_before LIMIT 1),
-  (` + waiting(`not_before`, postgresConsent) + ` AND not_before < ?2 ORDER BY not_before LIMIT 1)), 0)`,
 		unpark: `UPDATE lead_outbox SET not_before = NULL WHERE id IN ((` + waiting(`id`, postgresContact) + ` AND not_before = ?2 ORDER BY not_before, id LIMIT ?3)
   UNION ALL (` + waiting(`id`, postgresConsent) + ` AND not_before = ?2 ORDER BY not_before, id LIMIT ?3))`,
 		pendingOf: `SELECT ` + columnsUpTo(postgresColumns, inlineBytes) + ` FROM unnest(?2::text[]) WITH ORDINALITY AS j(lead, nr)

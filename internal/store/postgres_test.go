@@ -46,7 +46,7 @@ func TestPostgresSessionWhateverTheServerSays(t *testing.T) {
 	url := postgresDatabase(t, `ENCODING 'UTF8'`, `client_encoding = 'latin1'`, `timezone = 'Asia/Tokyo'`, `statement_timeout = '1ms'`, `lock_timeout = '1ms'`,
 		`default_transaction_isolation = 'serializable'`, `standard_conforming_strings = off`, `idle_in_transaction_session_timeout = 0`)
 	db := storetest.Open(t, url)
-	if seen, err := db.Inspect(t.Context()); err != nil || seen.Odd != "" || seen.Pooler {
+	if seen, err := db.Operator().Inspect(t.Context()); err != nil || seen.Odd != "" || seen.Pooler {
 		t.Errorf("%+v, %v", seen, err)
 	}
 }

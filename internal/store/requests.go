@@ -25,7 +25,9 @@ func (RequestRow) TableName() string { return "leadsync_requests" }
 
 // KeepRequests adds rows and takes away the oldest of each lead in them beyond perLead. It is a memory for people: whoever calls it
 // may lose rows in a crash.
-func (db *DB) KeepRequests(ctx context.Context, rows []RequestRow, perLead int) error {
+func (p *Portal) KeepRequests(ctx context.Context, rows []RequestRow, perLead int) error {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
 	for part := range slices.Chunk(rows, 500) {
 		hashes := make([]string, len(part))
 		for i := range part {
@@ -34,12 +36,12 @@ func (db *DB) KeepRequests(ctx context.Context, rows []RequestRow, perLead int) 
 		slices.Sort(hashes)
 		hashes = slices.Compact(hashes)
 		portal := part[0].Portal
-		err := db.inTx(ctx, func(tx *sql.Tx) error {
+		err := p.inTx(ctx, func(tx *sql.Tx) error {
 			add := slices.Clone(part) // a repeat must not carry the ids of the first try
-			if err := db.joined(ctx, tx).CreateInBatches(add, 100).Error; err != nil {
+			if err := p.joined(ctx, tx).CreateInBatches(add, 100).Error; err != nil {
 				return err
 			}
-			return db.joined(ctx, tx).Exec(`DELETE FROM leadsync_requests WHERE id IN (SELECT id FROM (
+			return p.joined(ctx, tx).Exec(`DELETE FROM leadsync_requests WHERE id IN (SELECT id FROM (
   SELECT id, row_number() OVER (PARTITION BY lead_hash ORDER BY id DESC) AS nr FROM leadsync_requests WHERE portal = ? AND lead_hash IN ?) AS t
   WHERE nr > ?)`, portal, hashes, perLead).Error
 		})
@@ -51,9 +53,11 @@ func (db *DB) KeepRequests(ctx context.Context, rows []RequestRow, perLead int) 
 }
 
 // RequestsOf reads the newest requests about a lead, newest first.
-func (db *DB) RequestsOf(ctx context.Context, portal, leadHash string, limit int) ([]RequestRow, error) {
+func (v *View) RequestsOf(ctx context.Context, leadHash string, limit int) ([]RequestRow, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
 	var rows []RequestRow
-	err := db.gread.WithContext(ctx).Where("portal = ? AND lead_hash = ?", portal, leadHash).Order("id DESC").Limit(limit).Find(&rows).Error
+	err := v.gread.WithContext(ctx).Where("portal = ? AND lead_hash = ?", v.portal, leadHash).Order("id DESC").Limit(limit).Find(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("read requests of a lead: %w", err)
 	}
@@ -61,11 +65,13 @@ func (db *DB) RequestsOf(ctx context.Context, portal, leadHash string, limit int
 }
 
 // PurgeRequests deletes at most limit requests of the portal that started before the time (unix ms) and returns how many.
-func (db *DB) PurgeRequests(ctx context.Context, portal string, before int64, limit int) (int64, error) {
+func (p *Portal) PurgeRequests(ctx context.Context, before int64, limit int) (int64, error) {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
 	var n int64
-	err := db.again(ctx, func() error {
-		res := db.gwrite.WithContext(ctx).Exec(`DELETE FROM leadsync_requests WHERE id IN (SELECT id FROM (
-  SELECT id FROM leadsync_requests WHERE portal = ? AND started_at < ? ORDER BY started_at LIMIT ?) AS t)`, portal, before, limit)
+	err := p.again(ctx, func() error {
+		res := p.gwrite.WithContext(ctx).Exec(`DELETE FROM leadsync_requests WHERE id IN (SELECT id FROM (
+  SELECT id FROM leadsync_requests WHERE portal = ? AND started_at < ? ORDER BY started_at LIMIT ?) AS t)`, p.portal, before, limit)
 		n = res.RowsAffected
 		return res.Error
 	})

@@ -106,7 +106,7 @@ func refusedSession(err error) error {
 }
 
 // guard begins a transaction behind a pooler: its session is nobody's, and may be another one each time.
-func (d *postgresDialect) guard(ctx context.Context, db *DB, on querier) error {
+func (d *postgresDialect) guard(ctx context.Context, db *engine, on querier) error {
 	if !d.pooled {
 		return nil
 	}
@@ -117,7 +117,7 @@ func (d *postgresDialect) guard(ctx context.Context, db *DB, on querier) error {
 var postgresGuard = `SELECT set_config('idle_in_transaction_session_timeout', '` + millis(idleInTransaction) + `', true), set_config('lock_timeout', '` +
 	millis(lockWait) + `', true), set_config('statement_timeout', '` + millis(statementPatience) + `', true), set_config('jit', 'off', true)`
 
-func (d *postgresDialect) unhurried(ctx context.Context, db *DB, on querier) error {
+func (d *postgresDialect) unhurried(ctx context.Context, db *engine, on querier) error {
 	_, err := db.exec(ctx, on, `SELECT set_config('statement_timeout', '0', true)`)
 	return err
 }

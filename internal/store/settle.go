@@ -9,45 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 )
-
-// Settlement is what one request decided, written in one transaction.
-type Settlement struct {
-	// Lease fences the transaction and names the portal.
-	Lease *Lease
-	// Now is settled_at of the rows that leave pending, unix ms.
-	Now int64
-	// Outcomes name each row once. Rows that are not pending any more, or are of another portal, are left alone. What a row says of a
-	// person is overwritten when it ends as erased.
-	Outcomes []outbox.Outcome
-	// Links name each lead once and replace what is stored. A link that gives a contact up may stand in the same settlement as
-	// the one that takes it.
-	Links []ledger.Link
-	// Asked are creates that had no answer: what they may have made is the lead's.
-	Asked []Asked
-	// Withdraw takes fields out of inbox rows that are not acknowledged yet, before Inbox is added.
-	Withdraw []inbox.Withdrawal
-	// Inbox rows are added; their Portal may be empty.
-	Inbox []InboxRow
-	// HighID raises the portal's highest id seen when it is higher; 0 leaves it. HighAt is that row's created_at, 0 = Now.
-	HighID outbox.EntryID
-	HighAt int64
-	// Stream is where a pull stream stands when this is written; nil = this is no page of pull. Its portal is the lease's.
-	Stream *StreamRow
-	// Strangers replace what is stored of contacts without a lead, in the account of Stream; Drop removes them.
-	Strangers []ledger.Link
-	Drop      []lead.ContactID
-}
-
-// SettleResult says what a settlement found.
-type SettleResult struct {
-	// Settled counts the outcomes that were written: rows that were still pending.
-	Settled int
-}
 
 const (
 	// settleChunk bounds the parameters of one statement (SQLite takes 32,766, a row needs up to 16).
@@ -56,77 +22,98 @@ const (
 	linkBytes = 1 << 20
 )
 
-// Settle writes a settlement: all of it or nothing. ErrLeaseLost when another owner has the portal since the lease was taken,
-// *ContactTakenError when a link names a contact that another lead holds. When the answer of the commit is lost the caller may
-// repeat it: rows that were settled are left alone the second time.
-func (db *DB) Settle(ctx context.Context, s Settlement) (SettleResult, error) {
+// Settle writes a settlement, all of it or nothing, and returns how many rows left pending or were put off: those that were still pending.
+// settlement.ErrLeaseLost when another owner has the portal since the lease was taken, *settlement.TakenError when a link names a contact
+// that another lead holds. When the answer of the commit is lost the caller may repeat it: rows that were settled are left alone the
+// second time.
+func (p *Portal) Settle(ctx context.Context, s settlement.Settlement) (int, error) {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
+	return p.settle(ctx, s, nil)
+}
+
+// settle writes a settlement, and what a page of pull has beyond it.
+func (p *Portal) settle(ctx context.Context, s settlement.Settlement, page *settlement.Page) (int, error) {
 	links, fields, err := ordered(s.Links)
 	if err != nil {
-		return SettleResult{}, fmt.Errorf("settle: encode a ledger: %w", err)
+		return 0, fmt.Errorf("settle: encode a ledger: %w", err)
 	}
+	now, withdraw := p.now(), slices.Concat(s.Withdraw, replaced(s.Inbox))
 	var settled int64
-	err = db.inTx(ctx, func(tx *sql.Tx) error {
-		settled = 0
-		if err := db.fence(ctx, tx, s.Lease, s.HighID, cmp.Or(s.HighAt, s.Now)); err != nil {
+	err = p.inTx(ctx, func(tx *sql.Tx) error {
+		if err := p.fence(ctx, tx, p.lease, s.High.ID, cmp.Or(s.High.CreatedAt, now)); err != nil {
 			return err
 		}
-		for chunk := range slices.Chunk(s.Outcomes, settleChunk) {
-			if err := db.shrink(ctx, tx, s.Lease.portal, chunk); err != nil {
-				return err
-			}
-			q := db.dialect.settle(s.Lease.portal, chunk, s.Now)
-			n, err := db.exec(ctx, tx, q.text, q.args...)
-			if err != nil {
-				return err
-			}
-			settled += n
-			if err := db.bareErased(ctx, tx, chunk); err != nil {
-				return err
-			}
-		}
-		for from := 0; from < len(links); {
-			to := linksEnd(fields, from)
-			q := db.dialect.upsert(links[from:to], fields[from:to], s.Now)
-			if _, err := db.exec(ctx, tx, q.text, q.args...); err != nil {
-				return err
-			}
-			from = to
-		}
-		if err := db.dropDeleted(ctx, tx, s.Lease.portal, links); err != nil {
+		if settled, err = p.putOutcomes(ctx, tx, s.Outcomes, now); err != nil {
 			return err
 		}
-		if err := db.noteContacts(ctx, tx, s.Lease.portal, links, s.Now); err != nil {
+		if err := p.putLinks(ctx, tx, links, fields, now); err != nil {
 			return err
 		}
-		if err := db.noteAsked(ctx, tx, s.Lease.portal, s.Asked); err != nil {
+		if err := p.noteAsked(ctx, tx, p.portal, s.Asked); err != nil {
 			return err
 		}
-		if err := db.withdraw(ctx, tx, s.Lease.portal, s.Withdraw); err != nil {
+		if err := p.withdraw(ctx, tx, p.portal, withdraw); err != nil {
 			return err
 		}
-		if err := db.addInbox(ctx, tx, s.Lease.portal, s.Inbox, s.Now); err != nil {
+		if err := p.addInbox(ctx, tx, s.Inbox, now); err != nil || page == nil {
 			return err
 		}
-		return db.page(ctx, tx, &s)
+		return p.page(ctx, tx, page, now)
 	})
 	switch {
 	case err == nil:
-		return SettleResult{Settled: int(settled)}, nil
-	case errors.Is(err, ErrLeaseLost):
-		s.Lease.lose()
-		return SettleResult{}, err
+		return int(settled), nil
+	case errors.Is(err, settlement.ErrLeaseLost):
+		p.lease.lose()
+		return 0, err
 	case duplicate(err):
-		if taken := db.whoHolds(ctx, links); taken != nil {
-			return SettleResult{}, fmt.Errorf("settle: %w", taken)
+		if taken := p.whoHolds(ctx, links); taken != nil {
+			return 0, fmt.Errorf("settle: %w", taken)
 		}
-		return SettleResult{}, fmt.Errorf("settle: %w", lead.ErrDuplicate) // the holder let go meanwhile; a repeat succeeds
+		return 0, fmt.Errorf("settle: %w", lead.ErrDuplicate) // the holder let go meanwhile; a repeat succeeds
 	}
-	return SettleResult{}, fmt.Errorf("settle: %w", err)
+	return 0, fmt.Errorf("settle: %w", err)
+}
+
+// putOutcomes writes outcomes of rows that are still pending and returns how many there were.
+func (p *Portal) putOutcomes(ctx context.Context, tx *sql.Tx, outcomes []outbox.Outcome, now int64) (settled int64, err error) {
+	for chunk := range slices.Chunk(outcomes, settleChunk) {
+		if err := p.shrink(ctx, tx, p.portal, chunk); err != nil {
+			return 0, err
+		}
+		q := p.dialect.settle(p.portal, chunk, now)
+		n, err := p.exec(ctx, tx, q.text, q.args...)
+		if err != nil {
+			return 0, err
+		}
+		settled += n
+		if err := p.bareErased(ctx, tx, chunk); err != nil {
+			return 0, err
+		}
+	}
+	return settled, nil
+}
+
+// putLinks replaces links and keeps what they give up.
+func (p *Portal) putLinks(ctx context.Context, tx *sql.Tx, links []ledger.Link, fields []string, now int64) error {
+	for from := 0; from < len(links); {
+		to := linksEnd(fields, from)
+		q := p.dialect.upsert(links[from:to], fields[from:to], now)
+		if _, err := p.exec(ctx, tx, q.text, q.args...); err != nil {
+			return err
+		}
+		from = to
+	}
+	if err := p.dropDeleted(ctx, tx, p.portal, links); err != nil {
+		return err
+	}
+	return p.noteContacts(ctx, tx, p.portal, links, now)
 }
 
 // shrink takes texts over the limits out of rows that die of them, where the engine would load the whole row to write one column of it.
-func (db *DB) shrink(ctx context.Context, tx *sql.Tx, portal string, outcomes []outbox.Outcome) error {
-	text := db.dialect.sql().shrink
+func (p *Portal) shrink(ctx context.Context, tx *sql.Tx, portal string, outcomes []outbox.Outcome) error {
+	text := p.dialect.sql().shrink
 	if text == "" {
 		return nil
 	}
@@ -140,7 +127,7 @@ func (db *DB) shrink(ctx context.Context, tx *sql.Tx, portal string, outcomes []
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := db.exec(ctx, tx, text, portal, db.dialect.ids(ids))
+	_, err := p.exec(ctx, tx, text, portal, p.dialect.ids(ids))
 	return err
 }
 
@@ -174,13 +161,13 @@ func linksEnd(fields []string, from int) int {
 
 // fence locks the portal's row and proves that the epoch is ours; it must be the first statement of a transaction, so that two
 // settlements never wait for each other in a circle. A take-over waits for the commit.
-func (db *DB) fence(ctx context.Context, tx *sql.Tx, l *Lease, high outbox.EntryID, now int64) error {
+func (db *engine) fence(ctx context.Context, tx *sql.Tx, l *Lease, high outbox.EntryID, now int64) error {
 	n, err := db.exec(ctx, tx, db.dialect.sql().fence, int64(high), int64(high), now, l.portal, l.epoch)
 	if err != nil {
 		return err
 	}
 	if n == 0 {
-		return ErrLeaseLost
+		return settlement.ErrLeaseLost
 	}
 	return nil
 }
@@ -193,7 +180,7 @@ func rank(l *ledger.Link) int {
 }
 
 // whoHolds finds the first link whose contact another lead holds, after the transaction that met it is gone.
-func (db *DB) whoHolds(ctx context.Context, links []ledger.Link) *ContactTakenError {
+func (p *Portal) whoHolds(ctx context.Context, links []ledger.Link) *settlement.TakenError {
 	wants := map[int64][]lead.ContactID{}
 	for i := range links {
 		if rank(&links[i]) == 1 {
@@ -201,14 +188,14 @@ func (db *DB) whoHolds(ctx context.Context, links []ledger.Link) *ContactTakenEr
 		}
 	}
 	for hub, contacts := range wants {
-		held, err := holders(ctx, db, hub, contacts)
+		held, err := p.holders(ctx, hub, contacts)
 		if err != nil {
 			return nil // the duplicate itself is reported
 		}
 		for i := range links {
 			l := &links[i]
 			if h, ok := held[l.ContactID]; ok && l.HubID == hub && rank(l) == 1 && (h.LeadID != l.LeadID || h.Portal != l.Portal) {
-				return &ContactTakenError{LeadID: l.LeadID, ContactID: l.ContactID, Holder: h.LeadID, Portal: h.Portal}
+				return &settlement.TakenError{LeadID: l.LeadID, ContactID: l.ContactID, Holder: h.LeadID, Portal: h.Portal}
 			}
 		}
 	}
@@ -219,15 +206,15 @@ func (db *DB) whoHolds(ctx context.Context, links []ledger.Link) *ContactTakenEr
 			continue
 		}
 		if f := first[l.ContactID]; f != nil && f.HubID == l.HubID {
-			return &ContactTakenError{LeadID: l.LeadID, ContactID: l.ContactID, Holder: f.LeadID, Portal: f.Portal}
+			return &settlement.TakenError{LeadID: l.LeadID, ContactID: l.ContactID, Holder: f.LeadID, Portal: f.Portal}
 		}
 		first[l.ContactID] = l
 	}
 	return nil
 }
 
-func holders(ctx context.Context, db *DB, hub int64, contacts []lead.ContactID) (map[lead.ContactID]ledger.Link, error) {
-	rows, err := db.rows(ctx, db.write, db.dialect.sql().holders, hub, db.dialect.texts(distinct(contacts)))
+func (p *Portal) holders(ctx context.Context, hub int64, contacts []lead.ContactID) (map[lead.ContactID]ledger.Link, error) {
+	rows, err := p.rows(ctx, p.write, p.dialect.sql().holders, hub, p.dialect.texts(distinct(contacts)))
 	if err != nil {
 		return nil, err
 	}

@@ -47,8 +47,8 @@ type sqliteDialect struct {
 
 func (d *sqliteDialect) name() string { return "sqlite" }
 
-func (*sqliteDialect) guard(context.Context, *DB, querier) error     { return nil }
-func (*sqliteDialect) unhurried(context.Context, *DB, querier) error { return nil }
+func (*sqliteDialect) guard(context.Context, *engine, querier) error     { return nil }
+func (*sqliteDialect) unhurried(context.Context, *engine, querier) error { return nil }
 
 // pureSQLite gives gorm the error codes of modernc's engine, whose error type gorm does not know.
 type pureSQLite struct{ *sqlite.Dialector }
@@ -67,7 +67,7 @@ func (pureSQLite) Translate(err error) error {
 	return err
 }
 
-func (d *sqliteDialect) open(ctx context.Context, db *DB, o Options) error {
+func (d *sqliteDialect) open(ctx context.Context, db *engine, o Options) error {
 	d.busy = o.BusyTimeout
 	fresh, err := d.file(o)
 	if err != nil {
@@ -265,7 +265,7 @@ func (d *sqliteDialect) bind(text string, args []any) (string, []any) { return t
 // scrub has nothing to do: the engine's messages hold no values.
 func (d *sqliteDialect) scrub(err error) error { return err }
 
-func (d *sqliteDialect) reserveDaily(ctx context.Context, db *DB, portal, day string, block int) (int, error) {
+func (d *sqliteDialect) reserveDaily(ctx context.Context, db *engine, portal, day string, block int) (int, error) {
 	return reserveReturning(ctx, db, portal, day, block)
 }
 

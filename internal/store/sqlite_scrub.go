@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"leadsync/internal/settlement"
 )
 
 const (
@@ -25,7 +27,7 @@ var smallFile int64 = 64 << 20
 // splitting a page leaves copies behind (https://www.sqlite.org/pragma.html#pragma_secure_delete, read 2026-11-24).
 //
 // The file is read through the engine: closing a descriptor of our own would end the process's locks on it.
-func (d *sqliteDialect) cleanse(ctx context.Context, db *DB, needles []string) error {
+func (d *sqliteDialect) cleanse(ctx context.Context, db *engine, needles []string) error {
 	if err := d.emptyWAL(ctx, db); err != nil {
 		return err
 	}
@@ -39,7 +41,7 @@ func (d *sqliteDialect) cleanse(ctx context.Context, db *DB, needles []string) e
 	return d.emptyWAL(ctx, db)
 }
 
-func (d *sqliteDialect) emptyWAL(ctx context.Context, db *DB) (err error) {
+func (d *sqliteDialect) emptyWAL(ctx context.Context, db *engine) (err error) {
 	conn, err := db.write.Conn(ctx)
 	if err != nil {
 		return err
@@ -59,13 +61,13 @@ func (d *sqliteDialect) emptyWAL(ctx context.Context, db *DB) (err error) {
 		return err
 	}
 	if busy != 0 {
-		return ErrStillRead
+		return settlement.ErrStillRead
 	}
 	return nil
 }
 
 // maybeLeft reports whether the file may hold one of the needles.
-func (d *sqliteDialect) maybeLeft(ctx context.Context, db *DB, needles []string) (bool, error) {
+func (d *sqliteDialect) maybeLeft(ctx context.Context, db *engine, needles []string) (bool, error) {
 	var pages, size int64
 	if err := db.one(ctx, db.read, []any{&pages}, `PRAGMA page_count`); err != nil {
 		return false, err

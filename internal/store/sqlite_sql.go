@@ -63,8 +63,6 @@ var sqliteStatements = func() *statements {
 		dueLive:       due(sqliteContact + ` AND lane <> 'backfill'`),
 		dueBackfill:   due(sqliteContact + ` AND lane = 'backfill'`),
 		dueConsent:    due(sqliteConsent),
-		nextDue: `SELECT coalesce(CAST(min(n) AS INTEGER), 0) FROM (` + waiting(`min(not_before) AS n`, sqliteContact) + ` AND not_before < ?2
-  UNION ALL ` + waiting(`min(not_before)`, sqliteConsent) + ` AND not_before < ?2)`,
 		unpark: `UPDATE lead_outbox SET not_before = NULL WHERE id IN (SELECT * FROM (` + waiting(`id`, sqliteContact) + ` AND not_before = ?2 LIMIT +?3)
   UNION ALL SELECT * FROM (` + waiting(`id`, sqliteConsent) + ` AND not_before = ?2 LIMIT +?3))`,
 		pendingOf: `SELECT ` + columnsUpTo(sqliteColumns, inlineBytes) + ` FROM json_each(?2) j CROSS JOIN lead_outbox o

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 	"leadsync/internal/store/storetest"
 )
@@ -101,7 +102,7 @@ func TestSQLiteLockFollowsLinksAndLossOfTheFile(t *testing.T) {
 	if err := os.Remove(path + ".leadsync-default.lock"); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Renew(t.Context()); !errors.Is(err, store.ErrLeaseLost) {
+	if err := l.Renew(t.Context()); !errors.Is(err, settlement.ErrLeaseLost) {
 		t.Errorf("after the lock file was removed: %v, want ErrLeaseLost", err)
 	}
 }
@@ -159,14 +160,14 @@ func TestSQLiteBusyForTooLongIsUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	lead := "a"
-	_, _, err = db.Add(t.Context(), []outbox.Entry{{LeadID: &lead}})
+	_, _, err = db.Operator().Add(t.Context(), []outbox.Entry{{LeadID: &lead}})
 	if !store.IsUnavailable(err) || store.Cause(err) != "locked by another program" {
 		t.Errorf("while another program writes: %v: %s", err, store.Cause(err))
 	}
 	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := db.Add(t.Context(), []outbox.Entry{{LeadID: &lead}}); err != nil {
+	if _, _, err := db.Operator().Add(t.Context(), []outbox.Entry{{LeadID: &lead}}); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -185,6 +186,12 @@ func TestScrubLooksForNeedles(t *testing.T) {
 	}
 	storetest.Exec(t, app, `DELETE FROM lead_outbox WHERE id > 1`)
 	storetest.Exec(t, app, `UPDATE lead_outbox SET lead_id = NULL, email = NULL`)
+	l, err := db.Acquire(t.Context(), "default", "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release(t.Context()) //nolint:errcheck // ends with the test
+	mine := db.Portal(l, store.PortalConfig{})
 	left := func() int {
 		t.Helper()
 		n := 0
@@ -197,13 +204,13 @@ func TestScrubLooksForNeedles(t *testing.T) {
 		}
 		return n
 	}
-	if err := db.Scrub(t.Context(), []string{"bob@example.com", "x"}); err != nil {
+	if err := mine.Scrub(t.Context(), []string{"bob@example.com", "x"}); err != nil {
 		t.Fatal(err)
 	}
 	if left() == 0 {
 		t.Fatal("nothing is left to look for")
 	}
-	if err := db.Scrub(t.Context(), []string{"bob@example.com", "ada@example.com"}); err != nil {
+	if err := mine.Scrub(t.Context(), []string{"bob@example.com", "ada@example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	if n := left(); n != 0 {

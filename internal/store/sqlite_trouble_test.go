@@ -16,6 +16,7 @@ import (
 
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 	"leadsync/internal/store/storetest"
 )
@@ -38,7 +39,7 @@ func TestSQLiteFull(t *testing.T) {
 		}
 	}
 	lead, text := "a", strings.Repeat("x", 40_000)
-	id, err := db.AddRow(t.Context(), outbox.Entry{LeadID: &lead, Properties: &text})
+	id, err := db.Operator().AddRow(t.Context(), outbox.Entry{LeadID: &lead, Properties: &text})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,22 +51,23 @@ func TestSQLiteFull(t *testing.T) {
 			t.Errorf("%s: %v (%s), want an error that says full", what, err, store.Cause(err))
 		}
 	}
-	_, _, err = db.Add(t.Context(), rows)
+	_, _, err = db.Operator().Add(t.Context(), rows)
 	full("add", err)
 	big := map[string]ledger.Field{"email": {Sent: text, Seen: text}}
-	s := store.Settlement{Lease: l, Now: 1, Outcomes: []outbox.Outcome{{ID: id, State: outbox.Delivered}},
+	mine := db.Portal(l, store.PortalConfig{})
+	s := settlement.Settlement{Outcomes: []outbox.Outcome{{ID: id, State: outbox.Delivered}},
 		Links: []ledger.Link{{Portal: "default", HubID: 1, LeadID: "a", Fields: big}}}
 	for range 3 { // no transaction stays open on the one connection that writes
-		_, err = db.Settle(t.Context(), s)
+		_, err = mine.Settle(t.Context(), s)
 		full("settle", err)
 	}
-	all, err := db.Entries(t.Context(), []outbox.EntryID{id, id + 1})
+	all, err := db.Operator().Entries(t.Context(), []outbox.EntryID{id, id + 1})
 	if err != nil || len(all) != 1 || all[0].State != outbox.Pending {
 		t.Errorf("after the failed writes: %d rows, %v", len(all), err)
 	}
 	limit(1 << 30)
-	if res, err := db.Settle(t.Context(), s); err != nil || res.Settled != 1 {
-		t.Errorf("with room again: settled %d, %v", res.Settled, err)
+	if n, err := mine.Settle(t.Context(), s); err != nil || n != 1 {
+		t.Errorf("with room again: settled %d, %v", n, err)
 	}
 }
 
@@ -90,7 +92,7 @@ func TestSQLiteOnAFullDisk(t *testing.T) {
 	added := 0
 	for range 20 {
 		var n int
-		if n, _, err = db.Add(t.Context(), []outbox.Entry{{LeadID: &lead, Properties: &text}}); err != nil {
+		if n, _, err = db.Operator().Add(t.Context(), []outbox.Entry{{LeadID: &lead, Properties: &text}}); err != nil {
 			break
 		}
 		added += n
@@ -99,17 +101,17 @@ func TestSQLiteOnAFullDisk(t *testing.T) {
 		t.Fatalf("after %d rows: %v (%s), want an error that says full", added, err, store.Cause(err))
 	}
 	for range 3 {
-		if rows, err := db.Ready(t.Context(), "default", outbox.Live, 0, 100); err != nil || len(rows) != added {
+		if rows, err := db.View("default").Ready(t.Context(), outbox.Live, 0, 100); err != nil || len(rows) != added {
 			t.Errorf("read on a full disk: %d rows, %v, want %d", len(rows), err, added)
 		}
-		if _, _, err = db.Add(t.Context(), []outbox.Entry{{LeadID: &lead, Properties: &text}}); !store.IsFull(err) {
+		if _, _, err = db.Operator().Add(t.Context(), []outbox.Entry{{LeadID: &lead, Properties: &text}}); !store.IsFull(err) {
 			t.Errorf("again: %v", err)
 		}
 	}
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=8m"); err != nil {
 		t.Fatal(err)
 	}
-	if n, _, err := db.Add(t.Context(), []outbox.Entry{{LeadID: &lead, Properties: &text}}); err != nil || n != 1 {
+	if n, _, err := db.Operator().Add(t.Context(), []outbox.Entry{{LeadID: &lead, Properties: &text}}); err != nil || n != 1 {
 		t.Errorf("with room again: %d, %v", n, err)
 	}
 }
@@ -125,11 +127,11 @@ func writeAsStranger() {
 	if err == nil {
 		defer db.Close()
 		step = "read"
-		_, err = db.Ready(context.Background(), "default", outbox.Live, 0, 1)
+		_, err = db.View("default").Ready(context.Background(), outbox.Live, 0, 1)
 	}
 	if err == nil {
 		step = "write"
-		_, _, err = db.Add(context.Background(), []outbox.Entry{{LeadID: &lead}})
+		_, _, err = db.Operator().Add(context.Background(), []outbox.Entry{{LeadID: &lead}})
 	}
 	if err == nil {
 		step = "acquire"
@@ -240,7 +242,7 @@ func TestSQLiteFileThatWasReplaced(t *testing.T) {
 	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Renew(t.Context()); !errors.Is(err, store.ErrLeaseLost) {
+	if err := l.Renew(t.Context()); !errors.Is(err, settlement.ErrLeaseLost) {
 		t.Errorf("renew after the file was replaced: %v, want ErrLeaseLost", err)
 	}
 	if err := l.Release(t.Context()); err != nil {
@@ -266,14 +268,11 @@ func TestSQLiteOddNumbers(t *testing.T) {
 	db := storetest.Open(t, url)
 	app := storetest.App(t, url)
 	storetest.Exec(t, app, `INSERT INTO lead_outbox (lead_id, not_before, attempts, settled_at) VALUES ('a', 5.5, 'x', 'y'), ('b', 6, 1.5, 2), ('c', 'soon', 0, 0), ('d', -3.25, 0, 0)`)
-	rows, err := db.DueAgain(t.Context(), "default", 10, 10)
+	rows, err := db.View("default").DueAgain(t.Context(), "", 10, 10)
 	if err != nil || len(rows) != 3 || rows[0].Lead() != "d" || rows[1].Lead() != "a" || rows[2].Lead() != "b" {
 		t.Errorf("due: %v, %v", rows, err)
 	}
-	if due, err := db.NextDue(t.Context(), "default"); err != nil || due != -3 {
-		t.Errorf("next due %d, %v", due, err)
-	}
-	if all, err := db.Entries(t.Context(), []outbox.EntryID{1, 2, 3, 4}); err != nil || len(all) != 4 {
+	if all, err := db.Operator().Entries(t.Context(), []outbox.EntryID{1, 2, 3, 4}); err != nil || len(all) != 4 {
 		t.Errorf("%d entries, %v", len(all), err)
 	}
 }
@@ -295,7 +294,7 @@ func TestSQLiteTransactionsBeginWithTheLock(t *testing.T) {
 		if err := tx.QueryRowContext(t.Context(), `SELECT count(*) FROM lead_outbox`).Scan(&n); err != nil {
 			return err
 		}
-		if _, err := other.AddRow(t.Context(), outbox.Entry{LeadID: &lead}); !store.IsUnavailable(err) {
+		if _, err := other.Operator().AddRow(t.Context(), outbox.Entry{LeadID: &lead}); !store.IsUnavailable(err) {
 			t.Errorf("another program writes between reading and writing: %v", err)
 		}
 		_, err := tx.ExecContext(t.Context(), `INSERT INTO lead_outbox (lead_id) VALUES ('b')`)

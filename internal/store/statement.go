@@ -16,20 +16,20 @@ type querier interface {
 }
 
 // rows runs a literal statement that returns rows; the caller closes them.
-func (db *DB) rows(ctx context.Context, on querier, text string, args ...any) (*sql.Rows, error) {
+func (db *engine) rows(ctx context.Context, on querier, text string, args ...any) (*sql.Rows, error) {
 	text, args = db.dialect.bind(text, args)
 	rows, err := on.QueryContext(ctx, text, args...)
 	return rows, db.dialect.scrub(err)
 }
 
 // one reads a single row into the destinations; sql.ErrNoRows when there is none.
-func (db *DB) one(ctx context.Context, on querier, into []any, text string, args ...any) error {
+func (db *engine) one(ctx context.Context, on querier, into []any, text string, args ...any) error {
 	text, args = db.dialect.bind(text, args)
 	return db.dialect.scrub(on.QueryRowContext(ctx, text, args...).Scan(into...))
 }
 
 // exec runs a literal statement and returns how many rows it met.
-func (db *DB) exec(ctx context.Context, on querier, text string, args ...any) (int64, error) {
+func (db *engine) exec(ctx context.Context, on querier, text string, args ...any) (int64, error) {
 	text, args = db.dialect.bind(text, args)
 	res, err := on.ExecContext(ctx, text, args...)
 	if err != nil {
@@ -39,7 +39,7 @@ func (db *DB) exec(ctx context.Context, on querier, text string, args ...any) (i
 }
 
 // execAgain is exec outside a transaction, repeated when it collides with somebody else's.
-func (db *DB) execAgain(ctx context.Context, text string, args ...any) (n int64, err error) {
+func (db *engine) execAgain(ctx context.Context, text string, args ...any) (n int64, err error) {
 	err = db.again(ctx, func() error {
 		n, err = db.exec(ctx, db.write, text, args...)
 		return err
@@ -49,7 +49,7 @@ func (db *DB) execAgain(ctx context.Context, text string, args ...any) (n int64,
 
 // inTx runs f in one write transaction (immediate on SQLite) and commits when f returns nil. A transaction that the server ended
 // in favour of another is begun again, so f may run more than once and must not add to what it left behind.
-func (db *DB) inTx(ctx context.Context, f func(*sql.Tx) error) error {
+func (db *engine) inTx(ctx context.Context, f func(*sql.Tx) error) error {
 	return db.again(ctx, func() error {
 		tx, err := db.write.BeginTx(ctx, nil)
 		if err != nil {
@@ -72,6 +72,6 @@ var collisions = backoff.Policy{Schedule: backoff.Schedule{Base: 20 * time.Milli
 
 // again repeats f, one transaction or one statement, while the server ends it in favour of another one: a deadlock, or a wait for
 // a lock that took too long. Nothing of it was written then.
-func (db *DB) again(ctx context.Context, f func() error) error {
+func (db *engine) again(ctx context.Context, f func() error) error {
 	return collisions.Do(ctx, func(err error) bool { return classify(err) == collidedTrouble }, func(context.Context) error { return f() })
 }

@@ -3,7 +3,7 @@
 // PostgreSQL and on MariaDB (MySQL 8 is meant to work and nobody has run it).
 //
 // Guarantees. A settle is one transaction: all of its rows and links, or nothing. It is fenced by the epoch of the lease under
-// which it was decided, so an owner that was replaced changes nothing (ErrLeaseLost). It touches only rows of its portal that are
+// which it was decided, so an owner that was replaced changes nothing (settlement.ErrLeaseLost). It touches only rows of its portal that are
 // still pending. Reading is by state, never by a cursor on id, so a row that commits late is found, and what it costs does not
 // depend on the rows that wait or were settled. One contact has one lead (ContactTakenError). Whatever an application inserted can
 // be read: text where a number belongs, a NUL, ten megabytes. No error text holds a value of a row. After Wipe and Scrub no row of a
@@ -55,8 +55,12 @@ type Options struct {
 	WakeEvery time.Duration
 }
 
-// DB is an open database. It is safe for concurrent use.
-type DB struct {
+// DB is an open database: it opens, migrates, and says who owns a portal. What is read and written is done through its handles. It is safe
+// for concurrent use.
+type DB struct{ *engine }
+
+// engine runs statements on the pools of a database; DB and its handles share it.
+type engine struct {
 	dialect   dialect
 	log       *slog.Logger
 	redacted  string
@@ -93,9 +97,10 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dialect: d, log: o.Log, redacted: Redact(url), readOnly: o.ReadOnly, announce: o.Announce, wakeEvery: cmp.Or(o.WakeEvery, dataVersionEvery)}
+	db := &DB{&engine{dialect: d, log: o.Log, redacted: Redact(url), readOnly: o.ReadOnly, announce: o.Announce,
+		wakeEvery: cmp.Or(o.WakeEvery, dataVersionEvery)}}
 	db.local.wakes = map[chan struct{}]struct{}{}
-	if err := d.open(ctx, db, o); err != nil {
+	if err := d.open(ctx, db.engine, o); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("open database %s: %w", db.redacted, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
+	"leadsync/internal/settlement"
 )
 
 // strangerRow is a link without a lead.
@@ -32,12 +33,14 @@ func (strangerRow) TableName() string { return "leadsync_strangers" }
 const strangerBatch = 20
 
 // Strangers reads what is known of contacts without a lead. LeadID of the links is empty.
-func (db *DB) Strangers(ctx context.Context, portal string, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
+func (v *View) Strangers(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
 	if len(contacts) == 0 {
 		return nil, nil
 	}
 	var rows []strangerRow
-	err := db.gread.WithContext(ctx).Where("portal = ? AND hub_id = ? AND contact_id IN ?", portal, hubID, distinct(contacts)).Order("contact_id").Find(&rows).Error
+	err := v.gread.WithContext(ctx).Where("portal = ? AND hub_id = ? AND contact_id IN ?", v.portal, hubID, distinct(contacts)).Order("contact_id").Find(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("read strangers: %w", err)
 	}
@@ -57,25 +60,25 @@ func strangers(rows []strangerRow) ([]ledger.Link, error) {
 	return all, nil
 }
 
-func (db *DB) putStrangers(ctx context.Context, tx *sql.Tx, s *Settlement) error {
-	if len(s.Strangers) == 0 {
+func (p *Portal) putStrangers(ctx context.Context, tx *sql.Tx, page *settlement.Page, now int64) error {
+	if len(page.Strangers) == 0 {
 		return nil
 	}
-	rows := make([]strangerRow, len(s.Strangers))
-	for i := range s.Strangers {
-		l := &s.Strangers[i]
+	rows := make([]strangerRow, len(page.Strangers))
+	for i := range page.Strangers {
+		l := &page.Strangers[i]
 		fields, err := encodeFields(l.Fields)
 		if err != nil {
 			return fmt.Errorf("encode a ledger: %w", err)
 		}
-		rows[i] = strangerRow{Portal: s.Lease.portal, HubID: s.Stream.HubID, ContactID: cleanText(string(l.ContactID)), State: string(l.State),
-			Address: cleanText(l.Address), Consent: l.Consent, Fields: fields, UpdatedAt: s.Now}
+		rows[i] = strangerRow{Portal: p.portal, HubID: page.HubID, ContactID: cleanText(string(l.ContactID)), State: string(l.State),
+			Address: cleanText(l.Address), Consent: l.Consent, Fields: fields, UpdatedAt: now}
 	}
-	return db.joined(ctx, tx).Clauses(clause.OnConflict{Columns: columns("portal", "hub_id", "contact_id"),
+	return p.joined(ctx, tx).Clauses(clause.OnConflict{Columns: columns("portal", "hub_id", "contact_id"),
 		DoUpdates: clause.AssignmentColumns([]string{"state", "address", "consent", "fields", "updated_at"})}).CreateInBatches(rows, strangerBatch).Error
 }
 
-func (db *DB) dropStrangers(ctx context.Context, tx *sql.Tx, portal string, hubID int64, contacts []lead.ContactID) error {
+func (db *engine) dropStrangers(ctx context.Context, tx *sql.Tx, portal string, hubID int64, contacts []lead.ContactID) error {
 	for chunk := range slices.Chunk(contacts, settleChunk) {
 		err := db.joined(ctx, tx).Where("portal = ? AND hub_id = ? AND contact_id IN ?", portal, hubID, distinct(chunk)).Delete(&strangerRow{}).Error
 		if err != nil {
@@ -87,7 +90,7 @@ func (db *DB) dropStrangers(ctx context.Context, tx *sql.Tx, portal string, hubI
 
 // dropDeleted removes what was known of contacts before a lead had them that the application has deleted: a new life of the lead gives the
 // contact up, and pull must not take its archive for somebody's.
-func (db *DB) dropDeleted(ctx context.Context, tx *sql.Tx, portal string, links []ledger.Link) error {
+func (db *engine) dropDeleted(ctx context.Context, tx *sql.Tx, portal string, links []ledger.Link) error {
 	for i := range links {
 		if l := &links[i]; l.State == ledger.Deleted && l.ContactID != "" {
 			if err := db.dropStrangers(ctx, tx, portal, l.HubID, []lead.ContactID{l.ContactID}); err != nil {
@@ -99,19 +102,23 @@ func (db *DB) dropDeleted(ctx context.Context, tx *sql.Tx, portal string, links 
 }
 
 // LinkedAfter reads links of the portal in state linked whose contact id as text is greater than after, in its order.
-func (db *DB) LinkedAfter(ctx context.Context, portal string, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
-	return db.queryLinks(ctx, "read links by contact", db.dialect.sql().linkedAfter, portal, hubID, string(after), limit)
+func (v *View) LinkedAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	return v.queryLinks(ctx, "read links by contact", v.dialect.sql().linkedAfter, v.portal, hubID, string(after), limit)
 }
 
 // GoneAfter reads links of the portal in state gone, with and without a lead, whose contact id as text is greater than after, in its
 // order.
-func (db *DB) GoneAfter(ctx context.Context, portal string, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
-	all, err := db.queryLinks(ctx, "read links that are gone", db.dialect.sql().goneAfter, portal, hubID, string(after), limit)
+func (v *View) GoneAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	all, err := v.queryLinks(ctx, "read links that are gone", v.dialect.sql().goneAfter, v.portal, hubID, string(after), limit)
 	if err != nil {
 		return nil, err
 	}
 	var rows []strangerRow
-	err = db.gread.WithContext(ctx).Where("portal = ? AND hub_id = ? AND contact_id > ? AND state = ?", portal, hubID, string(after), ledger.Gone).
+	err = v.gread.WithContext(ctx).Where("portal = ? AND hub_id = ? AND contact_id > ? AND state = ?", v.portal, hubID, string(after), ledger.Gone).
 		Order("contact_id").Limit(limit).Find(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("read strangers that are gone: %w", err)
@@ -127,7 +134,9 @@ func (db *DB) GoneAfter(ctx context.Context, portal string, hubID int64, after l
 
 // PendingAddresses returns those of the addresses (in the form of lead.LowerKey) that a pending row of the portal carries. It finds them
 // by an index, and looks besides at every pending row whose address is not plain ASCII.
-func (db *DB) PendingAddresses(ctx context.Context, portal string, addresses []string) ([]string, error) {
+func (v *View) PendingAddresses(ctx context.Context, addresses []string) ([]string, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
 	if len(addresses) == 0 {
 		return nil, nil
 	}
@@ -139,7 +148,7 @@ func (db *DB) PendingAddresses(ctx context.Context, portal string, addresses []s
 			keys = append(keys, key)
 		}
 	}
-	rows, err := db.rows(ctx, db.read, db.dialect.sql().pendingAddresses, portal, db.dialect.texts(distinct(keys)))
+	rows, err := v.rows(ctx, v.read, v.dialect.sql().pendingAddresses, v.portal, v.dialect.texts(distinct(keys)))
 	if err != nil {
 		return nil, fmt.Errorf("look for pending addresses: %w", err)
 	}

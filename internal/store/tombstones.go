@@ -4,29 +4,23 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"gorm.io/gorm/clause"
 
 	"leadsync/internal/lead"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 )
-
-// TombKind is what a tombstone stands for.
-type TombKind string
 
 // The kinds of tombstones.
 const (
-	TombLead    TombKind = "lead"
-	TombContact TombKind = "contact"
-	TombAddress TombKind = "address"
+	tombLead    = "lead"
+	tombContact = "contact"
+	tombAddress = "address"
 )
-
-// Tomb is one keyed hash of something that belonged to an erased person. The caller hashes; nothing here could be turned back.
-type Tomb struct {
-	Kind TombKind
-	Hash string // at most 64 characters
-}
 
 // ErasedMarker begins the lead id of a row whose person was wiped; the hash of the lead's tombstone stands behind it. The text alone proves
 // nothing, since an application chooses its ids: the tombstone does.
@@ -34,7 +28,7 @@ const ErasedMarker = "erased:"
 
 // LeadTombstone hashes a lead id for its tombstone. The portal is part of it: leads of two applications may have one id.
 func LeadTombstone(hash func(kind, text string) string, portal string, id lead.ID) string {
-	return hash(string(TombLead), portal+"\x00"+string(id))
+	return hash(tombLead, portal+"\x00"+string(id))
 }
 
 // tombRow is a row of leadsync_tombstones. Times are unix ms.
@@ -50,61 +44,58 @@ type tombRow struct {
 
 func (tombRow) TableName() string { return "leadsync_tombstones" }
 
-// Entombment is the first phase of an erase, or what was found of the person since.
-type Entombment struct {
-	Lease    *Lease
-	HubID    int64
-	LeadID   lead.ID
-	LeadHash string
-	// Tombs are the hashes of contacts and addresses; that of the lead itself is added.
-	Tombs []Tomb
-	// Row is the one that asks for the erase. It stays pending; all other pending and dead rows of the lead are skipped.
-	Row outbox.EntryID
-	Now int64
-	// PurgedAt is when HubSpot last had something to erase of the lead, unix ms; 0 leaves what is known.
-	PurgedAt int64
-}
-
 // Entomb writes the tombstones of a person, skips all other rows of the lead as erased and takes the link out of every lane, in one
-// transaction under the lease: from here on nothing acts for the lead but its erase. It may be repeated. ErrLeaseLost when another
-// owner has the portal.
-func (db *DB) Entomb(ctx context.Context, e Entombment) error {
-	rows := []tombRow{{Kind: string(TombLead), Hash: e.LeadHash}}
-	for _, t := range e.Tombs {
-		rows = append(rows, tombRow{Kind: string(t.Kind), Hash: t.Hash})
+// transaction: from here on nothing acts for the lead but its erase. It may be repeated.
+func (p *Portal) Entomb(ctx context.Context, hubID int64, person settlement.Person) error {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
+	now, leadHash := p.now(), p.leadHash(person.Lead)
+	rows := []tombRow{{Kind: tombLead, Hash: leadHash}}
+	for _, id := range person.Contacts {
+		rows = append(rows, tombRow{Kind: tombContact, Hash: p.contactHash(id)})
+	}
+	for _, a := range person.Addresses {
+		rows = append(rows, tombRow{Kind: tombAddress, Hash: p.addressHash(a)})
 	}
 	for i := range rows {
-		rows[i].Portal, rows[i].HubID, rows[i].LeadHash, rows[i].ErasedAt = e.Lease.portal, e.HubID, e.LeadHash, e.Now
+		rows[i].Portal, rows[i].HubID, rows[i].LeadHash, rows[i].ErasedAt = p.portal, hubID, leadHash, now
 	}
-	return db.fenced(ctx, "write tombstones", e.Lease, e.Now, func(tx *sql.Tx) error {
-		g := db.joined(ctx, tx)
+	p.erased.some.Store(true)
+	return p.fenced(ctx, "write tombstones", p.lease, now, func(tx *sql.Tx) error {
+		g := p.joined(ctx, tx)
 		if err := g.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(rows, 200).Error; err != nil {
 			return err
 		}
-		if e.PurgedAt != 0 {
-			err := g.Model(&tombRow{}).Where("portal = ? AND hub_id = ? AND kind = ? AND hash = ? AND lead_hash = ?", e.Lease.portal, e.HubID, TombLead,
-				e.LeadHash, e.LeadHash).Update("purged_at", e.PurgedAt).Error
+		if person.PurgedAt != 0 {
+			err := g.Model(&tombRow{}).Where("portal = ? AND hub_id = ? AND kind = ? AND hash = ? AND lead_hash = ?", p.portal, hubID, tombLead,
+				leadHash, leadHash).Update("purged_at", person.PurgedAt).Error
 			if err != nil {
 				return err
 			}
 		}
-		if err := db.skipErased(ctx, tx, e.Lease.portal, e.LeadID, e.Row, e.Now); err != nil {
+		if err := p.skipErased(ctx, tx, p.portal, person.Lead, person.Row, now); err != nil {
 			return err
 		}
-		return g.Table("leadsync_links").Where("portal = ? AND hub_id = ? AND lead_id = ?", e.Lease.portal, e.HubID, cleanText(string(e.LeadID))).
-			Updates(map[string]any{"consent": "", "opt_out": "", "opt_out_due": nil, "second_look_at": nil, "owed": nil, "updated_at": e.Now}).Error
+		return g.Table("leadsync_links").Where("portal = ? AND hub_id = ? AND lead_id = ?", p.portal, hubID, cleanText(string(person.Lead))).
+			Updates(map[string]any{"consent": "", "opt_out": "", "opt_out_due": nil, "second_look_at": nil, "owed": nil, "updated_at": now}).Error
 	})
 }
 
+// How a tombstone is hashed is known here alone; who asks names leads, contacts and addresses.
+
+func (p *Portal) leadHash(id lead.ID) string           { return LeadTombstone(p.cfg.Hash, p.portal, id) }
+func (p *Portal) contactHash(id lead.ContactID) string { return p.cfg.Hash(tombContact, string(id)) }
+func (p *Portal) addressHash(address string) string    { return p.cfg.Hash(tombAddress, address) }
+
 // skipErased ends the other rows of a lead that is erased.
-func (db *DB) skipErased(ctx context.Context, tx *sql.Tx, portal string, id lead.ID, but outbox.EntryID, now int64) error {
+func (db *engine) skipErased(ctx context.Context, tx *sql.Tx, portal string, id lead.ID, but outbox.EntryID, now int64) error {
 	g := db.narrow(db.joined(ctx, tx).Table("lead_outbox AS o"), portal, "", "", id, 0)
 	return g.Where("o.state IN ? AND o.id <> ?", []outbox.State{outbox.Pending, outbox.Dead}, but).Updates(map[string]any{
 		"state": outbox.Skipped, "reason": outbox.ErasedPerson, "note": nil, "not_before": nil, "settled_at": now}).Error
 }
 
 // fenced runs f in one transaction under the lease.
-func (db *DB) fenced(ctx context.Context, doing string, l *Lease, now int64, f func(*sql.Tx) error) error {
+func (db *engine) fenced(ctx context.Context, doing string, l *Lease, now int64, f func(*sql.Tx) error) error {
 	err := db.inTx(ctx, func(tx *sql.Tx) error {
 		if err := db.fence(ctx, tx, l, 0, now); err != nil {
 			return err
@@ -112,7 +103,7 @@ func (db *DB) fenced(ctx context.Context, doing string, l *Lease, now int64, f f
 		return f(tx)
 	})
 	if err != nil {
-		if err == ErrLeaseLost {
+		if err == settlement.ErrLeaseLost {
 			l.lose()
 			return err
 		}
@@ -124,51 +115,113 @@ func (db *DB) fenced(ctx context.Context, doing string, l *Lease, now int64, f f
 // tombChunk bounds the hashes of one question.
 const tombChunk = 500
 
-// TombInfo is what is known of a tombstone. Times are unix ms.
-type TombInfo struct {
-	ErasedAt int64 // when the erase began
-	PurgedAt int64 // of a lead: when HubSpot last had something to erase of it; 0 = not yet
-	Lead     bool  // the hash is that of a lead
+// tombInfo is what is known of a tombstone. Times are unix ms.
+type tombInfo struct {
+	erasedAt int64 // when the erase began
+	purgedAt int64 // of a lead: when HubSpot last had something to erase of it; 0 = not yet
+	lead     bool  // the hash is that of a lead
 }
 
-// Tombstoned tells which of the hashes have a tombstone in one HubSpot account. The caller makes each hash of the kind and the text together, so that one list may hold all kinds.
+// Tombstoned tells which leads, contacts and addresses (normalised) belong to somebody who was erased in the HubSpot account. Where nobody
+// ever was it costs nothing.
 //
 // What the answer means: a lead with a tombstone is never written again, in either direction. A contact with one is never told to the
 // application nor linked. An address with one stops only a lead that has no contact, else erasing one person would silence another,
 // living one, that has the address now.
-func (db *DB) Tombstoned(ctx context.Context, portal string, hubID int64, hashes []string) (map[string]TombInfo, error) {
-	found := map[string]TombInfo{}
+func (p *Portal) Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, contacts []lead.ContactID, addresses []string) (settlement.Tombstoned, error) {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
+	out := settlement.Tombstoned{Leads: map[lead.ID]settlement.Tomb{}, Contacts: map[lead.ContactID]bool{}, Addresses: map[string]bool{}}
+	if some, err := p.anybodyErased(ctx, hubID); err != nil || !some {
+		return out, err
+	}
+	var hashes []string
+	for _, id := range leads {
+		hashes = append(hashes, p.leadHash(id))
+	}
+	// A row that was wiped stands under a marker in the place of its lead id. An application may begin its ids in the same way: a marker is
+	// what holds the keyed hash of a tombstone that is there, which nobody can make up.
+	marked := map[string]lead.ID{}
+	for _, id := range leads {
+		if hash, ok := strings.CutPrefix(string(id), ErasedMarker); ok && len(hash) == 64 {
+			marked[hash] = id
+		}
+	}
+	for _, id := range contacts {
+		hashes = append(hashes, p.contactHash(id))
+	}
+	for _, a := range addresses {
+		hashes = append(hashes, p.addressHash(a))
+	}
+	there, err := p.tombsOf(ctx, hubID, append(slices.Clone(hashes), slices.Collect(maps.Keys(marked))...))
+	if err != nil {
+		return out, err
+	}
+	for hash, id := range marked {
+		if tomb, ok := there[hash]; ok && tomb.lead {
+			out.Leads[id] = settlement.Tomb{ErasedAt: tomb.erasedAt, PurgedAt: tomb.purgedAt, Marker: true}
+		}
+	}
+	for i, h := range hashes {
+		tomb, ok := there[h]
+		switch {
+		case !ok:
+		case i < len(leads):
+			if out.Leads[leads[i]].Marker {
+				continue
+			}
+			out.Leads[leads[i]] = settlement.Tomb{ErasedAt: tomb.erasedAt, PurgedAt: tomb.purgedAt}
+		case i < len(leads)+len(contacts):
+			out.Contacts[contacts[i-len(leads)]] = true
+		default:
+			out.Addresses[addresses[i-len(leads)-len(contacts)]] = true
+		}
+	}
+	return out, nil
+}
+
+// anybodyErased reports whether anybody was ever erased in the account: where nobody was, nobody need be asked about. Only the owner of the
+// portal erases, so the database is asked once.
+func (p *Portal) anybodyErased(ctx context.Context, hubID int64) (bool, error) {
+	if p.erased.some.Load() || p.erased.asked.Load() {
+		return p.erased.some.Load(), nil
+	}
+	var n int64
+	err := p.gread.WithContext(ctx).Model(&tombRow{}).Where("portal = ? AND hub_id = ?", p.portal, hubID).Limit(1).Count(&n).Error
+	if err != nil {
+		return false, fmt.Errorf("read tombstones: %w", err)
+	}
+	if n > 0 {
+		p.erased.some.Store(true)
+	}
+	p.erased.asked.Store(true)
+	return p.erased.some.Load(), nil
+}
+
+// tombsOf tells which of the hashes have a tombstone. Each is made of the kind and the text together, so that one list may hold all kinds.
+func (p *Portal) tombsOf(ctx context.Context, hubID int64, hashes []string) (map[string]tombInfo, error) {
+	found := map[string]tombInfo{}
 	for part := range slices.Chunk(hashes, tombChunk) {
 		var rows []tombRow
-		err := db.gread.WithContext(ctx).Where("portal = ? AND hub_id = ? AND kind IN ? AND hash IN ?", portal, hubID,
-			[]TombKind{TombLead, TombContact, TombAddress}, part).Find(&rows).Error
+		err := p.gread.WithContext(ctx).Where("portal = ? AND hub_id = ? AND kind IN ? AND hash IN ?", p.portal, hubID,
+			[]string{tombLead, tombContact, tombAddress}, part).Find(&rows).Error
 		if err != nil {
 			return nil, fmt.Errorf("read tombstones: %w", err)
 		}
 		for _, r := range rows {
 			was := found[r.Hash]
-			found[r.Hash] = TombInfo{max(was.ErasedAt, r.ErasedAt), max(was.PurgedAt, r.PurgedAt), was.Lead || r.Kind == string(TombLead)}
+			found[r.Hash] = tombInfo{max(was.erasedAt, r.ErasedAt), max(was.purgedAt, r.PurgedAt), was.lead || r.Kind == tombLead}
 		}
 	}
 	return found, nil
 }
 
-// HasTombstones reports whether anybody was ever erased in the account: where nobody was, nobody need be asked about.
-func (db *DB) HasTombstones(ctx context.Context, portal string, hubID int64) (bool, error) {
-	var n int64
-	err := db.gread.WithContext(ctx).Model(&tombRow{}).Where("portal = ? AND hub_id = ?", portal, hubID).Limit(1).Count(&n).Error
-	if err != nil {
-		return false, fmt.Errorf("read tombstones: %w", err)
-	}
-	return n > 0, nil
-}
-
 // ForgetTombstones removes the tombstones of one lead, with those of its contacts and addresses, in every account of the portal, and
 // returns how many there were: the person has come back by own wish.
-func (db *DB) ForgetTombstones(ctx context.Context, portal, leadHash string) (int64, error) {
+func (o *Operator) ForgetTombstones(ctx context.Context, portal, leadHash string) (int64, error) {
 	var n int64
-	err := db.again(ctx, func() error {
-		res := db.gwrite.WithContext(ctx).Where("portal = ? AND lead_hash = ?", portal, leadHash).Delete(&tombRow{})
+	err := o.again(ctx, func() error {
+		res := o.gwrite.WithContext(ctx).Where("portal = ? AND lead_hash = ?", portal, leadHash).Delete(&tombRow{})
 		n = res.RowsAffected
 		return res.Error
 	})

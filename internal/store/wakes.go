@@ -35,11 +35,11 @@ const (
 // this DB hint too, its settlements do not. On PostgreSQL notify listens to a trigger, made when missing; without notify the
 // trigger is removed, since it makes commits wait for each other, and the channel is nil.
 func (db *DB) Wakes(ctx context.Context, notify bool) <-chan struct{} {
-	return db.dialect.wakes(ctx, db, notify)
+	return db.dialect.wakes(ctx, db.engine, notify)
 }
 
 // wakeLocal hints to the listeners of this DB.
-func (db *DB) wakeLocal() {
+func (db *engine) wakeLocal() {
 	db.local.Lock()
 	defer db.local.Unlock()
 	for c := range db.local.wakes {
@@ -48,7 +48,7 @@ func (db *DB) wakeLocal() {
 }
 
 // subscribe returns a one-slot channel and the function that closes it.
-func (db *DB) subscribe() (chan struct{}, func()) {
+func (db *engine) subscribe() (chan struct{}, func()) {
 	c := make(chan struct{}, 1)
 	db.local.Lock()
 	db.local.wakes[c] = struct{}{}
@@ -70,7 +70,7 @@ func hint(c chan struct{}) {
 
 // wakes asks the writing connection: data_version does not change for commits of the connection that asks
 // (https://www.sqlite.org/pragma.html#pragma_data_version), so our own settlements make no hint.
-func (d *sqliteDialect) wakes(ctx context.Context, db *DB, _ bool) <-chan struct{} {
+func (d *sqliteDialect) wakes(ctx context.Context, db *engine, _ bool) <-chan struct{} {
 	c, done := db.subscribe()
 	go func() {
 		defer done()
@@ -98,7 +98,7 @@ func (d *sqliteDialect) wakes(ctx context.Context, db *DB, _ bool) <-chan struct
 
 // wakes asks for the highest id, one leap through the primary key. A row that commits after a later one makes no hint; the poll
 // finds it.
-func (d *mysqlDialect) wakes(ctx context.Context, db *DB, _ bool) <-chan struct{} {
+func (d *mysqlDialect) wakes(ctx context.Context, db *engine, _ bool) <-chan struct{} {
 	c, done := db.subscribe()
 	go func() {
 		defer done()
@@ -112,7 +112,7 @@ func (d *mysqlDialect) wakes(ctx context.Context, db *DB, _ bool) <-chan struct{
 			case <-t.C:
 			}
 			try, cancel := context.WithTimeoutCause(ctx, connectTimeout, errors.New("the database is silent"))
-			id, err := db.HighID(try)
+			id, err := db.highID(try)
 			cancel()
 			if err != nil {
 				continue // the poll behind the hint reports a database that is away
@@ -126,7 +126,7 @@ func (d *mysqlDialect) wakes(ctx context.Context, db *DB, _ bool) <-chan struct{
 	return c
 }
 
-func (d *postgresDialect) wakes(ctx context.Context, db *DB, notify bool) <-chan struct{} {
+func (d *postgresDialect) wakes(ctx context.Context, db *engine, notify bool) <-chan struct{} {
 	if !notify {
 		if err := d.dropTrigger(ctx, db); err != nil {
 			db.log.LogAttrs(ctx, slog.LevelDebug, wakeUnavailable, slog.String(observe.Cause, Cause(err)))
@@ -222,7 +222,7 @@ func makeTrigger(ctx context.Context, conn *pgx.Conn) error {
 	})
 }
 
-func (d *postgresDialect) dropTrigger(ctx context.Context, db *DB) error {
+func (d *postgresDialect) dropTrigger(ctx context.Context, db *engine) error {
 	var there int
 	if err := db.read.QueryRowContext(ctx, triggerThere).Scan(&there); err != nil || there == 0 {
 		return err
@@ -240,11 +240,11 @@ func (d *postgresDialect) dropTrigger(ctx context.Context, db *DB) error {
 	return tx.Commit()
 }
 
-func (*sqliteDialect) announce(context.Context, *DB, querier) error { return nil }
-func (*mysqlDialect) announce(context.Context, *DB, querier) error  { return nil }
+func (*sqliteDialect) announce(context.Context, *engine, querier) error { return nil }
+func (*mysqlDialect) announce(context.Context, *engine, querier) error  { return nil }
 
 // announce notifies without a trigger: rows of lead_inbox come from here alone.
-func (*postgresDialect) announce(ctx context.Context, db *DB, on querier) error {
+func (*postgresDialect) announce(ctx context.Context, db *engine, on querier) error {
 	if !db.announce {
 		return nil
 	}

@@ -13,7 +13,7 @@ import (
 
 // withdraw takes fields out of the rows of leads that the application has not acknowledged yet. A row of which nothing is left stays, with
 // empty properties, so that whoever reads it has nothing to do.
-func (db *DB) withdraw(ctx context.Context, tx *sql.Tx, portal string, all []inbox.Withdrawal) error {
+func (db *engine) withdraw(ctx context.Context, tx *sql.Tx, portal string, all []inbox.Withdrawal) error {
 	for _, w := range all {
 		left, err := db.unread(ctx, tx, portal, w)
 		if err != nil {
@@ -29,7 +29,7 @@ func (db *DB) withdraw(ctx context.Context, tx *sql.Tx, portal string, all []inb
 }
 
 // unread reads the rows that carry one of the fields, and what is left of them.
-func (db *DB) unread(ctx context.Context, tx *sql.Tx, portal string, w inbox.Withdrawal) (map[int64]string, error) {
+func (db *engine) unread(ctx context.Context, tx *sql.Tx, portal string, w inbox.Withdrawal) (map[int64]string, error) {
 	rows, err := db.rows(ctx, tx, db.dialect.sql().unread, portal, cleanText(string(w.LeadID)))
 	if err != nil {
 		return nil, err
@@ -63,8 +63,10 @@ func (db *DB) unread(ctx context.Context, tx *sql.Tx, portal string, w inbox.Wit
 
 // Untaken tells until when the fields that inbox rows told of a lead were not acknowledged, by lead field name, unix ms: the newest row that
 // tells a field counts, math.MaxInt64 while it is not acknowledged. Fields whose rows are gone are not in the map.
-func (db *DB) Untaken(ctx context.Context, portal string, id lead.ID) (map[string]int64, error) {
-	rows, err := db.rows(ctx, db.read, db.dialect.sql().told, portal, cleanText(string(id)))
+func (v *View) Untaken(ctx context.Context, id lead.ID) (map[string]int64, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	rows, err := v.rows(ctx, v.read, v.dialect.sql().told, v.portal, cleanText(string(id)))
 	if err != nil {
 		return nil, fmt.Errorf("read what a lead's application was told: %w", err)
 	}

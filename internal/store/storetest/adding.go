@@ -21,7 +21,7 @@ func addIsIdempotent(e *env) {
 	}
 	check := func(wantAdded, wantAlready int) {
 		e.Helper()
-		added, already, err := e.db.Add(e.Context(), rows)
+		added, already, err := e.db.Operator().Add(e.Context(), rows)
 		e.must(err)
 		if added != wantAdded || already != wantAlready {
 			e.Errorf("added %d, already there %d, want %d and %d", added, already, wantAdded, wantAlready)
@@ -43,7 +43,7 @@ func addIsIdempotent(e *env) {
 		many[i] = outbox.Entry{EventID: ptr(fmt.Sprint("m", i)), LeadID: ptr("m")}
 	}
 	for _, want := range []int{1201, 0} {
-		if added, already, err := e.db.Add(e.Context(), many); err != nil || added != want || already != 1201-want {
+		if added, already, err := e.db.Operator().Add(e.Context(), many); err != nil || added != want || already != 1201-want {
 			e.Errorf("many: added %d, already %d, %v", added, already, err)
 		}
 	}
@@ -56,7 +56,7 @@ func addLargeRows(e *env) {
 	for i := range rows {
 		rows[i] = outbox.Entry{LeadID: ptr("a"), Properties: &large}
 	}
-	if added, _, err := e.db.Add(e.Context(), rows); err != nil || added != len(rows) {
+	if added, _, err := e.db.Operator().Add(e.Context(), rows); err != nil || added != len(rows) {
 		e.Fatalf("added %d, %v", added, err)
 	}
 	if r := e.entry(outbox.EntryID(len(rows))); deref(r.Properties) != large {
@@ -71,7 +71,7 @@ func twoImportsAtOnce(e *env) {
 		db := OpenRaw(e, e.url)
 		wg.Go(func() {
 			for n := range 15 {
-				added, _, err := db.Add(e.Context(), []outbox.Entry{{LeadID: ptr("a"), EventID: ptr(fmt.Sprint(i, " ", n))}, {LeadID: ptr("b")}})
+				added, _, err := db.Operator().Add(e.Context(), []outbox.Entry{{LeadID: ptr("a"), EventID: ptr(fmt.Sprint(i, " ", n))}, {LeadID: ptr("b")}})
 				if err != nil || added != 2 {
 					e.Errorf("import %d: added %d, %v", i, added, err)
 				}

@@ -2,12 +2,11 @@ package storetest
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 )
 
@@ -17,25 +16,25 @@ func deleteBrakeCountsContacts(e *env) {
 	const hour = 3_600_000
 	for i, c := range []struct {
 		now   int64
-		asks  []store.DeleteAsk
+		asks  []settlement.DeleteAsk
 		want  string
 		clear bool
 	}{
-		{10, []store.DeleteAsk{{Row: 1, Contacts: 3}}, "[1] 0", false},
-		{20, []store.DeleteAsk{{Row: 1, Contacts: 3}, {Row: 2, Contacts: 2}}, "[1 2] 0", false},
-		{30, []store.DeleteAsk{{Row: 1, Contacts: 4}, {Row: 2, Contacts: 1}}, "[2] 30", false}, // one more than it was allowed, and they are five
-		{40, []store.DeleteAsk{{Row: 3, Contacts: 0}}, "[] 30", true},
-		{50, []store.DeleteAsk{{Row: 4, Contacts: 6}}, "[] 50", true}, // alone it is too many
-		{60, []store.DeleteAsk{{Row: 5, Contacts: 5}}, "[5] 0", false},
-		{70 + hour, []store.DeleteAsk{{Row: 6, Contacts: 5}}, "[6] 0", false},
+		{10, []settlement.DeleteAsk{{Row: 1, Contacts: 3}}, "[1] 0", false},
+		{20, []settlement.DeleteAsk{{Row: 1, Contacts: 3}, {Row: 2, Contacts: 2}}, "[1 2] 0", false},
+		{30, []settlement.DeleteAsk{{Row: 1, Contacts: 4}, {Row: 2, Contacts: 1}}, "[2] 30", false}, // one more than it was allowed, and they are five
+		{40, []settlement.DeleteAsk{{Row: 3, Contacts: 0}}, "[] 30", true},
+		{50, []settlement.DeleteAsk{{Row: 4, Contacts: 6}}, "[] 50", true}, // alone it is too many
+		{60, []settlement.DeleteAsk{{Row: 5, Contacts: 5}}, "[5] 0", false},
+		{70 + hour, []settlement.DeleteAsk{{Row: 6, Contacts: 5}}, "[6] 0", false},
 	} {
-		allowed, paused, err := e.db.AllowDeletes(e.Context(), l, c.asks, 5, c.now)
+		allowed, paused, err := own(e.db, l, 0).AllowDeletes(e.Context(), c.asks, 5, c.now)
 		e.must(err)
 		if got := fmt.Sprint(allowed, paused); got != c.want {
 			e.Errorf("question %d: %s, want %s", i, got, c.want)
 		}
 		if c.clear {
-			_, err := e.db.ResumeDeletes(e.Context(), portal)
+			_, err := e.db.Operator().ResumeDeletes(e.Context(), portal)
 			e.must(err)
 		}
 	}
@@ -47,14 +46,15 @@ func contactsStayKnown(e *env) {
 	lease := e.acquire("one")
 	link := ledger.Link{Portal: portal, HubID: hub, LeadID: "a", State: ledger.Linked, ContactID: "901", Address: "one@example.com", Found: true}
 	write := func() {
-		e.settle(store.Settlement{Lease: lease, Links: []ledger.Link{link}})
-		m, err := e.db.Links(e.Context(), portal, hub, []lead.ID{"a"})
+		e.settle(decided{Lease: lease, Links: []ledger.Link{link}})
+		m, err := e.db.View(portal).Links(e.Context(), hub, []lead.ID{"a"})
 		e.must(err)
 		link = *m["a"]
 	}
+	of := e.db.View(portal)
 	known := func(hubID int64, id lead.ID, had, found string) {
 		e.Helper()
-		k, err := e.db.ContactsOf(e.Context(), portal, hubID, id)
+		k, err := of.KnownContacts(e.Context(), hubID, id, nil)
 		e.must(err)
 		if fmt.Sprint(k.Had) != had || fmt.Sprint(k.Found) != found {
 			e.Errorf("had %v, found %v; want %s, %s", k.Had, k.Found, had, found)
@@ -77,35 +77,34 @@ func contactsStayKnown(e *env) {
 	write()
 	known(hub, "a", "map[901:[one@example.com two@example.com seen@example.com] 902:[two@example.com]]", "map[901:true]")
 	known(hub+1, "a", "map[]", "map[]")
-	e.settle(store.Settlement{Lease: lease, Asked: []store.Asked{{HubID: hub, Lead: "a", Address: "x@example.com", At: 7}, {HubID: hub, Lead: "a", Address: "y@example.com", At: 9}}})
-	if k, err := e.db.ContactsOf(e.Context(), portal, hub, "a"); err != nil || fmt.Sprint(k.Asked) != "map[x@example.com:7 y@example.com:7]" {
+	e.settle(decided{Lease: lease, Asked: []settlement.Unanswered{{HubID: hub, Lead: "a", Address: "x@example.com", At: 7}, {HubID: hub, Lead: "a", Address: "y@example.com", At: 9}}})
+	if k, err := of.KnownContacts(e.Context(), hub, "a", nil); err != nil || fmt.Sprint(k.Asked) != "map[x@example.com:7 y@example.com:7]" {
 		e.Errorf("asked %v, %v", k.Asked, err)
 	}
 	known(hub, "A", "map[]", "map[]")
 
-	row, err := e.db.AddRow(e.Context(), outbox.Entry{Portal: portal, LeadID: ptr("a"), Type: ptr("lead.erased")},
+	row, err := e.db.Operator().AddRow(e.Context(), outbox.Entry{Portal: portal, LeadID: ptr("a"), Type: ptr("lead.erased")},
 		store.ContactWord{Contact: "901", Also: true}, store.ContactWord{Contact: store.AnyShared, Also: true})
 	e.must(err)
-	e.must(e.db.SayOfContacts(e.Context(), row, []store.ContactWord{{Contact: "901"}, {Contact: "903", Also: true}}))
-	if err := e.db.SayOfContacts(e.Context(), row, []store.ContactWord{{Contact: "9' OR 1"}}); err == nil {
+	e.must(e.db.Operator().SayOfContacts(e.Context(), row, []store.ContactWord{{Contact: "901"}, {Contact: "903", Also: true}}))
+	if err := e.db.Operator().SayOfContacts(e.Context(), row, []store.ContactWord{{Contact: "9' OR 1"}}); err == nil {
 		e.Error("a contact that is no number")
 	}
 	said := func(rows ...outbox.EntryID) string {
 		e.Helper()
-		words, err := e.db.SaidOfContacts(e.Context(), portal, rows)
+		k, err := of.KnownContacts(e.Context(), hub, "a", rows)
 		e.must(err)
-		slices.SortFunc(words, func(a, b store.ContactWord) int { return strings.Compare(string(a.Contact), string(b.Contact)) })
-		return fmt.Sprint(words)
+		return fmt.Sprint(k.Also, k.Leave, k.Shared)
 	}
-	if got := said(row, row+1); got != "[{901 false} {903 true} {shared true}]" {
+	if got := said(row, row+1); got != "map[903:true] map[901:true] true" {
 		e.Errorf("said %s", got)
 	}
-	if got := said(row + 1); got != "[]" {
+	if got := said(row + 1); got != "map[] map[] false" {
 		e.Errorf("said of another row: %s", got)
 	}
-	e.must(e.db.Wipe(e.Context(), store.Wiping{Lease: lease, LeadID: "a", Row: row, Marker: "erased:x", Note: func(store.Wiped) string { return "" }}))
+	e.must(own(e.db, lease, 0).Wipe(e.Context(), settlement.Person{Lead: "a", Row: row}, func(settlement.Wiped) string { return "" }))
 	known(hub, "a", "map[]", "map[]")
-	if got := said(row); got != "[]" {
+	if got := said(row); got != "map[] map[] false" {
 		e.Errorf("after the wipe: %s", got)
 	}
 }

@@ -6,13 +6,16 @@ import (
 	"slices"
 	"strings"
 
+	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 )
 
-const hashOfA = "aaaa"
+// hashOfA is that of the person's lead.
+var hashOfA = store.LeadTombstone(hash, portal, "lead-ada")
 
 // person makes everything that a lead leaves in the tables, and a neighbour beside it. It returns the row that asks for the erase.
 func (e *env) person(l *store.Lease) outbox.EntryID {
@@ -34,25 +37,23 @@ func (e *env) person(l *store.Lease) outbox.EntryID {
 		links[i].Address, links[i].Fields = string(links[i].LeadID)+"@example.com", map[string]ledger.Field{"firstname": {Sent: string(links[i].LeadID), Left: &ledger.Left{Text: "x", ID: 1}}}
 		links[i].Consent, links[i].SecondLookAt = ledger.Out, 5
 	}
-	inbox := []store.InboxRow{}
+	told := []inbox.Row{}
 	for i, who := range []string{"lead-ada", "lead-bob", "", "", ""} {
-		r := store.InboxRow{ChangeType: "contact.updated", Properties: `{"firstname":"` + who + `"}`, ContactID: ptr("901"), Email: ptr("LEAD-ADA@example.com")}
-		if r.LeadID = ptr(who); who == "" {
-			r.LeadID = nil
-		}
+		r := inbox.Row{ChangeType: "contact.updated", Properties: `{"firstname":"` + who + `"}`, LeadID: lead.ID(who), ContactID: "901",
+			Email: "LEAD-ADA@example.com"}
 		switch i {
 		case 1:
-			r.Email = ptr("bob@example.com")
+			r.Email = "bob@example.com"
 		case 2:
-			r.ContactID = ptr("777") // by its address
+			r.ContactID = "777" // by its address
 		case 3:
-			r.Email = nil // by its contact
+			r.Email = "" // by its contact
 		case 4:
-			r.ContactID, r.Email = ptr("777"), ptr("bob@example.com") // a stranger's
+			r.ContactID, r.Email = "777", "bob@example.com" // a stranger's
 		}
-		inbox = append(inbox, r)
+		told = append(told, r)
 	}
-	e.settle(store.Settlement{Lease: l, Links: links, Inbox: inbox})
+	e.settle(decided{Lease: l, Links: links, Inbox: told})
 	return ask
 }
 
@@ -60,30 +61,40 @@ func (e *env) person(l *store.Lease) outbox.EntryID {
 func erasePhases(e *env) {
 	l := e.acquire("one")
 	ask := e.person(l)
+	asked := func(hubID int64) settlement.Tombstoned { // by another process, which remembers nothing
+		e.Helper()
+		got, err := own(e.db, l, 0).Tombstoned(e.Context(), hubID, []lead.ID{"lead-ada", "lead-bob", lead.ID("erased:" + hashOfA)},
+			[]lead.ContactID{"901", "902"}, []string{"lead-ada@example.com", "lead-bob@example.com"})
+		e.must(err)
+		return got
+	}
 	has := func(want bool) {
 		e.Helper()
-		if got, err := e.db.HasTombstones(e.Context(), portal, hub); err != nil || got != want {
-			e.Errorf("tombstones: %t, %v, want %t", got, err, want)
+		if got := asked(hub); len(got.Leads) > 0 != want || len(got.Contacts) > 0 != want || len(got.Addresses) > 0 != want {
+			e.Errorf("tombstones %v, want some: %t", got, want)
 		}
 	}
 	has(false)
+	person := settlement.Person{Lead: "lead-ada", Row: ask, Contacts: []lead.ContactID{"901"}, Addresses: []string{"lead-ada@example.com"}}
 	for _, purged := range []int64{0, 0, 77} {
-		e.must(e.db.Entomb(e.Context(), store.Entombment{Lease: l, HubID: hub, LeadID: "lead-ada", LeadHash: hashOfA, Row: ask, Now: 50, PurgedAt: purged,
-			Tombs: []store.Tomb{{Kind: store.TombContact, Hash: "cccc"}, {Kind: store.TombAddress, Hash: "dddd"}}}))
-		got, err := e.db.Tombstoned(e.Context(), portal, hub, []string{"bbbb", "dddd", hashOfA})
-		e.must(err)
-		if want := (store.TombInfo{ErasedAt: 50, PurgedAt: purged, Lead: true}); got[hashOfA] != want || len(got) != 2 || got["dddd"] != (store.TombInfo{ErasedAt: 50}) {
+		person.PurgedAt = purged
+		e.must(own(e.db, l, 50).Entomb(e.Context(), hub, person))
+		got, tomb := asked(hub), settlement.Tomb{ErasedAt: 50, PurgedAt: purged}
+		marker := tomb
+		marker.Marker = true
+		if len(got.Leads) != 2 || got.Leads["lead-ada"] != tomb || got.Leads[lead.ID("erased:"+hashOfA)] != marker || len(got.Contacts) != 1 ||
+			!got.Contacts["901"] || len(got.Addresses) != 1 || !got.Addresses["lead-ada@example.com"] {
 			e.Errorf("tombstones %v", got)
 		}
 	}
 	has(true)
-	if got, err := e.db.Tombstoned(e.Context(), portal, hub+1, []string{hashOfA}); err != nil || len(got) != 0 {
-		e.Errorf("in another account: %v, %v", got, err)
+	if got := asked(hub + 1); len(got.Leads)+len(got.Contacts)+len(got.Addresses) != 0 {
+		e.Errorf("in another account: %v", got)
 	}
 	states := func(who string) string {
 		e.Helper()
 		var all []string
-		rows, err := e.db.RowsOf(e.Context(), portal, lead.ID(who), 20)
+		rows, err := e.db.View(portal).RowsOf(e.Context(), lead.ID(who), 20)
 		e.must(err)
 		for _, r := range rows {
 			all = append(all, string(r.State))
@@ -97,7 +108,7 @@ func erasePhases(e *env) {
 	if got := states("lead-bob"); got != "dead delivered pending skipped" {
 		e.Errorf("rows of another lead: %s", got)
 	}
-	links, err := e.db.Links(e.Context(), portal, hub, []lead.ID{"lead-ada", "lead-bob"})
+	links, err := e.db.View(portal).Links(e.Context(), hub, []lead.ID{"lead-ada", "lead-bob"})
 	e.must(err)
 	if k := links["lead-ada"]; k.ContactID != "901" || k.Consent != "" || k.SecondLookAt != 0 || k.OptOutDue() != 0 {
 		e.Errorf("the link while it is erased: %+v", k)
@@ -105,18 +116,17 @@ func erasePhases(e *env) {
 	if k := links["lead-bob"]; k.Consent != ledger.Out || k.SecondLookAt != 5 {
 		e.Errorf("another lead's link: %+v", k)
 	}
-	var counted []store.Wiped
+	var counted []settlement.Wiped
 	for range 2 {
-		e.must(e.db.Wipe(e.Context(), store.Wiping{Lease: l, LeadID: "lead-ada", Contacts: []lead.ContactID{"901"}, Addresses: []string{"lead-ada@example.com"},
-			Row: ask, Marker: "erased:" + hashOfA, Now: 60, Note: func(n store.Wiped) string { counted = append(counted, n); return "all gone" }}))
-		e.must(e.db.Scrub(e.Context(), nil))
+		e.must(own(e.db, l, 60).Wipe(e.Context(), person, func(n settlement.Wiped) string { counted = append(counted, n); return "all gone" }))
+		e.must(own(e.db, l, 60).Scrub(e.Context(), nil))
 	}
-	if counted[0] != (store.Wiped{Rows: 4, Inbox: 3}) {
+	if counted[0] != (settlement.Wiped{Rows: 4, Inbox: 3}) {
 		e.Errorf("wiped %+v, want 4 rows and 3 of the inbox", counted[0])
 	}
 	e.holdsNothing("lead-ada", "901", "LEAD-ADA", "lead-ada0")
 	e.holdsSomething("lead-bob", 4)
-	row, err := e.db.Entries(e.Context(), []outbox.EntryID{ask})
+	row, err := e.db.Operator().Entries(e.Context(), []outbox.EntryID{ask})
 	e.must(err)
 	if r := row[0]; r.State != outbox.Pending || *r.LeadID != "erased:"+hashOfA || *r.Note != "all gone" || *r.Type != "lead.erased" {
 		e.Errorf("the row that asked: %+v", r)
@@ -126,7 +136,7 @@ func erasePhases(e *env) {
 	if acked != 3 {
 		e.Errorf("%d inbox rows are acknowledged", acked)
 	}
-	if n, err := e.db.ForgetTombstones(e.Context(), portal, hashOfA); err != nil || n != 3 {
+	if n, err := e.db.Operator().ForgetTombstones(e.Context(), portal, hashOfA); err != nil || n != 3 {
 		e.Errorf("forgot %d tombstones, %v", n, err)
 	}
 	has(false)
@@ -175,15 +185,17 @@ func eraseUnderOldEpoch(e *env) {
 	l := e.acquire("one")
 	ask := e.person(l)
 	Exec(e, e.app, `UPDATE leadsync_portals SET epoch = epoch + 1`)
-	e.wants(e.db.Entomb(e.Context(), store.Entombment{Lease: l, HubID: hub, LeadID: "lead-ada", LeadHash: hashOfA, Row: ask, Now: 50}), store.ErrLeaseLost)
-	e.wants(e.db.Wipe(e.Context(), store.Wiping{Lease: l, LeadID: "lead-ada", Row: ask, Note: func(store.Wiped) string { return "" }}), store.ErrLeaseLost)
-	_, _, err := e.db.AllowDeletes(e.Context(), l, []store.DeleteAsk{{Row: ask, Contacts: 1}}, 1, 50)
-	e.wants(err, store.ErrLeaseLost)
+	e.wants(own(e.db, l, 50).Entomb(e.Context(), hub, settlement.Person{Lead: "lead-ada", Row: ask}), settlement.ErrLeaseLost)
+	e.wants(own(e.db, l, 50).Wipe(e.Context(), settlement.Person{Lead: "lead-ada", Row: ask}, func(settlement.Wiped) string { return "" }), settlement.ErrLeaseLost)
+	_, _, err := own(e.db, l, 0).AllowDeletes(e.Context(), []settlement.DeleteAsk{{Row: ask, Contacts: 1}}, 1, 50)
+	e.wants(err, settlement.ErrLeaseLost)
 	if n := e.count("lead-ada"); n < 8 {
 		e.Errorf("only %d columns are left", n)
 	}
-	if got, err := e.db.HasTombstones(e.Context(), portal, hub); err != nil || got {
-		e.Errorf("a tombstone: %t, %v", got, err)
+	var tombs int
+	e.must(e.app.QueryRow(`SELECT count(*) FROM leadsync_tombstones`).Scan(&tombs))
+	if tombs != 0 {
+		e.Errorf("%d tombstones", tombs)
 	}
 }
 
@@ -193,11 +205,11 @@ func deleteBrake(e *env) {
 	const hour = 3_600_000
 	ask := func(now int64, most int, rows ...outbox.EntryID) string {
 		e.Helper()
-		asks := make([]store.DeleteAsk, len(rows))
+		asks := make([]settlement.DeleteAsk, len(rows))
 		for i, id := range rows {
-			asks[i] = store.DeleteAsk{Row: id, Contacts: 1}
+			asks[i] = settlement.DeleteAsk{Row: id, Contacts: 1}
 		}
-		allowed, paused, err := e.db.AllowDeletes(e.Context(), l, asks, most, now)
+		allowed, paused, err := own(e.db, l, 0).AllowDeletes(e.Context(), asks, most, now)
 		e.must(err)
 		return fmt.Sprint(allowed, paused)
 	}
@@ -212,24 +224,24 @@ func deleteBrake(e *env) {
 	want(ask(hour+15, 2, 3), "[3] 0") // the first is an hour old
 	want(ask(hour+16, 2, 2, 4, 5), fmt.Sprintf("[2] %d", hour+16))
 	want(ask(9*hour, 2, 6), fmt.Sprintf("[] %d", hour+16)) // time alone does not let them go
-	if at, err := e.db.DeletesPaused(e.Context(), portal); err != nil || at != hour+16 {
+	if at, err := e.db.View(portal).DeletesPaused(e.Context()); err != nil || at != hour+16 {
 		e.Errorf("paused since %d, %v", at, err)
 	}
 	var ids []outbox.EntryID
 	for _, typ := range []string{"lead.deleted", "lead.erased", "lead.updated"} {
 		ids = append(ids, e.insertWith(`lead_id, event_type, not_before`, `'a', $1, $2`, typ, outbox.Parked))
 	}
-	n, err := e.db.ResumeDeletes(e.Context(), portal)
+	n, err := e.db.Operator().ResumeDeletes(e.Context(), portal)
 	e.must(err)
 	if n != 2 {
 		e.Errorf("%d rows were let go", n)
 	}
-	if rows, err := e.db.Ready(e.Context(), portal, outbox.Live, 0, 10); err != nil || len(rows) != 3 {
+	if rows, err := e.db.View(portal).Ready(e.Context(), outbox.Live, 0, 10); err != nil || len(rows) != 3 {
 		e.Errorf("%d rows are read again, %v", len(rows), err)
 	}
 	want(ask(9*hour, 1, ids[0], ids[1], ids[2]+1), fmt.Sprint([]outbox.EntryID{ids[0], ids[1], ids[2] + 1}, 0))
 	want(ask(9*hour, 1, ids[2]+2), fmt.Sprintf("[] %d", 9*hour))
-	if _, err := e.db.DeletesPaused(e.Context(), "other"); err != nil && !errors.Is(err, lead.ErrNotFound) {
+	if _, err := e.db.View("other").DeletesPaused(e.Context()); err != nil && !errors.Is(err, lead.ErrNotFound) {
 		e.Error(err)
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
-	"leadsync/internal/store"
 )
 
 // designInsert is the minimal insert of the public contract, letter by letter.
@@ -141,7 +140,7 @@ func anythingGoes(e *env) {
 			e.insertWith(`lead_id, occurred_at, email`, `x'3432', 'yesterday', 7`), // a blob is the lead of its text
 			e.insertWith(`lead_id, occurred_at, created_at, properties`, `42, 1.5, 'now', x'7b7d'`))
 	}
-	rows, err := e.db.Ready(e.Context(), portal, outbox.Live, 0, 100)
+	rows, err := e.db.View(portal).Ready(e.Context(), outbox.Live, 0, 100)
 	e.must(err)
 	var gotOrphans, gotPlain []outbox.EntryID
 	var leads []lead.ID
@@ -159,12 +158,12 @@ func anythingGoes(e *env) {
 	slices.Sort(orphans)
 	e.same("orphans", gotOrphans, orphans)
 	e.same("rows of leads", gotPlain, plain)
-	all, err := e.db.Entries(e.Context(), append(slices.Clone(orphans), plain...))
+	all, err := e.db.Operator().Entries(e.Context(), append(slices.Clone(orphans), plain...))
 	e.must(err)
 	if len(all) != len(orphans)+len(plain) {
 		e.Errorf("%d rows read by id, want %d", len(all), len(orphans)+len(plain))
 	}
-	of, err := e.db.PendingOf(e.Context(), portal, leads, 100, 8<<20)
+	of, err := e.db.View(portal).PendingOf(e.Context(), leads, 100, 8<<20)
 	e.must(err)
 	var found []outbox.EntryID
 	for _, l := range of {
@@ -195,7 +194,7 @@ func leadIDsAreBytes(e *env) {
 	for _, id := range ids {
 		want[id] = e.insert(string(id), `{}`)
 	}
-	got, err := e.db.PendingOf(e.Context(), portal, append(ids, "Ab", "none"), 10, 1<<20)
+	got, err := e.db.View(portal).PendingOf(e.Context(), append(ids, "Ab", "none"), 10, 1<<20)
 	e.must(err)
 	if len(got) != len(ids) {
 		e.Errorf("%d leads, want %d", len(got), len(ids))
@@ -205,8 +204,8 @@ func leadIDsAreBytes(e *env) {
 	}
 	l := e.acquire("one")
 	a, b := linked("Ab", "1"), linked("Ab ", "2")
-	e.settle(store.Settlement{Lease: l, Links: []ledger.Link{a, b}})
-	links, err := e.db.Links(e.Context(), portal, hub, ids)
+	e.settle(decided{Lease: l, Links: []ledger.Link{a, b}})
+	links, err := e.db.View(portal).Links(e.Context(), hub, ids)
 	e.must(err)
 	if len(links) != 2 || links["Ab"].ContactID != "1" || links["Ab "].ContactID != "2" {
 		e.Errorf("links of 'Ab' and 'Ab ' are mixed up: %v", links)

@@ -10,7 +10,7 @@ import (
 // inspectTells: the engine names itself and its version, says that it can be written to, and a server shows its clock.
 func inspectTells(e *env) {
 	before := time.Now().Add(-time.Minute).UnixMilli()
-	got, err := e.db.Inspect(e.Context())
+	got, err := e.db.Operator().Inspect(e.Context())
 	e.must(err)
 	engines := map[string][]string{"sqlite": {"SQLite"}, "postgres": {"PostgreSQL"}, "mysql": {"MariaDB", "MySQL"}}[e.db.Dialect()]
 	if !strings.Contains(strings.Join(engines, " "), got.Engine) || got.Engine == "" || !strings.ContainsAny(got.Version, "0123456789") {

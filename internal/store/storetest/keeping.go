@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 )
 
@@ -19,7 +20,9 @@ func keyStandsByItsTombstones(e *env) {
 		}
 		return "mark of " + value[len("sealed once, "):], nil
 	}
-	get := func(mk func() (string, error)) (string, error) { return e.db.PersonKey(e.Context(), name, mk, mark) }
+	get := func(mk func() (string, error)) (string, error) {
+		return e.db.Tokens().PersonKey(e.Context(), name, mk, mark)
+	}
 	set := func(text string, args ...any) {
 		_, err := e.app.ExecContext(e.Context(), text, args...)
 		e.must(err)
@@ -27,7 +30,7 @@ func keyStandsByItsTombstones(e *env) {
 	erase := func() {
 		l := e.acquire("one")
 		defer l.Release(e.Context()) //nolint:errcheck // ends with the test
-		e.must(e.db.Entomb(e.Context(), store.Entombment{Lease: l, HubID: 7, LeadID: "lead-ada", LeadHash: hashOfA, Now: 5}))
+		e.must(own(e.db, l, 5).Entomb(e.Context(), 7, settlement.Person{Lead: "lead-ada"}))
 	}
 	v, err := get(nil)
 	e.must(err)

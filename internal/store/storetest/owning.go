@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"leadsync/internal/lead"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 )
 
@@ -27,7 +28,7 @@ func twoDaemons(e *env) {
 	e.must(err)
 	e.must(side.Release(e.Context()))
 	for range 3 { // looking does not disturb
-		o, err := other.Owner(e.Context(), portal)
+		o, err := other.Operator().Owner(e.Context(), portal)
 		e.must(err)
 		if !o.Alive || o.Owner != "one" || o.Since == 0 {
 			e.Errorf("owner %+v", o)
@@ -39,12 +40,12 @@ func twoDaemons(e *env) {
 	if l.Outlives(0) {
 		e.Error("a released lease outlives something")
 	}
-	o, err := other.Owner(e.Context(), portal)
+	o, err := other.Operator().Owner(e.Context(), portal)
 	e.must(err)
 	if o.Alive || o.Owner != "one" {
 		e.Errorf("owner after the release %+v", o)
 	}
-	if o, err := other.Owner(e.Context(), "never"); err != nil || o.Alive || o.Owner != "" {
+	if o, err := other.Operator().Owner(e.Context(), "never"); err != nil || o.Alive || o.Owner != "" {
 		e.Errorf("owner of a portal that never had one: %+v, %v", o, err)
 	}
 	next, err := other.Acquire(e.Context(), portal, "two")
@@ -52,14 +53,14 @@ func twoDaemons(e *env) {
 	if next.Epoch() != 2 || !next.CleanBefore() {
 		e.Errorf("next lease: epoch %d, clean %t", next.Epoch(), next.CleanBefore())
 	}
-	e.wants(l.Renew(e.Context()), store.ErrLeaseLost)
+	e.wants(l.Renew(e.Context()), settlement.ErrLeaseLost)
 	e.must(next.Release(e.Context()))
 }
 
 func leaseEndsWithTheEpoch(e *env) {
 	l := e.acquire("one")
 	Exec(e, e.app, `UPDATE leadsync_portals SET epoch = epoch + 1`)
-	e.wants(l.Renew(e.Context()), store.ErrLeaseLost)
+	e.wants(l.Renew(e.Context()), settlement.ErrLeaseLost)
 	if l.Outlives(0) {
 		e.Error("a lost lease outlives something")
 	}
@@ -72,18 +73,18 @@ func leaseEndsWithTheEpoch(e *env) {
 }
 
 func portalState(e *env) {
-	_, err := e.db.Portal(e.Context(), portal)
+	_, err := e.db.View(portal).Row(e.Context())
 	e.wants(err, lead.ErrNotFound)
 	l := e.acquire("one")
-	e.must(e.db.SaveStatus(e.Context(), l, json.RawMessage(`{"state":"running"}`), 5000))
-	e.must(e.db.PinHub(e.Context(), l, hub, "https://api.example.com"))
-	p, err := e.db.Portal(e.Context(), portal)
+	e.must(own(e.db, l, 0).SaveStatus(e.Context(), json.RawMessage(`{"state":"running"}`), 5000))
+	e.must(own(e.db, l, 0).PinHub(e.Context(), hub, "https://api.example.com"))
+	p, err := e.db.View(portal).Row(e.Context())
 	e.must(err)
 	if p.Status != `{"state":"running"}` || p.StatusAt != 5000 || p.HubID != hub || p.BaseURL != "https://api.example.com" ||
 		p.Owner != "one" || p.Epoch != 1 || p.Clean {
 		e.Errorf("portal %+v", p)
 	}
-	all, err := e.db.Portals(e.Context())
+	all, err := e.db.Operator().Portals(e.Context())
 	e.must(err)
 	if len(all) != 1 {
 		e.Errorf("%d portals", len(all))
@@ -122,7 +123,7 @@ func reserveDaily(e *env) {
 
 func keysAreMadeOnce(e *env) {
 	boom := errors.New("no randomness")
-	_, err := e.db.LoadOrMakeKey(e.Context(), "hash", func() (string, error) { return "", boom })
+	_, err := e.db.Tokens().LoadOrMakeKey(e.Context(), "hash", func() (string, error) { return "", boom })
 	e.wants(err, boom)
 	const n = 6
 	values := make([]string, n)
@@ -131,7 +132,7 @@ func keysAreMadeOnce(e *env) {
 	for i := range n {
 		db := OpenRaw(e, e.url)
 		wg.Go(func() {
-			v, err := db.LoadOrMakeKey(e.Context(), "hash", func() (string, error) {
+			v, err := db.Tokens().LoadOrMakeKey(e.Context(), "hash", func() (string, error) {
 				start.Done() // all have seen that there is none
 				start.Wait()
 				return fmt.Sprint("value ", i), nil
@@ -146,7 +147,7 @@ func keysAreMadeOnce(e *env) {
 	if len(slices.Compact(values)) != 1 || values[0] == "" {
 		e.Errorf("racing processes got %q", values)
 	}
-	v, err := e.db.LoadOrMakeKey(e.Context(), "hash", func() (string, error) { return "", boom })
+	v, err := e.db.Tokens().LoadOrMakeKey(e.Context(), "hash", func() (string, error) { return "", boom })
 	e.must(err)
 	if v != values[0] {
 		e.Errorf("later %q, want %q", v, values[0])

@@ -10,8 +10,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 )
 
@@ -20,42 +22,34 @@ func stranger(contact lead.ContactID, state ledger.State) ledger.Link {
 		Fields: map[string]ledger.Field{"city": {Seen: "Zürich", Shown: true}}}
 }
 
-func inboxRow(leadID, contact string) store.InboxRow {
-	r := store.InboxRow{ChangeType: "contact.updated", Properties: `{"city":{"value":"Zürich","was":null}}`, ContactID: &contact, ChangedAt: ptr(int64(42))}
-	if leadID != "" {
-		r.LeadID = &leadID
-	}
-	return r
+func inboxRow(leadID lead.ID, contact lead.ContactID) inbox.Row {
+	return inbox.Row{LeadID: leadID, ChangeType: "contact.updated", Properties: `{"city":{"value":"Zürich","was":null}}`, ContactID: contact, ChangedAt: 42}
 }
 
 func (e *env) inbox(q store.InboxQuery) (all []store.InboxRow) {
 	e.Helper()
-	e.must(e.db.ListInbox(e.Context(), q, func(r store.InboxRow) error { all = append(all, r); return nil }))
+	e.must(e.db.Operator().ListInbox(e.Context(), q, func(r store.InboxRow) error { all = append(all, r); return nil }))
 	return all
 }
 
 func (e *env) position(stream string) string {
 	e.Helper()
-	row, err := e.db.Stream(e.Context(), portal, hub, stream)
-	if errors.Is(err, lead.ErrNotFound) {
-		return ""
-	}
+	text, err := e.db.View(portal).Position(e.Context(), hub, stream)
 	e.must(err)
-	return row.Position
+	return text
 }
 
 // aPageIsAllOrNothing: links, contacts without a lead, inbox rows and the position of the stream.
 func aPageIsAllOrNothing(e *env) {
 	old := e.acquire("one")
-	e.settle(store.Settlement{Lease: old, Links: []ledger.Link{linked("a", "901")}})
+	e.settle(decided{Lease: old, Links: []ledger.Link{linked("a", "901")}})
 	page := func(l *store.Lease, position string, link ledger.Link) error {
-		_, err := e.db.Settle(e.Context(), store.Settlement{Lease: l, Now: 7, Links: []ledger.Link{link}, Inbox: []store.InboxRow{inboxRow("a", "901")},
-			Stream: &store.StreamRow{HubID: hub, Stream: "changes", Position: position}, Strangers: []ledger.Link{stranger("77", ledger.Linked)}})
-		return err
+		return own(e.db, l, 7).Commit(e.Context(), settlement.Page{Links: []ledger.Link{link}, Inbox: []inbox.Row{inboxRow("a", "901")},
+			HubID: hub, Stream: "changes", Position: position, Strangers: []ledger.Link{stranger("77", ledger.Linked)}})
 	}
 	check := func(what, position string, rows, known int) {
 		e.Helper()
-		all, err := e.db.Strangers(e.Context(), portal, hub, []lead.ContactID{"77"})
+		all, err := e.db.View(portal).Strangers(e.Context(), hub, []lead.ContactID{"77"})
 		e.must(err)
 		if p := e.position("changes"); p != position || len(e.inbox(store.InboxQuery{})) != rows || len(all) != known {
 			e.Errorf("%s: position %q, %d rows, %d strangers; want %q, %d, %d", what, p, len(e.inbox(store.InboxQuery{})), len(all), position, rows, known)
@@ -67,10 +61,10 @@ func aPageIsAllOrNothing(e *env) {
 	check("a page", `{"watermark":1}`, 1, 1)
 	e.must(old.Release(e.Context()))
 	e.acquire("two")
-	e.wants(page(old, `{"watermark":2}`, linked("b", "902")), store.ErrLeaseLost)
+	e.wants(page(old, `{"watermark":2}`, linked("b", "902")), settlement.ErrLeaseLost)
 	check("under an old epoch", `{"watermark":1}`, 1, 1)
-	if _, err := e.db.Stream(e.Context(), portal, hub+1, "changes"); !errors.Is(err, lead.ErrNotFound) {
-		e.Errorf("the position of another account: %v", err)
+	if text, err := e.db.View(portal).Position(e.Context(), hub+1, "changes"); err != nil || text != "" {
+		e.Errorf("the position of another account: %q, %v", text, err)
 	}
 }
 
@@ -78,7 +72,7 @@ func streamsAndStrangers(e *env) {
 	l := e.acquire("one")
 	put := func(hubID int64, stream, position string, strangers []ledger.Link, drop ...lead.ContactID) {
 		e.Helper()
-		e.settle(store.Settlement{Lease: l, Now: 9, Stream: &store.StreamRow{HubID: hubID, Stream: stream, Position: position}, Strangers: strangers, Drop: drop})
+		e.must(own(e.db, l, 9).Commit(e.Context(), settlement.Page{HubID: hubID, Stream: stream, Position: position, Strangers: strangers, Drop: drop}))
 	}
 	var many []ledger.Link
 	for i := range 250 {
@@ -94,34 +88,30 @@ func streamsAndStrangers(e *env) {
 	gone := stranger("1001", ledger.Gone)
 	gone.Fields["city"] = ledger.Field{Seen: "Bern"}
 	put(hub, "archived", `{}`, []ledger.Link{gone}, "1002", "1003")
-	all, err := e.db.Strangers(e.Context(), portal, hub, []lead.ContactID{"1001", "1000", "1002", "9", "1000"})
+	all, err := e.db.View(portal).Strangers(e.Context(), hub, []lead.ContactID{"1001", "1000", "1002", "9", "1000"})
 	e.must(err)
 	if len(all) != 2 || all[0].ContactID != "1000" || all[0].State != ledger.Linked || all[0].Fields["city"].Seen != "Zürich" || all[0].Consent != "out" ||
 		all[0].Address != "1000@example.com" || all[0].LeadID != "" || all[1].State != ledger.Gone || all[1].Fields["city"].Seen != "Bern" {
 		e.Errorf("strangers %+v", all)
 	}
-	_, err = e.db.Settle(e.Context(), store.Settlement{Lease: l, Strangers: many})
-	if err == nil {
-		e.Error("strangers of no account are taken")
-	}
 }
 
 func goneAfter(e *env) {
 	l := e.acquire("one")
-	s := store.Settlement{Lease: l, Now: 9, Stream: &store.StreamRow{HubID: hub, Stream: "archived", Position: `{}`}}
+	page := settlement.Page{HubID: hub, Stream: "archived", Position: `{}`}
 	for i, id := range []lead.ContactID{"9", "10", "200", "30", "4"} {
 		link := linked(lead.ID(fmt.Sprint("lead", i)), id)
 		if id != "30" {
 			link.State = ledger.Gone
 		}
-		s.Links = append(s.Links, link)
+		page.Links = append(page.Links, link)
 	}
-	s.Strangers = []ledger.Link{stranger("5", ledger.Gone), stranger("51", ledger.Linked), stranger("100", ledger.Gone)}
-	e.settle(s)
+	page.Strangers = []ledger.Link{stranger("5", ledger.Gone), stranger("51", ledger.Linked), stranger("100", ledger.Gone)}
+	e.must(own(e.db, l, 9).Commit(e.Context(), page))
 	var got []string
 	after := lead.ContactID("")
 	for {
-		links, err := e.db.GoneAfter(e.Context(), portal, hub, after, 2)
+		links, err := e.db.View(portal).GoneAfter(e.Context(), hub, after, 2)
 		e.must(err)
 		if len(links) == 0 {
 			break
@@ -135,7 +125,7 @@ func goneAfter(e *env) {
 		e.Errorf("gone contacts %v, want %v", got, want)
 	}
 	for after, want := range map[lead.ContactID]string{"": "[30]", "10": "[30]", "30": "[]"} {
-		links, err := e.db.LinkedAfter(e.Context(), portal, hub, after, 2)
+		links, err := e.db.View(portal).LinkedAfter(e.Context(), hub, after, 2)
 		e.must(err)
 		got := []lead.ContactID{}
 		for _, k := range links {
@@ -145,7 +135,7 @@ func goneAfter(e *env) {
 			e.Errorf("linked contacts after %q: %v, want %v", after, got, want)
 		}
 	}
-	if links, err := e.db.GoneAfter(e.Context(), "other", hub, "", 10); err != nil || len(links) != 0 {
+	if links, err := e.db.View("other").GoneAfter(e.Context(), hub, "", 10); err != nil || len(links) != 0 {
 		e.Errorf("another portal: %d links, %v", len(links), err)
 	}
 }
@@ -169,7 +159,7 @@ func pendingAddresses(e *env) {
 		e.insertWith(`lead_id, email`, `'blob', $1`, []byte("Blob@example.com"))
 		want = append(want, "blob@example.com")
 	}
-	got, err := e.db.PendingAddresses(e.Context(), portal, append([]string{"done@example.com", "other@example.com", "nobody@example.com", "it's@example.com",
+	got, err := e.db.View(portal).PendingAddresses(e.Context(), append([]string{"done@example.com", "other@example.com", "nobody@example.com", "it's@example.com",
 		long + "@example.net", ""}, want...))
 	e.must(err)
 	slices.Sort(got)
@@ -181,9 +171,9 @@ func pendingAddresses(e *env) {
 
 func inboxListAckPurge(e *env) {
 	l := e.acquire("one")
-	rows := []store.InboxRow{inboxRow("a", "901"), inboxRow("", "902"), inboxRow("b", "903"), inboxRow("a", "901"), inboxRow("c", "904")}
+	rows := []inbox.Row{inboxRow("a", "901"), inboxRow("", "902"), inboxRow("b", "903"), inboxRow("a", "901"), inboxRow("c", "904")}
 	rows[3].ChangeType = "contact.deleted"
-	e.settle(store.Settlement{Lease: l, Now: 9, Inbox: rows})
+	e.settle(decided{Lease: l, Now: 9, Inbox: rows})
 	Exec(e, e.app, `INSERT INTO lead_inbox (portal, lead_id, change_type, properties) VALUES ('other', 'a', 'contact.updated', '{}')`)
 	ids := func(q store.InboxQuery) string {
 		e.Helper()
@@ -207,7 +197,7 @@ func inboxListAckPurge(e *env) {
 	}
 	ack := func(portal string, ids []int64, upTo, want int64) {
 		e.Helper()
-		n, err := e.db.AckInbox(e.Context(), portal, ids, upTo)
+		n, err := e.db.Operator().AckInbox(e.Context(), portal, ids, upTo)
 		e.must(err)
 		if n != want {
 			e.Errorf("acknowledged %d, want %d", n, want)
@@ -222,7 +212,7 @@ func inboxListAckPurge(e *env) {
 	Exec(e, e.app, `UPDATE lead_inbox SET acked_at = 50 WHERE id IN (1, 2)`)
 	Exec(e, e.app, `UPDATE lead_inbox SET acked_at = 60 WHERE id = 3`)
 	for _, want := range []int64{1, 1, 0} {
-		n, err := e.db.PurgeInbox(e.Context(), portal, 55, 1)
+		n, err := own(e.db, l, 0).PurgeInbox(e.Context(), 55, 1)
 		e.must(err)
 		if n != want {
 			e.Errorf("purged %d, want %d", n, want)
@@ -238,7 +228,7 @@ func inboxListAckPurge(e *env) {
 		}
 	}
 	stop := errors.New("stop")
-	e.wants(e.db.ListInbox(e.Context(), store.InboxQuery{}, func(store.InboxRow) error { return stop }), stop)
+	e.wants(e.db.Operator().ListInbox(e.Context(), store.InboxQuery{}, func(store.InboxRow) error { return stop }), stop)
 }
 
 // inboxIsAnnounced: only where it was asked for, and only with the commit.
@@ -255,7 +245,7 @@ func inboxIsAnnounced(e *env) {
 		return err == nil
 	}
 	l := e.acquire("one")
-	e.settle(store.Settlement{Lease: l, Inbox: []store.InboxRow{inboxRow("a", "901")}})
+	e.settle(decided{Lease: l, Inbox: []inbox.Row{inboxRow("a", "901")}})
 	if heard(300 * time.Millisecond) {
 		e.Error("announced, but not asked for")
 	}
@@ -265,12 +255,12 @@ func inboxIsAnnounced(e *env) {
 	defer db.Close()
 	l, err = db.Acquire(e.Context(), portal, "two")
 	e.must(err)
-	_, err = db.Settle(e.Context(), store.Settlement{Lease: l, Inbox: []store.InboxRow{inboxRow("a", "901")}})
+	_, err = settle(e.Context(), db, decided{Lease: l, Inbox: []inbox.Row{inboxRow("a", "901")}})
 	e.must(err)
 	if !heard(10 * time.Second) {
 		e.Error("rows were added and nobody was told")
 	}
-	_, err = db.Settle(e.Context(), store.Settlement{Lease: l, Links: []ledger.Link{linked("a", "901")}})
+	_, err = settle(e.Context(), db, decided{Lease: l, Links: []ledger.Link{linked("a", "901")}})
 	e.must(err)
 	if heard(300 * time.Millisecond) {
 		e.Error("announced without a row")
@@ -281,7 +271,7 @@ func inboxIsAnnounced(e *env) {
 // readerOfTheInboxStallsNobody holds rows of the inbox as an application does that follows the README, while a page is settled.
 func readerOfTheInboxStallsNobody(e *env) {
 	l := e.acquire("one")
-	e.settle(store.Settlement{Lease: l, Now: 9, Inbox: []store.InboxRow{inboxRow("a", "901"), inboxRow("b", "902")}})
+	e.settle(decided{Lease: l, Now: 9, Inbox: []inbox.Row{inboxRow("a", "901"), inboxRow("b", "902")}})
 	conn, err := e.app.Conn(e.Context())
 	e.must(err)
 	defer conn.Close()
@@ -298,7 +288,7 @@ func readerOfTheInboxStallsNobody(e *env) {
 	}
 	e.must(rows.Close())
 	begun := time.Now()
-	e.settle(store.Settlement{Lease: l, Now: 10, Inbox: []store.InboxRow{inboxRow("a", "901"), inboxRow("c", "903")}})
+	e.settle(decided{Lease: l, Now: 10, Inbox: []inbox.Row{inboxRow("a", "901"), inboxRow("c", "903")}})
 	if took := time.Since(begun); took > 3*time.Second {
 		e.Errorf("a page waited for a reader of the inbox: %s", took)
 	}

@@ -7,7 +7,7 @@ import (
 
 	"leadsync/internal/lead"
 	"leadsync/internal/outbox"
-	"leadsync/internal/store"
+	"leadsync/internal/settlement"
 )
 
 func readyByLaneAndTime(e *env) {
@@ -20,23 +20,15 @@ func readyByLaneAndTime(e *env) {
 	e.insertWith(`lead_id, state`, `'h', 'dead'`)
 	e.same("live", e.ready(outbox.Live), []outbox.EntryID{a, c})
 	e.same("backfill", e.ready(outbox.Backfill), []outbox.EntryID{b})
-	rows, err := e.db.Ready(e.Context(), portal, outbox.Live, a, 10)
+	rows, err := e.db.View(portal).Ready(e.Context(), outbox.Live, a, 10)
 	e.must(err)
 	e.same("live after the first", idsOf(rows), []outbox.EntryID{c})
 	for at, want := range map[int64][]outbox.EntryID{2999: {}, 3000: {f}, 5000: {f, d}} {
-		rows, err := e.db.DueAgain(e.Context(), portal, at, 10)
+		rows, err := e.db.View(portal).DueAgain(e.Context(), "", at, 10)
 		e.must(err)
 		e.same(fmt.Sprintf("due at %d", at), idsOf(rows), want)
 	}
-	due, err := e.db.NextDue(e.Context(), portal)
-	e.must(err)
-	if due != 3000 {
-		e.Errorf("next due %d, want 3000", due)
-	}
-	if due, err := e.db.NextDue(e.Context(), "empty"); err != nil || due != 0 {
-		e.Errorf("next due of an empty portal: %d, %v", due, err)
-	}
-	all, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"a", "b", "c", "d", "f", "g", "h"}, 10, 1<<20)
+	all, err := e.db.View(portal).PendingOf(e.Context(), []lead.ID{"a", "b", "c", "d", "f", "g", "h"}, 10, 1<<20)
 	e.must(err)
 	if len(all) != 5 {
 		e.Errorf("pending rows of %d leads, want 5: any lane, any not_before, this portal, pending alone", len(all))
@@ -55,28 +47,25 @@ func consentHasItsOwnReading(e *env) {
 	e.insertWith(`lead_id, event_type, state`, `'h', 'lead.unsubscribed', 'dead'`)
 	e.same("live", e.ready(outbox.Live), []outbox.EntryID{a})
 	e.same("backfill", e.ready(outbox.Backfill), []outbox.EntryID{})
-	read := func(what string, want []outbox.EntryID, rows []store.ReadyRow, err error) {
+	read := func(what string, want []outbox.EntryID, rows []settlement.ReadyRow, err error) {
 		e.Helper()
 		e.must(err)
 		e.same(what, idsOf(rows), want)
 	}
-	rows, err := e.db.ReadyConsent(e.Context(), portal, 0, 10)
+	rows, err := e.db.View(portal).ReadyConsent(e.Context(), 0, 10)
 	read("consent", []outbox.EntryID{b, c}, rows, err)
-	rows, err = e.db.ReadyConsent(e.Context(), portal, b, 10)
+	rows, err = e.db.View(portal).ReadyConsent(e.Context(), b, 10)
 	read("consent after the first", []outbox.EntryID{c}, rows, err)
-	rows, err = e.db.DueConsent(e.Context(), portal, 2999, 10)
+	rows, err = e.db.View(portal).DueConsent(e.Context(), 2999, 10)
 	read("consent not yet due", []outbox.EntryID{}, rows, err)
-	rows, err = e.db.DueConsent(e.Context(), portal, 9000, 10)
+	rows, err = e.db.View(portal).DueConsent(e.Context(), 9000, 10)
 	read("consent due", []outbox.EntryID{d}, rows, err)
-	rows, err = e.db.DueAgain(e.Context(), portal, 9000, 10)
+	rows, err = e.db.View(portal).DueAgain(e.Context(), "", 9000, 10)
 	read("contacts due", []outbox.EntryID{f}, rows, err)
-	if due, err := e.db.NextDue(e.Context(), portal); err != nil || due != 3000 {
-		e.Errorf("next due %d, %v", due, err)
-	}
-	got, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"a"}, 10, 1<<20)
+	got, err := e.db.View(portal).PendingOf(e.Context(), []lead.ID{"a"}, 10, 1<<20)
 	e.must(err)
 	e.same("both kinds of a lead", entryIDs(got["a"].Rows), []outbox.EntryID{a, b})
-	counts, err := e.db.Counts(e.Context())
+	counts, err := e.db.Operator().Counts(e.Context())
 	e.must(err)
 	pending := int64(0)
 	for _, n := range counts {
@@ -91,12 +80,12 @@ func consentHasItsOwnReading(e *env) {
 	park := func(id outbox.EntryID) outbox.Outcome {
 		return outbox.Outcome{ID: id, State: outbox.Pending, NotBefore: outbox.Parked}
 	}
-	e.settle(store.Settlement{Lease: l, Now: 9, Outcomes: []outbox.Outcome{park(a), park(b)}})
-	if n, err := e.db.Unpark(e.Context(), portal); err != nil || n != 2 {
+	e.settle(decided{Lease: l, Now: 9, Outcomes: []outbox.Outcome{park(a), park(b)}})
+	if n, err := e.db.Operator().Unpark(e.Context(), portal); err != nil || n != 2 {
 		e.Errorf("unparked %d, %v", n, err)
 	}
 	e.same("live again", e.ready(outbox.Live), []outbox.EntryID{a})
-	rows, err = e.db.ReadyConsent(e.Context(), portal, 0, 10)
+	rows, err = e.db.View(portal).ReadyConsent(e.Context(), 0, 10)
 	read("consent again", []outbox.EntryID{b, c}, rows, err)
 }
 
@@ -122,10 +111,10 @@ func lateCommit(e *env) {
 	}
 	l := e.acquire("one")
 	e.same("before the late commit", e.ready(outbox.Live), []outbox.EntryID{high})
-	e.settle(store.Settlement{Lease: l, Now: 1, Outcomes: []outbox.Outcome{delivered(high)}, HighID: high})
+	e.settle(decided{Lease: l, Now: 1, Outcomes: []outbox.Outcome{delivered(high)}, HighID: high})
 	e.must(first.Commit())
 	e.same("after it", e.ready(outbox.Live), []outbox.EntryID{low})
-	got, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"late"}, 10, 1<<20)
+	got, err := e.db.View(portal).PendingOf(e.Context(), []lead.ID{"late"}, 10, 1<<20)
 	e.must(err)
 	e.same("of the lead", entryIDs(got["late"].Rows), []outbox.EntryID{low})
 }
@@ -149,7 +138,7 @@ func pendingOfLimits(e *env) {
 		{5, 28, a[:2], b, true, false},
 		{5, 1, a[:1], b[:1], true, true},
 	} {
-		got, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"b", "a"}, tc.rows, tc.bytes)
+		got, err := e.db.View(portal).PendingOf(e.Context(), []lead.ID{"b", "a"}, tc.rows, tc.bytes)
 		e.must(err)
 		what := fmt.Sprintf("%d rows, %d bytes", tc.rows, tc.bytes)
 		e.same(what+", a", entryIDs(got["a"].Rows), tc.a)
@@ -164,7 +153,7 @@ func largeProperties(e *env) {
 	just := `"` + strings.Repeat("x", outbox.MaxPropertiesBytes-2) + `"`
 	middle := `"` + strings.Repeat("é", 100_000) + `"`
 	ids := []outbox.EntryID{e.insert("a", just), e.insert("a", just+" "), e.insert("a", middle), e.insert("a", `{}`)}
-	got, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"a"}, 10, 8<<20)
+	got, err := e.db.View(portal).PendingOf(e.Context(), []lead.ID{"a"}, 10, 8<<20)
 	e.must(err)
 	rows := got["a"].Rows
 	e.same("rows", entryIDs(rows), ids)
@@ -186,7 +175,7 @@ func largeTexts(e *env) {
 	for _, column := range []string{"lead_id", "event_type", "email", "event_id"} {
 		whole := e.insertWith(`state, `+column, `'pending', $1`, just)
 		cut := e.insertWith(`state, `+column, `'pending', $1`, over)
-		got, err := e.db.Entries(e.Context(), []outbox.EntryID{whole, cut})
+		got, err := e.db.Operator().Entries(e.Context(), []outbox.EntryID{whole, cut})
 		e.must(err)
 		text := func(r outbox.Entry) *string {
 			return map[string]*string{"lead_id": r.LeadID, "event_type": r.Type, "email": r.Email, "event_id": r.EventID}[column]
@@ -196,12 +185,12 @@ func largeTexts(e *env) {
 		}
 	}
 	id := e.insertWith(`lead_id, email`, `'long', $1`, over)
-	rows, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"long"}, 10, 8<<20)
+	rows, err := e.db.View(portal).PendingOf(e.Context(), []lead.ID{"long"}, 10, 8<<20)
 	e.must(err)
 	if r := rows["long"].Rows; len(r) != 1 || r[0].ID != id || r[0].Large != "email" {
 		e.Errorf("pending rows %+v", r)
 	}
-	counts, err := e.db.Counts(e.Context())
+	counts, err := e.db.Operator().Counts(e.Context())
 	e.must(err)
 	for _, c := range counts {
 		if len(c.Type) > 256 { // 64 characters
@@ -216,10 +205,10 @@ func rowsOfNewest(e *env) {
 		ids = append(ids, e.insertWith(`lead_id, state`, `'a', $1`, []string{"pending", "delivered", "skipped", "dead"}[i%4]))
 	}
 	e.insert("b", `{}`)
-	rows, err := e.db.RowsOf(e.Context(), portal, "a", 3)
+	rows, err := e.db.View(portal).RowsOf(e.Context(), "a", 3)
 	e.must(err)
 	e.same("newest three", entryIDs(rows), []outbox.EntryID{ids[7], ids[6], ids[5]})
-	rows, err = e.db.RowsOf(e.Context(), portal, "a", 100)
+	rows, err = e.db.View(portal).RowsOf(e.Context(), "a", 100)
 	e.must(err)
 	slices.Reverse(ids)
 	e.same("all", entryIDs(rows), ids)
@@ -240,10 +229,10 @@ func earlierEvents(e *env) {
 	alone := row("e5", "pending", "")
 	e.insertWith(`event_id, portal, state`, `'e5', 'other', 'delivered'`)
 
-	rows, err := e.db.Entries(e.Context(), []outbox.EntryID{first, second, late, done, requeued, dup, skipped, other, long1, long2, long3, none1,
+	rows, err := e.db.Operator().Entries(e.Context(), []outbox.EntryID{first, second, late, done, requeued, dup, skipped, other, long1, long2, long3, none1,
 		none2, empty1, empty2, alone})
 	e.must(err)
-	got, err := e.db.EarlierEvents(e.Context(), portal, rows)
+	got, err := e.db.View(portal).EarlierEvents(e.Context(), rows)
 	e.must(err)
 	want := []outbox.EntryID{second, late, done, dup, skipped, other, long3}
 	var ids []outbox.EntryID
@@ -259,24 +248,21 @@ func earlierEvents(e *env) {
 func parkedRows(e *env) {
 	l := e.acquire("one")
 	a, b := e.insert("a", `{}`), e.insert("b", `{}`)
-	e.settle(store.Settlement{Lease: l, Now: 9, Outcomes: []outbox.Outcome{
+	e.settle(decided{Lease: l, Now: 9, Outcomes: []outbox.Outcome{
 		{ID: a, State: outbox.Pending, Note: "waits for an address", NotBefore: outbox.Parked},
 		{ID: b, State: outbox.Pending, Attempts: 1, NotBefore: 777}}})
 	e.same("ready", e.ready(outbox.Live), []outbox.EntryID{})
-	rows, err := e.db.DueAgain(e.Context(), portal, 1<<60, 10)
+	rows, err := e.db.View(portal).DueAgain(e.Context(), "", 1<<60, 10)
 	e.must(err)
 	e.same("due", idsOf(rows), []outbox.EntryID{b})
-	if due, err := e.db.NextDue(e.Context(), portal); err != nil || due != 777 {
-		e.Errorf("next due %d, %v", due, err)
-	}
 	if r := e.entry(a); r.SettledAt != nil || deref(r.Note) != "waits for an address" || r.State != outbox.Pending {
 		e.Errorf("parked row %+v", r)
 	}
-	got, err := e.db.PendingOf(e.Context(), portal, []lead.ID{"a"}, 10, 1<<20)
+	got, err := e.db.View(portal).PendingOf(e.Context(), []lead.ID{"a"}, 10, 1<<20)
 	e.must(err)
 	e.same("a new row of the lead brings it along", entryIDs(got["a"].Rows), []outbox.EntryID{a})
 	other := e.insertWith(`lead_id, portal, not_before`, `'a', 'other', $1`, outbox.Parked)
-	n, err := e.db.Unpark(e.Context(), portal)
+	n, err := e.db.Operator().Unpark(e.Context(), portal)
 	e.must(err)
 	if n != 1 {
 		e.Errorf("unparked %d rows, want 1", n)

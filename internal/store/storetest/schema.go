@@ -77,10 +77,10 @@ func readOnly(e *env) {
 	db, err := store.Open(e.Context(), e.url, store.Options{ReadOnly: true})
 	e.must(err)
 	defer db.Close()
-	if rows, err := db.Ready(e.Context(), portal, outbox.Live, 0, 10); err != nil || len(rows) != 1 {
+	if rows, err := db.View(portal).Ready(e.Context(), outbox.Live, 0, 10); err != nil || len(rows) != 1 {
 		e.Errorf("read: %d rows, %v", len(rows), err)
 	}
-	_, _, err = db.Add(e.Context(), []outbox.Entry{{LeadID: ptr("b")}})
+	_, _, err = db.Operator().Add(e.Context(), []outbox.Entry{{LeadID: ptr("b")}})
 	if !store.IsReadOnly(err) || store.IsUnavailable(err) || store.IsFull(err) {
 		e.Errorf("a write: %v, want a read-only error", err)
 	}

@@ -5,22 +5,24 @@ import (
 	"maps"
 	"strings"
 
+	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 )
 
 func settleWritesEverything(e *env) {
 	l := e.acquire("one")
 	a, b, c, d := e.insert("a", `{}`), e.insert("b", `{}`), e.insert("c", `{}`), e.insert("d", `{}`)
-	n := e.settle(store.Settlement{Lease: l, Now: 5000, HighID: d, Outcomes: []outbox.Outcome{
+	n := e.settle(decided{Lease: l, Now: 5000, HighID: d, Outcomes: []outbox.Outcome{
 		{ID: a, State: outbox.Delivered, ContactID: "901", Attempts: 2},
 		{ID: b, State: outbox.Skipped, Reason: outbox.Unchanged},
 		{ID: c, State: outbox.Dead, Reason: outbox.Refused, Note: "left out: plan (PROPERTY_DOESNT_EXIST)\x00\xff", CorrelationID: "c-1", Attempts: 8},
 		{ID: d, State: outbox.Pending, NotBefore: 6000, Attempts: 1, CorrelationID: "c-2", Note: "refused"},
 		{ID: 999, State: outbox.Delivered},
-	}, Inbox: []store.InboxRow{{LeadID: ptr("a"), ContactID: ptr("901"), ChangeType: "contact.updated", Properties: `{"x":{"value":"1"}}`, ChangedAt: ptr(int64(4000))}}})
+	}, Inbox: []inbox.Row{{LeadID: "a", ContactID: "901", ChangeType: "contact.updated", Properties: `{"x":{"value":"1"}}`, ChangedAt: 4000}}})
 	if n != 4 {
 		e.Errorf("settled %d rows, want 4", n)
 	}
@@ -44,11 +46,11 @@ func settleWritesEverything(e *env) {
 				deref(r.CorrelationID), r.Attempts, number(r.NotBefore), number(r.SettledAt), want)
 		}
 	}
-	e.settle(store.Settlement{Lease: l, Now: 7000, Outcomes: []outbox.Outcome{{ID: d, State: outbox.Delivered, ContactID: "902"}}, HighID: a})
+	e.settle(decided{Lease: l, Now: 7000, Outcomes: []outbox.Outcome{{ID: d, State: outbox.Delivered, ContactID: "902"}}, HighID: a})
 	if r := e.entry(d); deref(r.CorrelationID) != "c-2" || deref(r.Note) != "NULL" || r.NotBefore != nil {
 		e.Errorf("after the retry: correlation %s (kept), note %s (cleared), not_before %d", deref(r.CorrelationID), deref(r.Note), number(r.NotBefore))
 	}
-	p, err := e.db.Portal(e.Context(), portal)
+	p, err := e.db.View(portal).Row(e.Context())
 	e.must(err)
 	if p.HighID != d || p.HighSeenAt != 5000 {
 		e.Errorf("high id %d at %d, want %d at 5000: it is only ever raised", p.HighID, p.HighSeenAt, d)
@@ -72,10 +74,10 @@ func number(n *int64) int64 {
 func settleLeavesSettledRowsAlone(e *env) {
 	l := e.acquire("one")
 	a, b := e.insert("a", `{}`), e.insert("b", `{}`)
-	if n, err := e.db.SkipRows(e.Context(), store.Selection{IDs: []outbox.EntryID{a}}); err != nil || n != 1 {
+	if n, err := e.db.Operator().SkipRows(e.Context(), store.Selection{IDs: []outbox.EntryID{a}}); err != nil || n != 1 {
 		e.Fatalf("skip: %d, %v", n, err)
 	}
-	s := store.Settlement{Lease: l, Now: 5000, Outcomes: []outbox.Outcome{delivered(a), delivered(b)}}
+	s := decided{Lease: l, Now: 5000, Outcomes: []outbox.Outcome{delivered(a), delivered(b)}}
 	if n := e.settle(s); n != 1 {
 		e.Errorf("settled %d rows, want 1", n)
 	}
@@ -96,13 +98,13 @@ func settleUnderOldEpoch(e *env) {
 	a := e.insert("a", `{}`)
 	// What a take-over does, without waiting for the old owner's end.
 	Exec(e, e.app, `UPDATE leadsync_portals SET epoch = epoch + 1, owner = 'two' WHERE portal = 'default'`)
-	_, err := e.db.Settle(e.Context(), store.Settlement{Lease: old, Now: 5000, HighID: 50, Outcomes: []outbox.Outcome{delivered(a)},
-		Links: []ledger.Link{linked("a", "901")}, Inbox: []store.InboxRow{{ChangeType: "contact.updated"}}})
-	e.wants(err, store.ErrLeaseLost)
+	_, err := settle(e.Context(), e.db, decided{Lease: old, Now: 5000, HighID: 50, Outcomes: []outbox.Outcome{delivered(a)},
+		Links: []ledger.Link{linked("a", "901")}, Inbox: []inbox.Row{{ChangeType: "contact.updated"}}})
+	e.wants(err, settlement.ErrLeaseLost)
 	if r := e.entry(a); r.State != outbox.Pending {
 		e.Errorf("the row is %s", r.State)
 	}
-	if m, err := e.db.Links(e.Context(), portal, hub, []lead.ID{"a"}); err != nil || len(m) != 0 {
+	if m, err := e.db.View(portal).Links(e.Context(), hub, []lead.ID{"a"}); err != nil || len(m) != 0 {
 		e.Errorf("links %v, %v", m, err)
 	}
 	var n, high int
@@ -113,15 +115,15 @@ func settleUnderOldEpoch(e *env) {
 	if old.Outlives(0) {
 		e.Error("the lease still says that it is ours")
 	}
-	e.wants(e.db.SaveStatus(e.Context(), old, nil, 1), store.ErrLeaseLost)
-	e.wants(e.db.PinHub(e.Context(), old, 1, ""), store.ErrLeaseLost)
+	e.wants(own(e.db, old, 0).SaveStatus(e.Context(), nil, 1), settlement.ErrLeaseLost)
+	e.wants(own(e.db, old, 0).PinHub(e.Context(), 1, ""), settlement.ErrLeaseLost)
 }
 
 func settleIsAllOrNothing(e *env) {
 	l := e.acquire("one")
 	a, b := e.insert("a", `{}`), e.insert("b", `{}`)
-	e.settle(store.Settlement{Lease: l, Links: []ledger.Link{linked("a", "901")}})
-	_, err := e.db.Settle(e.Context(), store.Settlement{Lease: l, Now: 1, HighID: b, Outcomes: []outbox.Outcome{delivered(a), delivered(b)},
+	e.settle(decided{Lease: l, Links: []ledger.Link{linked("a", "901")}})
+	_, err := settle(e.Context(), e.db, decided{Lease: l, Now: 1, HighID: b, Outcomes: []outbox.Outcome{delivered(a), delivered(b)},
 		Links: []ledger.Link{linked("c", "903"), linked("b", "901")}})
 	e.wants(err, lead.ErrDuplicate)
 	for _, id := range []outbox.EntryID{a, b} {
@@ -129,7 +131,7 @@ func settleIsAllOrNothing(e *env) {
 			e.Errorf("row %d is %s", id, r.State)
 		}
 	}
-	m, err := e.db.Links(e.Context(), portal, hub, []lead.ID{"a", "b", "c"})
+	m, err := e.db.View(portal).Links(e.Context(), hub, []lead.ID{"a", "b", "c"})
 	e.must(err)
 	if len(m) != 1 {
 		e.Errorf("%d links, want the one from before", len(m))
@@ -144,9 +146,9 @@ func settleManyRows(e *env) {
 		fmt.Fprintf(&values, ", ('lead-%d')", i)
 	}
 	Exec(e, e.app, `INSERT INTO lead_outbox (lead_id) VALUES `+values.String()[2:])
-	rows, err := e.db.Ready(e.Context(), portal, outbox.Live, 0, n+1)
+	rows, err := e.db.View(portal).Ready(e.Context(), outbox.Live, 0, n+1)
 	e.must(err)
-	s := store.Settlement{Lease: l, Now: 1}
+	s := decided{Lease: l, Now: 1}
 	for i, r := range rows {
 		s.Outcomes = append(s.Outcomes, delivered(r.ID))
 		s.Links = append(s.Links, linked(r.Lead(), lead.ContactID(fmt.Sprint(i+1))))
@@ -156,13 +158,13 @@ func settleManyRows(e *env) {
 	}
 	e.same("left", e.ready(outbox.Live), []outbox.EntryID{})
 	Exec(e, e.app, `UPDATE lead_outbox SET state = 'dead'`)
-	if got, err := e.db.Requeue(e.Context(), store.Selection{State: outbox.Dead}); err != nil || got != n {
+	if got, err := e.db.Operator().Requeue(e.Context(), store.Selection{State: outbox.Dead}); err != nil || got != n {
 		e.Errorf("requeued %d, %v", got, err)
 	}
-	if got, err := e.db.SkipRows(e.Context(), store.Selection{State: outbox.Pending}); err != nil || got != n {
+	if got, err := e.db.Operator().SkipRows(e.Context(), store.Selection{State: outbox.Pending}); err != nil || got != n {
 		e.Errorf("skipped %d, %v", got, err)
 	}
-	if got, err := e.db.PurgeSettled(e.Context(), portal, []outbox.State{outbox.Skipped}, 1<<60, n+1); err != nil || got != n {
+	if got, err := own(e.db, l, 0).Purge(e.Context(), []outbox.State{outbox.Skipped}, 1<<60, n+1); err != nil || got != n {
 		e.Errorf("purged %d, %v", got, err)
 	}
 }
@@ -176,7 +178,7 @@ func account(e *env) {
 	}
 	check := func(when string) map[string]int64 {
 		e.Helper()
-		counts, err := e.db.Counts(e.Context())
+		counts, err := e.db.Operator().Counts(e.Context())
 		e.must(err)
 		var sum int64
 		by := map[string]int64{}
@@ -192,7 +194,7 @@ func account(e *env) {
 	check("inserted")
 	states := []outbox.Outcome{{State: outbox.Delivered}, {State: outbox.Skipped, Reason: outbox.Unchanged},
 		{State: outbox.Dead, Reason: outbox.Refused}, {State: outbox.Pending, NotBefore: 5}, {State: outbox.Pending, NotBefore: outbox.Parked}}
-	s := store.Settlement{Lease: l, Now: 100}
+	s := decided{Lease: l, Now: 100}
 	for i, id := range ids[:50] {
 		o := states[i%5]
 		o.ID = id
@@ -204,11 +206,11 @@ func account(e *env) {
 	if !maps.Equal(got, want) {
 		e.Errorf("settled: %v, want %v", got, want)
 	}
-	if n, err := e.db.Requeue(e.Context(), store.Selection{State: outbox.Dead}); err != nil || n != 10 {
+	if n, err := e.db.Operator().Requeue(e.Context(), store.Selection{State: outbox.Dead}); err != nil || n != 10 {
 		e.Errorf("requeued %d, %v", n, err)
 	}
 	check("requeued")
-	if n, err := e.db.SkipRows(e.Context(), store.Selection{IDs: ids[:5]}); err != nil || n != 3 {
+	if n, err := e.db.Operator().SkipRows(e.Context(), store.Selection{IDs: ids[:5]}); err != nil || n != 3 {
 		e.Errorf("skipped %d, %v", n, err)
 	}
 	e.settle(s)
@@ -217,7 +219,7 @@ func account(e *env) {
 		e.Errorf("settled twice: %v", got)
 	}
 	var pending []store.CountRow
-	counts, err := e.db.Counts(e.Context())
+	counts, err := e.db.Operator().Counts(e.Context())
 	e.must(err)
 	for _, c := range counts {
 		if c.State == outbox.Pending {

@@ -16,19 +16,22 @@ func everyStatementEnds(e *env) {
 	calls := map[string]func(ctx context.Context, db *store.DB, l *store.Lease) error{
 		"open": nil,
 		"ping": func(ctx context.Context, db *store.DB, _ *store.Lease) error { return db.Ping(ctx) },
-		"settle": func(ctx context.Context, db *store.DB, l *store.Lease) error {
-			_, err := db.Settle(ctx, store.Settlement{Lease: l, Now: 1, Outcomes: []outbox.Outcome{delivered(1)}})
+		"add": func(ctx context.Context, db *store.DB, l *store.Lease) error { // a transaction
+			_, _, err := db.Operator().Add(ctx, []outbox.Entry{{Portal: l.Portal(), LeadID: ptr("a"), EventID: ptr("b")}})
 			return err
 		},
-		"renew":  func(ctx context.Context, _ *store.DB, l *store.Lease) error { return l.Renew(ctx) },
-		"counts": func(ctx context.Context, db *store.DB, _ *store.Lease) error { _, err := db.Counts(ctx); return err },
+		"renew": func(ctx context.Context, _ *store.DB, l *store.Lease) error { return l.Renew(ctx) },
+		"counts": func(ctx context.Context, db *store.DB, _ *store.Lease) error {
+			_, err := db.Operator().Counts(ctx)
+			return err
+		},
 		"schema": func(ctx context.Context, db *store.DB, _ *store.Lease) error { return db.CheckSchema(ctx) },
 		"portals": func(ctx context.Context, db *store.DB, _ *store.Lease) error {
-			_, err := db.Portals(ctx)
+			_, err := db.Operator().Portals(ctx)
 			return err
 		},
 		"key": func(ctx context.Context, db *store.DB, _ *store.Lease) error {
-			_, err := db.LoadOrMakeKey(ctx, "a", func() (string, error) { return "x", nil })
+			_, err := db.Tokens().LoadOrMakeKey(ctx, "a", func() (string, error) { return "x", nil })
 			return err
 		},
 	}

@@ -1,16 +1,22 @@
 package storetest
 
 import (
+	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 )
 
@@ -181,7 +187,7 @@ func (e *env) acquire(owner string) *store.Lease {
 
 func (e *env) entry(id outbox.EntryID) outbox.Entry {
 	e.Helper()
-	all, err := e.db.Entries(e.Context(), []outbox.EntryID{id})
+	all, err := e.db.Operator().Entries(e.Context(), []outbox.EntryID{id})
 	e.must(err)
 	if len(all) != 1 {
 		e.Fatalf("row %d: found %d times", id, len(all))
@@ -191,16 +197,43 @@ func (e *env) entry(id outbox.EntryID) outbox.Entry {
 
 func (e *env) ready(lane outbox.Lane) []outbox.EntryID {
 	e.Helper()
-	rows, err := e.db.Ready(e.Context(), portal, lane, 0, 1000)
+	rows, err := e.db.View(portal).Ready(e.Context(), lane, 0, 1000)
 	e.must(err)
 	return idsOf(rows)
 }
 
-func (e *env) settle(s store.Settlement) int {
+// decided is a settlement with the lease under which and the moment in which it is written.
+type decided struct {
+	Lease    *store.Lease
+	Now      int64
+	Outcomes []outbox.Outcome
+	Links    []ledger.Link
+	Asked    []settlement.Unanswered
+	Inbox    []inbox.Row
+	HighID   outbox.EntryID
+}
+
+// own is the portal of a lease at a moment.
+func own(db *store.DB, l *store.Lease, at int64) *store.Portal {
+	return db.Portal(l, store.PortalConfig{Hash: hash, Now: func() time.Time { return time.UnixMilli(at) }})
+}
+
+// hash has the length of the keyed hashes of tombstones, and no digit that could be a contact's.
+func hash(kind, text string) string {
+	sum := sha256.Sum256([]byte(kind + " " + text))
+	return strings.Map(func(r rune) rune { return 'g' + r%16 }, hex.EncodeToString(sum[:]))
+}
+
+func settle(ctx context.Context, db *store.DB, s decided) (int, error) {
+	return own(db, s.Lease, s.Now).Settle(ctx, settlement.Settlement{Outcomes: s.Outcomes, Links: s.Links, Asked: s.Asked, Inbox: s.Inbox,
+		High: settlement.HighMark{ID: s.HighID}})
+}
+
+func (e *env) settle(s decided) int {
 	e.Helper()
-	res, err := e.db.Settle(e.Context(), s)
+	n, err := settle(e.Context(), e.db, s)
 	e.must(err)
-	return res.Settled
+	return n
 }
 
 func (e *env) same(what string, got, want []outbox.EntryID) {
@@ -210,7 +243,7 @@ func (e *env) same(what string, got, want []outbox.EntryID) {
 	}
 }
 
-func idsOf(rows []store.ReadyRow) []outbox.EntryID {
+func idsOf(rows []settlement.ReadyRow) []outbox.EntryID {
 	ids := []outbox.EntryID{}
 	for _, r := range rows {
 		ids = append(ids, r.ID)

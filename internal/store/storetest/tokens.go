@@ -21,14 +21,14 @@ func grant() auth.Grant {
 
 func (e *env) grant() auth.Grant {
 	e.Helper()
-	g, err := e.db.Grant(e.Context(), portal)
+	g, err := e.db.Tokens().Grant(e.Context(), portal)
 	e.must(err)
 	return g
 }
 
 func (e *env) connect(g auth.Grant) int64 {
 	e.Helper()
-	n, err := e.db.Connect(e.Context(), g, "https://api.example.com")
+	n, err := e.db.Tokens().Connect(e.Context(), g, "https://api.example.com")
 	e.must(err)
 	return n
 }
@@ -65,7 +65,7 @@ func grantRoundTrip(e *env) {
 	if now, here := e.grant().Now, time.Now().UnixMilli(); now < here-5000 || now > here+5000 {
 		e.Errorf("the database's clock says %d, this machine's %d", now, here)
 	}
-	p, err := e.db.Portal(e.Context(), portal)
+	p, err := e.db.View(portal).Row(e.Context())
 	e.must(err)
 	if p.HubID != hub || p.BaseURL != "https://api.example.com" || p.Epoch != 0 {
 		e.Errorf("portal %+v", p)
@@ -74,10 +74,10 @@ func grantRoundTrip(e *env) {
 	next := first
 	next.Generation, next.AccessToken, next.RefreshToken, next.ExpiresAt, next.Life = 2, "a2", "r2", 2_000_000, 3000
 	next.Scopes, next.RefreshedAt, next.ForcedAt, next.HubID = "oauth", 7, 8, hub+1
-	e.yes(true)(e.db.RenewGrant(e.Context(), next))
+	e.yes(true)(e.db.Tokens().RenewGrant(e.Context(), next))
 	e.sameGrant("after a refresh", next)
-	e.yes(false)(e.db.RenewGrant(e.Context(), next))
-	e.yes(false)(e.db.Disconnect(e.Context(), first))
+	e.yes(false)(e.db.Tokens().RenewGrant(e.Context(), next))
+	e.yes(false)(e.db.Tokens().Disconnect(e.Context(), first))
 	e.sameGrant("after writes on an older generation", next)
 
 	second := grant()
@@ -87,11 +87,11 @@ func grantRoundTrip(e *env) {
 	}
 	second.Generation = 3
 	e.sameGrant("after the second login", second)
-	if p, err := e.db.Portal(e.Context(), portal); err != nil || p.HubID != hub+2 {
+	if p, err := e.db.View(portal).Row(e.Context()); err != nil || p.HubID != hub+2 {
 		e.Errorf("portal %+v, %v", p, err)
 	}
 
-	e.yes(true)(e.db.Disconnect(e.Context(), e.grant()))
+	e.yes(true)(e.db.Tokens().Disconnect(e.Context(), e.grant()))
 	if g := e.grant(); g.Connected() || g.Generation != 4 || g.AccessToken+g.RefreshToken+g.Scopes != "" || g.ExpiresAt != 0 {
 		e.Errorf("after the logout: %+v", g)
 	}
@@ -103,15 +103,15 @@ func grantRoundTrip(e *env) {
 // connectKeepsThePortal: a login changes the account of a portal and nothing else of it.
 func connectKeepsThePortal(e *env) {
 	l := e.acquire("one")
-	e.must(e.db.SaveStatus(e.Context(), l, []byte(`{}`), 1))
+	e.must(own(e.db, l, 0).SaveStatus(e.Context(), []byte(`{}`), 1))
 	e.connect(grant())
 	e.connect(grant())
-	p, err := e.db.Portal(e.Context(), portal)
+	p, err := e.db.View(portal).Row(e.Context())
 	e.must(err)
 	if p.Owner != "one" || p.Status != `{}` || p.HubID != hub {
 		e.Errorf("portal %+v", p)
 	}
-	if _, err := e.db.Portal(e.Context(), "other"); !errors.Is(err, lead.ErrNotFound) {
+	if _, err := e.db.View("other").Row(e.Context()); !errors.Is(err, lead.ErrNotFound) {
 		e.Errorf("another portal: %v", err)
 	}
 }
@@ -119,33 +119,33 @@ func connectKeepsThePortal(e *env) {
 func grantLease(e *env) {
 	e.connect(grant())
 	seen := e.grant()
-	e.yes(true)(e.db.LeaseGrant(e.Context(), seen, "one", 77))
-	e.yes(false)(e.db.LeaseGrant(e.Context(), seen, "two", 78))
+	e.yes(true)(e.db.Tokens().LeaseGrant(e.Context(), seen, "one", 77))
+	e.yes(false)(e.db.Tokens().LeaseGrant(e.Context(), seen, "two", 78))
 	leased := e.grant()
 	if leased.LeaseOwner != "one" || leased.LeaseUntil != 77 {
 		e.Errorf("leased: %+v", leased)
 	}
-	e.must(e.db.FreeGrant(e.Context(), leased, "two", false))
+	e.must(e.db.Tokens().FreeGrant(e.Context(), leased, "two", false))
 	if g := e.grant(); g.LeaseOwner != "one" {
 		e.Errorf("freed by another: %+v", g)
 	}
-	e.yes(true)(e.db.LeaseGrant(e.Context(), leased, "two", 99)) // whose time is over is for the caller to judge
-	e.must(e.db.FreeGrant(e.Context(), leased, "one", false))
+	e.yes(true)(e.db.Tokens().LeaseGrant(e.Context(), leased, "two", 99)) // whose time is over is for the caller to judge
+	e.must(e.db.Tokens().FreeGrant(e.Context(), leased, "one", false))
 	if g := e.grant(); g.LeaseOwner != "two" || g.LeaseUntil != 99 {
 		e.Errorf("freed by the one before: %+v", g)
 	}
-	e.must(e.db.OrphanGrant(e.Context(), portal))
+	e.must(e.db.Tokens().OrphanGrant(e.Context(), portal))
 	if g := e.grant(); g.LeaseOwner != "two" || g.LeaseUntil != 0 {
 		e.Errorf("orphaned: %+v", g)
 	}
-	e.must(e.db.FreeGrant(e.Context(), leased, "two", true))
+	e.must(e.db.Tokens().FreeGrant(e.Context(), leased, "two", true))
 	if g := e.grant(); g.LeaseOwner != "two" {
 		e.Errorf("freed in doubt: %+v", g)
 	}
 
 	seen = e.grant()
-	e.yes(true)(e.db.LeaseGrant(e.Context(), seen, "three", 100))
-	e.yes(true)(e.db.RefuseGrant(e.Context(), seen, "BAD_REFRESH_TOKEN"))
+	e.yes(true)(e.db.Tokens().LeaseGrant(e.Context(), seen, "three", 100))
+	e.yes(true)(e.db.Tokens().RefuseGrant(e.Context(), seen, "BAD_REFRESH_TOKEN"))
 	refused := e.grant()
 	if refused.NeedsLogin != "BAD_REFRESH_TOKEN" || refused.LeaseOwner != "two" || refused.LeaseUntil != 0 || refused.TriedAt < refused.Now-5000 || refused.TriedAt > refused.Now {
 		e.Errorf("refused: %+v", refused)
@@ -155,11 +155,11 @@ func grantLease(e *env) {
 	}
 	next := refused
 	next.Generation++
-	e.yes(true)(e.db.RenewGrant(e.Context(), next))
+	e.yes(true)(e.db.Tokens().RenewGrant(e.Context(), next))
 	if g := e.grant(); g.NeedsLogin != "" || g.LeaseOwner != "" || g.LeaseUntil != 0 {
 		e.Errorf("renewed: %+v", g)
 	}
-	e.yes(false)(e.db.RefuseGrant(e.Context(), refused, "BAD_HUB"))
+	e.yes(false)(e.db.Tokens().RefuseGrant(e.Context(), refused, "BAD_HUB"))
 	if g := e.grant(); g.NeedsLogin != "" {
 		e.Errorf("refused for its age: %+v", g)
 	}
@@ -176,7 +176,7 @@ func grantLeaseTogether(e *env) {
 		for i := range 6 {
 			db := OpenRaw(e, e.url)
 			wg.Go(func() {
-				yes, err := db.LeaseGrant(e.Context(), seen, "x"+string(rune('0'+i)), seen.LeaseUntil+1)
+				yes, err := db.Tokens().LeaseGrant(e.Context(), seen, "x"+string(rune('0'+i)), seen.LeaseUntil+1)
 				if err != nil {
 					e.Error(err)
 				}
@@ -203,7 +203,7 @@ func connectTogether(e *env) {
 	}
 	for db := range slices.Values(dbs) {
 		wg.Go(func() {
-			if _, err := db.Connect(e.Context(), grant(), "https://api.example.com"); err != nil {
+			if _, err := db.Tokens().Connect(e.Context(), grant(), "https://api.example.com"); err != nil {
 				e.Error(err)
 			}
 		})
@@ -215,11 +215,11 @@ func connectTogether(e *env) {
 }
 
 func keysAreReplacedOnce(e *env) {
-	_, err := e.db.LoadOrMakeKey(e.Context(), "hash", func() (string, error) { return "old", nil })
+	_, err := e.db.Tokens().LoadOrMakeKey(e.Context(), "hash", func() (string, error) { return "old", nil })
 	e.must(err)
-	e.yes(true)(e.db.ReplaceKey(e.Context(), "hash", "old", "new"))
-	e.yes(false)(e.db.ReplaceKey(e.Context(), "hash", "old", "newer"))
-	if v, err := e.db.LoadOrMakeKey(e.Context(), "hash", nil); err != nil || v != "new" {
+	e.yes(true)(e.db.Tokens().ReplaceKey(e.Context(), "hash", "old", "new"))
+	e.yes(false)(e.db.Tokens().ReplaceKey(e.Context(), "hash", "old", "newer"))
+	if v, err := e.db.Tokens().LoadOrMakeKey(e.Context(), "hash", nil); err != nil || v != "new" {
 		e.Errorf("key %q, %v", v, err)
 	}
 }

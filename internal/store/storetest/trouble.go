@@ -10,13 +10,14 @@ import (
 
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 )
 
 // away wants an error that tells the caller to try again later, and a cause that an operator can read.
 func (e *env) away(what string, err error) {
 	e.Helper()
-	if !store.IsUnavailable(err) || store.IsFull(err) || store.IsReadOnly(err) || errors.Is(err, store.ErrLeaseLost) {
+	if !store.IsUnavailable(err) || store.IsFull(err) || store.IsReadOnly(err) || errors.Is(err, settlement.ErrLeaseLost) {
 		e.Errorf("%s while the server is away: %v, want an error that is unavailable", what, err)
 	}
 	if err != nil && (strings.Contains(err.Error(), "user=") || strings.Contains(err.Error(), "user '") || strings.Contains(err.Error(), "database=")) {
@@ -37,26 +38,26 @@ func serverGoesAway(e *env) {
 	ctx, cancel := context.WithCancel(e.Context())
 	defer cancel()
 	hints := db.Wakes(ctx, true)
-	if _, err := db.Settle(e.Context(), store.Settlement{Lease: l, Now: 1, Outcomes: []outbox.Outcome{delivered(a)}}); err != nil {
+	if _, err := settle(e.Context(), db, decided{Lease: l, Now: 1, Outcomes: []outbox.Outcome{delivered(a)}}); err != nil {
 		e.Fatal(err)
 	}
 	p.Cut()
 	for range 2 { // broken connections first, then refused ones
-		_, err = db.Settle(e.Context(), store.Settlement{Lease: l, Now: 2, Outcomes: []outbox.Outcome{delivered(b)}})
+		_, err = settle(e.Context(), db, decided{Lease: l, Now: 2, Outcomes: []outbox.Outcome{delivered(b)}})
 		e.away("settle", err)
-		_, err = db.Ready(e.Context(), portal, outbox.Live, 0, 10)
+		_, err = db.View(portal).Ready(e.Context(), outbox.Live, 0, 10)
 		e.away("read", err)
-		_, err = db.Counts(e.Context())
+		_, err = db.Operator().Counts(e.Context())
 		e.away("count", err)
 		e.away("renew", l.Renew(e.Context()))
-		_, err = db.PurgeSettled(e.Context(), portal, []outbox.State{outbox.Delivered}, 100, 10)
+		_, err = own(db, l, 0).Purge(e.Context(), []outbox.State{outbox.Delivered}, 100, 10)
 		e.away("purge", err)
-		e.away("save the status", db.SaveStatus(e.Context(), l, nil, 1))
-		_, err = db.Portals(e.Context())
+		e.away("save the status", own(db, l, 0).SaveStatus(e.Context(), nil, 1))
+		_, err = db.Operator().Portals(e.Context())
 		e.away("read portals", err)
-		_, err = db.Owner(e.Context(), portal)
+		_, err = db.Operator().Owner(e.Context(), portal)
 		e.away("look for the owner", err)
-		_, err = db.Grant(e.Context(), portal)
+		_, err = db.Tokens().Grant(e.Context(), portal)
 		e.away("read the grant", err)
 		_, err = db.Acquire(e.Context(), "another", "one")
 		e.away("take", err)
@@ -69,8 +70,8 @@ func serverGoesAway(e *env) {
 		e.Error("the lease ended before its time")
 	}
 	p.Heal()
-	if n, err := db.Settle(e.Context(), store.Settlement{Lease: l, Now: 3, Outcomes: []outbox.Outcome{delivered(b)}}); err != nil || n.Settled != 1 {
-		e.Errorf("afterwards: settled %d, %v", n.Settled, err)
+	if n, err := settle(e.Context(), db, decided{Lease: l, Now: 3, Outcomes: []outbox.Outcome{delivered(b)}}); err != nil || n != 1 {
+		e.Errorf("afterwards: settled %d, %v", n, err)
 	}
 	e.must(l.Renew(e.Context()))
 	for within(hints, 300*time.Millisecond) {
@@ -95,9 +96,9 @@ func answerOfTheCommitIsLost(e *env) {
 	a := e.insert("a", `{}`)
 	l, err := db.Acquire(e.Context(), portal, "one")
 	e.must(err)
-	s := store.Settlement{Lease: l, Now: 5000, HighID: a, Outcomes: []outbox.Outcome{delivered(a)}, Links: []ledger.Link{linked("a", "901")}}
+	s := decided{Lease: l, Now: 5000, HighID: a, Outcomes: []outbox.Outcome{delivered(a)}, Links: []ledger.Link{linked("a", "901")}}
 	p.LoseAnswer("commit")
-	_, err = db.Settle(e.Context(), s)
+	_, err = settle(e.Context(), db, s)
 	e.away("settle", err)
 	if r := e.entry(a); r.State != outbox.Delivered {
 		e.Fatalf("the row is %s: the test did not lose the answer of a commit", r.State)
@@ -112,11 +113,11 @@ func answerOfTheCommitIsLost(e *env) {
 	e.must(l.Release(e.Context()))
 }
 
-func (e *env) settleWith(db *store.DB, s store.Settlement) int {
+func (e *env) settleWith(db *store.DB, s decided) int {
 	e.Helper()
-	res, err := db.Settle(e.Context(), s)
+	n, err := settle(e.Context(), db, s)
 	e.must(err)
-	return res.Settled
+	return n
 }
 
 // rowsOfAnotherPortal: whatever a settlement names, it changes nothing that its lease does not own.
@@ -124,20 +125,23 @@ func rowsOfAnotherPortal(e *env) {
 	l := e.acquire("one")
 	mine := e.insert("a", `{}`)
 	other := e.insertWith(`lead_id, portal`, `'a', 'other'`)
-	n := e.settle(store.Settlement{Lease: l, Now: 1, Outcomes: []outbox.Outcome{delivered(mine), delivered(other)}})
+	n := e.settle(decided{Lease: l, Now: 1, Outcomes: []outbox.Outcome{delivered(mine), delivered(other)}})
 	if n != 1 {
 		e.Errorf("settled %d rows, want 1", n)
 	}
 	if r := e.entry(other); r.State != outbox.Pending || r.SettledAt != nil {
 		e.Errorf("the other portal's row is %s", r.State)
 	}
-	if n, err := e.db.Unpark(e.Context(), "other"); err != nil || n != 0 {
+	if n, err := e.db.Operator().Unpark(e.Context(), "other"); err != nil || n != 0 {
 		e.Errorf("unparked %d, %v", n, err)
 	}
-	if n, err := e.db.PurgeSettled(e.Context(), "other", []outbox.State{outbox.Delivered}, 1<<60, 10); err != nil || n != 0 {
+	theirs, err := e.db.Acquire(e.Context(), "other", "two")
+	e.must(err)
+	if n, err := own(e.db, theirs, 0).Purge(e.Context(), []outbox.State{outbox.Delivered}, 1<<60, 10); err != nil || n != 0 {
 		e.Errorf("purged %d, %v", n, err)
 	}
-	rows, err := e.db.Ready(e.Context(), "other", outbox.Live, 0, 10)
+	e.must(theirs.Release(e.Context()))
+	rows, err := e.db.View("other").Ready(e.Context(), outbox.Live, 0, 10)
 	e.must(err)
 	e.same("of the other portal", idsOf(rows), []outbox.EntryID{other})
 }
@@ -150,7 +154,7 @@ func deadlock(e *env) {
 		e.insertWith(`lead_id, portal`, `'x', 'other'`)
 	}
 	for try := range 10 {
-		s := store.Settlement{Lease: l, Now: 1, Outcomes: []outbox.Outcome{{ID: a, State: outbox.Pending, Attempts: try}, {ID: b, State: outbox.Pending, Attempts: try}}}
+		s := decided{Lease: l, Now: 1, Outcomes: []outbox.Outcome{{ID: a, State: outbox.Pending, Attempts: try}, {ID: b, State: outbox.Pending, Attempts: try}}}
 		tx, err := e.app.BeginTx(e.Context(), nil)
 		e.must(err)
 		_, err = tx.ExecContext(e.Context(), `UPDATE lead_outbox SET note = 'x' WHERE portal = 'other'`)
@@ -159,7 +163,7 @@ func deadlock(e *env) {
 		e.must(err)
 		done := make(chan error, 1)
 		go func() {
-			_, err := e.db.Settle(e.Context(), s)
+			_, err := settle(e.Context(), e.db, s)
 			done <- err
 		}()
 		e.waitBlocked()
@@ -205,22 +209,22 @@ func (e *env) waitBlocked() {
 func errorsHoldNoValues(e *env) {
 	const person = "ada@example.com"
 	l := e.acquire("one")
-	if _, err := e.db.AddRow(e.Context(), outbox.Entry{Portal: strings.Repeat(person, 10), Email: ptr(person)}); err != nil && strings.Contains(err.Error(), person) {
+	if _, err := e.db.Operator().AddRow(e.Context(), outbox.Entry{Portal: strings.Repeat(person, 10), Email: ptr(person)}); err != nil && strings.Contains(err.Error(), person) {
 		e.Errorf("a portal that is too long: %v", err)
 	}
-	_, _, err := e.db.Add(e.Context(), []outbox.Entry{{Email: ptr(person + "\xff\xfe'"), LeadID: ptr(person)}})
+	_, _, err := e.db.Operator().Add(e.Context(), []outbox.Entry{{Email: ptr(person + "\xff\xfe'"), LeadID: ptr(person)}})
 	if e.db.Dialect() != "sqlite" && err == nil {
 		e.Error("the server took invalid UTF-8")
 	}
 	if err != nil && strings.Contains(err.Error(), person) {
 		e.Errorf("invalid UTF-8: %v", err)
 	}
-	e.settle(store.Settlement{Lease: l, Links: []ledger.Link{linked(person, "901")}})
-	_, err = e.db.Settle(e.Context(), store.Settlement{Lease: l, Links: []ledger.Link{linked("b"+person, "901")}})
+	e.settle(decided{Lease: l, Links: []ledger.Link{linked(person, "901")}})
+	_, err = settle(e.Context(), e.db, decided{Lease: l, Links: []ledger.Link{linked("b"+person, "901")}})
 	if err == nil || strings.Contains(err.Error(), person) {
 		e.Errorf("a contact that is taken: %v", err)
 	}
-	_, err = e.db.RowsOf(e.Context(), strings.Repeat("x", 300), person, 1)
+	_, err = e.db.View(strings.Repeat("x", 300)).RowsOf(e.Context(), person, 1)
 	if err != nil && strings.Contains(err.Error(), person) {
 		e.Errorf("a portal that does not exist: %v", err)
 	}
@@ -235,7 +239,7 @@ func accountUnderFire(e *env) {
 		wg.Go(func() {
 			for i := range rounds {
 				lead := fmt.Sprint("lead ", w, " ", i)
-				id, err := e.db.AddRow(e.Context(), outbox.Entry{LeadID: &lead})
+				id, err := e.db.Operator().AddRow(e.Context(), outbox.Entry{LeadID: &lead})
 				if err != nil {
 					e.Error(err)
 					return
@@ -243,14 +247,14 @@ func accountUnderFire(e *env) {
 				o := outbox.Outcome{ID: id, State: []outbox.State{outbox.Delivered, outbox.Dead, outbox.Pending}[i%3]}
 				link := linked("x", "")
 				link.LeadID, link.State = "shared", ledger.None
-				if _, err := e.db.Settle(e.Context(), store.Settlement{Lease: l, Now: 1, HighID: id, Outcomes: []outbox.Outcome{o}, Links: []ledger.Link{link}}); err != nil {
+				if _, err := settle(e.Context(), e.db, decided{Lease: l, Now: 1, HighID: id, Outcomes: []outbox.Outcome{o}, Links: []ledger.Link{link}}); err != nil {
 					e.Error(err)
 				}
 				if i%4 == 3 {
-					if _, err := e.db.Requeue(e.Context(), store.Selection{State: outbox.Dead}); err != nil {
+					if _, err := e.db.Operator().Requeue(e.Context(), store.Selection{State: outbox.Dead}); err != nil {
 						e.Error(err)
 					}
-					if _, err := e.db.SkipRows(e.Context(), store.Selection{IDs: []outbox.EntryID{id}}); err != nil {
+					if _, err := e.db.Operator().SkipRows(e.Context(), store.Selection{IDs: []outbox.EntryID{id}}); err != nil {
 						e.Error(err)
 					}
 				}
@@ -261,7 +265,7 @@ func accountUnderFire(e *env) {
 		})
 	}
 	wg.Wait()
-	counts, err := e.db.Counts(e.Context())
+	counts, err := e.db.Operator().Counts(e.Context())
 	e.must(err)
 	var sum int64
 	for _, c := range counts {
@@ -270,9 +274,9 @@ func accountUnderFire(e *env) {
 	if sum != workers*rounds {
 		e.Errorf("%d rows counted, %d inserted", sum, workers*rounds)
 	}
-	high, err := e.db.HighID(e.Context())
-	e.must(err)
-	if p, err := e.db.Portal(e.Context(), portal); err != nil || p.HighID != high {
+	var high outbox.EntryID
+	e.must(e.app.QueryRowContext(e.Context(), `SELECT max(id) FROM lead_outbox`).Scan(&high))
+	if p, err := e.db.View(portal).Row(e.Context()); err != nil || p.HighID != high {
 		e.Errorf("high id %d, %v, want %d", p.HighID, err, high)
 	}
 }

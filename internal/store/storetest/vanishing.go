@@ -7,8 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"leadsync/internal/inbox"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 )
 
@@ -54,14 +56,13 @@ var vanishingOps = map[string]func(ctx context.Context, db *store.DB, l *store.L
 		link := linked("a", "901")
 		link.Portal, link.ContactID = l.Portal(), "901"
 		link.HubID = int64(row) // an account of its own
-		_, err := db.Settle(ctx, store.Settlement{Lease: l, Now: 5, HighID: row, Outcomes: []outbox.Outcome{delivered(row)}, Links: []ledger.Link{link},
-			Inbox: []store.InboxRow{inboxRow("a", "901")}})
+		_, err := settle(ctx, db, decided{Lease: l, Now: 5, HighID: row, Outcomes: []outbox.Outcome{delivered(row)}, Links: []ledger.Link{link},
+			Inbox: []inbox.Row{inboxRow("a", "901")}})
 		return err
 	},
 	"page": func(ctx context.Context, db *store.DB, l *store.Lease, row outbox.EntryID) error {
-		_, err := db.Settle(ctx, store.Settlement{Lease: l, Now: 5, Inbox: []store.InboxRow{inboxRow("a", "901")},
-			Stream: &store.StreamRow{HubID: int64(row), Stream: "changes", Position: `{"watermark":1}`}, Strangers: []ledger.Link{stranger("77", ledger.Linked)}})
-		return err
+		return own(db, l, 5).Commit(ctx, settlement.Page{Inbox: []inbox.Row{inboxRow("a", "901")},
+			HubID: int64(row), Stream: "changes", Position: `{"watermark":1}`, Strangers: []ledger.Link{stranger("77", ledger.Linked)}})
 	},
 	"renew": func(ctx context.Context, _ *store.DB, l *store.Lease, _ outbox.EntryID) error { return l.Renew(ctx) },
 	"take": func(ctx context.Context, db *store.DB, l *store.Lease, _ outbox.EntryID) error {
@@ -130,7 +131,7 @@ func (e *env) vanish(v vanishing) {
 	if after := e.stateOf(v.portal, row); after != before {
 		e.Errorf("%s: the old owner woke up (%v) and changed\n%s to\n%s", v.portal, err, before, after)
 	}
-	if _, err := e.db.Settle(e.Context(), store.Settlement{Lease: next, Now: 9, Outcomes: []outbox.Outcome{delivered(row)}}); err != nil {
+	if _, err := settle(e.Context(), e.db, decided{Lease: next, Now: 9, Outcomes: []outbox.Outcome{delivered(row)}}); err != nil {
 		e.Errorf("%s: the next owner cannot settle: %v", v.portal, err)
 	}
 	if r := e.entry(row); r.State != outbox.Delivered {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"leadsync/internal/outbox"
-	"leadsync/internal/store"
 )
 
 func wakes(e *env) {
@@ -29,11 +28,11 @@ func wakes(e *env) {
 	for within(c, 300*time.Millisecond) {
 	}
 	l := e.acquire("one")
-	e.settle(store.Settlement{Lease: l, Now: 1, Outcomes: []outbox.Outcome{delivered(id)}})
+	e.settle(decided{Lease: l, Now: 1, Outcomes: []outbox.Outcome{delivered(id)}})
 	if within(c, 400*time.Millisecond) {
 		e.Error("a hint of our own settlement")
 	}
-	if _, _, err := e.db.Add(e.Context(), []outbox.Entry{{LeadID: ptr("b")}}); err != nil {
+	if _, _, err := e.db.Operator().Add(e.Context(), []outbox.Entry{{LeadID: ptr("b")}}); err != nil {
 		e.Error(err)
 	}
 	if !within(c, 10*time.Second) {

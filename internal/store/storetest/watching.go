@@ -13,7 +13,7 @@ import (
 func lanesArePaused(e *env) {
 	pause := func(want int64, by string, lanes ...string) {
 		e.Helper()
-		n, err := e.db.PauseLanes(e.Context(), portal, lanes, by)
+		n, err := e.db.Operator().PauseLanes(e.Context(), portal, lanes, by)
 		e.must(err)
 		if n != want {
 			e.Errorf("pause %v: %d, want %d", lanes, n, want)
@@ -37,35 +37,36 @@ func lanesArePaused(e *env) {
 			e.Errorf("%s: %q, want %q", what, got, want)
 		}
 	}
-	same("nothing", lanes(e.db.PausesOf(e.Context(), portal)), nil)
+	same("nothing", lanes(e.db.View(portal).Pauses(e.Context())), nil)
 	pause(1, "ada", "live")
 	pause(1, "bob", "live", "pull")
 	pause(0, "bob")
-	_, err := e.db.PauseLanes(e.Context(), "west", []string{"live"}, "")
+	_, err := e.db.Operator().PauseLanes(e.Context(), "west", []string{"live"}, "")
 	e.must(err)
-	same("one portal", lanes(e.db.PausesOf(e.Context(), portal)), []string{"default/live/ada", "default/pull/bob"})
-	same("all", lanes(e.db.Pauses(e.Context())), []string{"default/live/ada", "default/pull/bob", "west/live/"})
-	n, err := e.db.ResumeLanes(e.Context(), portal, []string{"live", "backfill"})
+	same("one portal", lanes(e.db.View(portal).Pauses(e.Context())), []string{"default/live/ada", "default/pull/bob"})
+	same("all", lanes(e.db.Operator().Pauses(e.Context())), []string{"default/live/ada", "default/pull/bob", "west/live/"})
+	n, err := e.db.Operator().ResumeLanes(e.Context(), portal, []string{"live", "backfill"})
 	e.must(err)
 	if n != 1 {
 		e.Errorf("resumed %d, want 1", n)
 	}
-	same("after resume", lanes(e.db.Pauses(e.Context())), []string{"default/pull/bob", "west/live/"})
+	same("after resume", lanes(e.db.Operator().Pauses(e.Context())), []string{"default/pull/bob", "west/live/"})
 }
 
 // requestsAreBounded: the newest requests of a lead stay, those of other leads and portals too.
 func requestsAreBounded(e *env) {
+	mine := own(e.db, e.acquire("one"), 0)
 	var rows []store.RequestRow
 	for i := range 7 {
 		rows = append(rows, store.RequestRow{Portal: portal, LeadHash: "aaa", StartedAt: int64(100 + i), Op: "batch_read", Status: 200,
 			CorrelationID: fmt.Sprint("c", i)})
 	}
 	rows = append(rows, store.RequestRow{Portal: portal, LeadHash: "bbb", StartedAt: 50, Op: "batch_create", Status: 207, Answer: "refused", Elapsed: 12})
-	e.must(e.db.KeepRequests(e.Context(), rows, 5))
-	e.must(e.db.KeepRequests(e.Context(), []store.RequestRow{{Portal: "west", LeadHash: "aaa", StartedAt: 1}, {Portal: "west", LeadHash: "aaa", StartedAt: 2}}, 1))
+	e.must(mine.KeepRequests(e.Context(), rows, 5))
+	e.must(mine.KeepRequests(e.Context(), []store.RequestRow{{Portal: "west", LeadHash: "aaa", StartedAt: 1}, {Portal: "west", LeadHash: "aaa", StartedAt: 2}}, 1))
 	of := func(portal, hash string) (out []int64) {
 		e.Helper()
-		all, err := e.db.RequestsOf(e.Context(), portal, hash, 100)
+		all, err := e.db.View(portal).RequestsOf(e.Context(), hash, 100)
 		e.must(err)
 		for _, r := range all {
 			out = append(out, r.StartedAt)
@@ -78,14 +79,14 @@ func requestsAreBounded(e *env) {
 	if got := of("west", "aaa"); !slices.Equal(got, []int64{2}) {
 		e.Errorf("kept %v of the other portal", got)
 	}
-	one, err := e.db.RequestsOf(e.Context(), portal, "bbb", 1)
+	one, err := e.db.View(portal).RequestsOf(e.Context(), "bbb", 1)
 	e.must(err)
 	if len(one) != 1 || one[0].Answer != "refused" || one[0].Status != 207 || one[0].Op != "batch_create" || one[0].Elapsed != 12 {
 		e.Errorf("%+v", one)
 	}
-	n, err := e.db.PurgeRequests(e.Context(), portal, 104, 2)
+	n, err := mine.PurgeRequests(e.Context(), 104, 2)
 	e.must(err)
-	m, err := e.db.PurgeRequests(e.Context(), portal, 104, 100)
+	m, err := mine.PurgeRequests(e.Context(), 104, 100)
 	e.must(err)
 	if n != 2 || m != 1 || !slices.Equal(of(portal, "aaa"), []int64{106, 105, 104}) {
 		e.Errorf("purged %d and %d, left %v", n, m, of(portal, "aaa"))
@@ -96,7 +97,7 @@ func requestsAreBounded(e *env) {
 func whatWaits(e *env) {
 	waits := func(want int64) {
 		e.Helper()
-		got, err := e.db.OldestWaiting(e.Context(), portal, 1000, outbox.Live, outbox.Backfill)
+		got, err := e.db.View(portal).OldestWaiting(e.Context(), 1000, outbox.Live, outbox.Backfill)
 		e.must(err)
 		if got != want {
 			e.Errorf("oldest waiting %d, want %d", got, want)
@@ -114,7 +115,7 @@ func whatWaits(e *env) {
 	waits(20)
 	e.insertWith(`lead_id, created_at`, `'a', 10`)
 	waits(10)
-	if got, err := e.db.OldestWaiting(e.Context(), portal, 1000, outbox.Backfill); err != nil || got != 20 {
+	if got, err := e.db.View(portal).OldestWaiting(e.Context(), 1000, outbox.Backfill); err != nil || got != 20 {
 		e.Errorf("oldest waiting of backfill %d, %v", got, err)
 	}
 }
@@ -126,7 +127,7 @@ func dueOfALane(e *env) {
 	e.insertWith(`lead_id, not_before, lane`, `'c', 30, 'odd'`)
 	e.insertWith(`lead_id, not_before`, `'d', 2000`)
 	for lane, want := range map[outbox.Lane][]outbox.EntryID{outbox.Live: {1, 3}, outbox.Backfill: {2}} {
-		rows, err := e.db.DueAgainIn(e.Context(), portal, lane, 1000, 10)
+		rows, err := e.db.View(portal).DueAgain(e.Context(), lane, 1000, 10)
 		e.must(err)
 		e.same("due in "+string(lane), idsOf(rows), want)
 	}
@@ -147,7 +148,7 @@ func straysAreCounted(e *env) {
 		want["default "+store.StrayTime] = 2
 	}
 	e.insertWith(`lead_id, not_before`, `'h', 99`)
-	strays, err := e.db.Strays(e.Context())
+	strays, err := e.db.Operator().Strays(e.Context())
 	e.must(err)
 	got := map[string]int64{}
 	for _, s := range strays {
@@ -156,7 +157,7 @@ func straysAreCounted(e *env) {
 	if !maps.Equal(got, want) {
 		e.Errorf("strays %v, want %v", got, want)
 	}
-	counts, err := e.db.Counts(e.Context())
+	counts, err := e.db.Operator().Counts(e.Context())
 	e.must(err)
 	byState := map[outbox.State]int64{}
 	for _, c := range counts {
