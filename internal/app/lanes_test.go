@@ -395,3 +395,39 @@ func TestLanesIDsThatDifferInCase(t *testing.T) {
 			})
 	}
 }
+
+// Where the subscription types cannot be read, those wait that are about to lose an address, and nobody beside them.
+func TestLanesSubscriptionTypesUnread(t *testing.T) {
+	t.Parallel()
+	yaml := `mapping: {fields: [{lead: company, contact: company, direction: both, winner: hubspot}]}`
+	for _, fault := range []string{"500", "400", "cut"} {
+		consentTest(t, yaml, hubspotsim.Config{Seed: 54, Subscriptions: twoTypes}, func(r *rig) {
+			for i := range 5 {
+				r.event(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{"company":"A"}`)
+			}
+			r.start()
+			r.settled(time.Minute)
+			r.leave("p0@example.com", 2)
+			must(t, r.sim.SetFaults("sub_definitions="+fault))
+			first := r.nextID()
+			r.events(func(insert func(lead, typ, email, properties string)) {
+				insert("0", "lead.updated", "new@example.com", `{"company":"B"}`)
+				for i := range 4 {
+					insert(fmt.Sprint(i+1), "lead.updated", fmt.Sprintf("p%d@example.com", i+1), `{"company":"B"}`) // read before it is written
+				}
+			})
+			time.Sleep(3 * time.Second)
+			r.want(first, "pending")
+			for i := range int64(4) {
+				r.within(fault, 2*time.Second, first+1+i)
+			}
+			time.Sleep(time.Minute)
+			must(t, r.sim.SetFaults(""))
+			r.settled(5 * time.Minute)
+			r.want(first, "delivered")
+			if got := r.sim.Status("new@example.com", 2); got != "UNSUBSCRIBED" {
+				t.Errorf("%s: type 2 is %s at the new address", fault, got)
+			}
+		})
+	}
+}

@@ -77,6 +77,15 @@ func Judge(err error) Verdict {
 
 // ForAll reports trouble that whoever is asked for next would meet too, whatever the request was about.
 func ForAll(err error) bool {
+	switch hubspot.OpOf(err) {
+	case hubspot.OpAccount, hubspot.OpProperties, hubspot.OpDefinitions: // about no lead
+		return true
+	}
+	return AnyRequest(err)
+}
+
+// AnyRequest reports trouble that every request would meet, whatever it asks for.
+func AnyRequest(err error) bool {
 	if _, token := errors.AsType[*hubspot.TokenError](err); token {
 		return true
 	}
@@ -84,10 +93,6 @@ func ForAll(err error) bool {
 		return true
 	}
 	if errors.Is(err, settlement.ErrDatabaseAway) || errors.Is(err, settlement.ErrLeaseLost) || errors.Is(err, ErrLeaseEnding) {
-		return true
-	}
-	switch hubspot.OpOf(err) {
-	case hubspot.OpAccount, hubspot.OpProperties, hubspot.OpDefinitions: // about no lead
 		return true
 	}
 	switch hubspot.Classify(err) {

@@ -61,6 +61,8 @@ type consentLane struct {
 	checkedAt    time.Time // when the subscription types of the configuration were last found in the account
 	types        []int64   // those of the account, nil = not known yet
 	typesUntil   time.Time // when they are asked for again
+	typesAgain   time.Time // the same after they could not be read, typesFails times in a row
+	typesFails   int
 }
 
 func newConsentLane(cfg *Config) *consentLane {

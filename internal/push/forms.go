@@ -11,6 +11,7 @@ import (
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/ledger"
+	"leadsync/internal/observe"
 )
 
 // A person may leave single subscription types in HubSpot, or all e-mail while the configuration names types. That is no word of the
@@ -28,26 +29,46 @@ func typeProperty(id int64) string { return typeOptedOut + strconv.FormatInt(id,
 // maxTypes bounds how many subscription types are read with each contact.
 const maxTypes = 200
 
-// loadTypes reads which subscription types the account has, once a day, before consent can be lost with an address or a contact. Without
-// the scope the configured ones are all that is known.
-func (w *Worker) loadTypes(ctx context.Context) error {
+// knowForms reads which subscription types the account has, once a day, where leads of a job are about to lose an address or a contact and
+// their consent with it, and returns the leads that can go on. Those that need the types wait while they cannot be read; nobody else does.
+// Without the scope the configured types are all that is known.
+func (w *Worker) knowForms(ctx context.Context, works []*work) ([]*work, error) {
+	if !slices.ContainsFunc(works, (*work).leavesAddress) {
+		return works, nil
+	}
 	c := w.consent
 	c.mu.Lock()
-	known := w.now().Before(c.typesUntil)
+	known, again := w.now().Before(c.typesUntil), c.typesAgain
 	c.mu.Unlock()
 	if known {
-		return nil
+		return works, nil
 	}
-	defs, err := w.hub.SubscriptionDefinitions(ctx)
-	switch hubspot.Classify(err) {
-	case hubspot.ClassNone:
-		w.knowTypes(defs, account.DefinitionsLife)
-	case hubspot.ClassScope, hubspot.ClassForbidden:
-		w.knowTypes(nil, breaker.ScopeRetry)
-	default:
-		return err
+	if !again.After(w.now()) {
+		defs, err := w.hub.SubscriptionDefinitions(ctx)
+		switch class := hubspot.Classify(err); {
+		case class == hubspot.ClassNone:
+			w.knowTypes(defs, account.DefinitionsLife)
+			return works, nil
+		case class == hubspot.ClassScope, class == hubspot.ClassForbidden:
+			w.knowTypes(nil, breaker.ScopeRetry)
+			return works, nil
+		case breaker.AnyRequest(err):
+			return works, err
+		}
+		w.cfg.Log.Warn(observe.PushDegraded, "step", "read the subscription types", observe.Err, err)
+		c.mu.Lock()
+		c.typesFails++
+		c.typesAgain = w.now().Add(w.cfg.Outage.Delay(c.typesFails))
+		again = c.typesAgain
+		c.mu.Unlock()
 	}
-	return nil
+	return slices.DeleteFunc(slices.Clone(works), func(k *work) bool {
+		if !k.leavesAddress() {
+			return false
+		}
+		k.done, k.revisit, k.hint.until = true, true, again
+		return true
+	}), nil
 }
 
 // knowTypes keeps the account's active subscription types.
@@ -60,7 +81,7 @@ func (w *Worker) knowTypes(defs []hubspot.SubscriptionDefinition, d time.Duratio
 	}
 	w.consent.mu.Lock()
 	defer w.consent.mu.Unlock()
-	w.consent.types, w.consent.typesUntil = ids, w.now().Add(d)
+	w.consent.types, w.consent.typesUntil, w.consent.typesFails = ids, w.now().Add(d), 0
 }
 
 // types are the subscription types that are known.

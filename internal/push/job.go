@@ -127,12 +127,21 @@ func (k *work) wasRead() bool { return k.read || k.looked }
 // look reads what the plans ask for and plans those leads anew.
 func (w *Worker) look(ctx context.Context, works []*work) error {
 	for range 2 { // a lookup that finds a contact may ask for nothing more, but a merge found while reading may
-		var byID, byAddress []*work
+		var ask, byID, byAddress []*work
 		for _, k := range works {
-			switch k.plan.op {
-			case opRead:
+			if !k.done && (k.plan.op == opRead || k.plan.op == opLookup) {
+				ask = append(ask, k)
+			}
+		}
+		ask, err := w.knowForms(ctx, ask)
+		if err != nil {
+			failedAll(ask, err)
+			return err
+		}
+		for _, k := range ask {
+			if k.plan.op == opRead {
 				byID = append(byID, k)
-			case opLookup:
+			} else {
 				byAddress = append(byAddress, k)
 			}
 		}
@@ -157,7 +166,7 @@ func (w *Worker) look(ctx context.Context, works []*work) error {
 		}
 	}
 	for _, k := range works { // still wants reading: next round
-		if k.plan.op == opRead || k.plan.op == opLookup {
+		if !k.done && (k.plan.op == opRead || k.plan.op == opLookup) {
 			k.plan.op = opSettle
 			k.again = true
 		}

@@ -15,11 +15,6 @@ import (
 // lookup looks for a contact of each unlinked lead: by the id property, then by every address of its pending rows in row order,
 // and by the contact that a conflict named. A contact found is linked by the first-link rule.
 func (w *Worker) lookup(ctx context.Context, works []*work) error {
-	if slices.ContainsFunc(works, (*work).leavesAddress) {
-		if err := w.loadTypes(ctx); err != nil {
-			return err
-		}
-	}
 	t := w.table()
 	props := w.readProperties(works)
 	byKey := map[string]*contactView{}

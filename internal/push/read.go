@@ -183,11 +183,6 @@ func (w *Worker) readPart(ctx context.Context, idProperty string, ids, props []s
 
 // readLinked reads the contacts of linked leads and takes the readings into their ledgers.
 func (w *Worker) readLinked(ctx context.Context, works []*work) error {
-	if slices.ContainsFunc(works, (*work).leavesAddress) {
-		if err := w.loadTypes(ctx); err != nil {
-			return err
-		}
-	}
 	ids := make([]string, len(works))
 	for i, k := range works {
 		ids[i] = string(k.link.ContactID)
