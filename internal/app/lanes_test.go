@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -428,6 +430,71 @@ func TestLanesSubscriptionTypesUnread(t *testing.T) {
 			if got := r.sim.Status("new@example.com", 2); got != "UNSUBSCRIBED" {
 				t.Errorf("%s: type 2 is %s at the new address", fault, got)
 			}
+		})
+	}
+}
+
+// poisoned panics in the middle of a request that names a marker, as a defect of ours would.
+type poisoned struct {
+	inner  http.RoundTripper
+	marker string
+	met    *atomic.Int32
+}
+
+func (p poisoned) RoundTrip(req *http.Request) (*http.Response, error) {
+	text := req.URL.String()
+	if req.Body != nil {
+		b, err := io.ReadAll(req.Body)
+		if err != nil {
+			return nil, err
+		}
+		text += string(b)
+		req = req.Clone(req.Context())
+		req.Body = io.NopCloser(bytes.NewReader(b))
+	}
+	if strings.Contains(req.URL.Path, "communication-preferences") && strings.Contains(text, p.marker) {
+		p.met.Add(1)
+		panic("a defect")
+	}
+	return p.inner.RoundTrip(req)
+}
+
+// A panic of the unsubscribe lane costs the lead that causes it a bounded number of attempts, and nobody else anything.
+func TestLanesUnsubscribePanic(t *testing.T) {
+	t.Parallel()
+	for _, faults := range []string{"", "sub_batch_all=403"} {
+		consentTest(t, "push: {max_attempts: 3}", hubspotsim.Config{Seed: 55}, func(r *rig) {
+			must(t, r.sim.SetFaults(faults))
+			var met atomic.Int32
+			r.base = func(next http.RoundTripper) http.RoundTripper { return poisoned{next, "p7", &met} }
+			r.log = slog.New(slog.DiscardHandler)
+			for i := range 20 {
+				r.event(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), "")
+			}
+			r.start()
+			r.settled(time.Minute)
+			bad := r.nextID() + 7
+			r.events(func(insert func(lead, typ, email, properties string)) {
+				for i := range 20 {
+					insert(fmt.Sprint(i), "lead.unsubscribed", "", "")
+				}
+			})
+			time.Sleep(5 * time.Second)
+			for i := range int64(20) {
+				if id := bad - 7 + i; id != bad {
+					r.within("beside a panic", 3*time.Second, id)
+				}
+			}
+			r.settled(48 * time.Hour)
+			if o := r.want(bad, "dead/panic"); o.Attempts != 3 {
+				t.Errorf("%d attempts", o.Attempts)
+			}
+			n := met.Load()
+			time.Sleep(30 * time.Minute)
+			if more := met.Load() - n; n > 10 || more > 2 { // the link still owes the opt-out: once an hour
+				t.Errorf("asked %d times, and %d times in half an hour behind that", n, more)
+			}
+			r.out("p8@example.com")
 		})
 	}
 }

@@ -3,13 +3,12 @@ package push
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
@@ -20,8 +19,12 @@ import (
 func (w *Worker) consentJob(ctx context.Context, works []*work, b *blamed) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			w.cfg.Log.Error(msgPanic, "panic", fmt.Sprintf("%T", p), "leads", len(works), "stack", string(debug.Stack()))
-			err = errors.New("the unsubscribe lane panicked")
+			ids := make([]lead.ID, len(works))
+			for i, k := range works {
+				ids[i], k.suspected = k.id, true
+			}
+			err = consentPanicked(ctx, w, ids, p)
+			b.own = err == nil
 		}
 	}()
 	ctx = hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite)

@@ -43,7 +43,11 @@ func (w *Worker) readConsent(ctx context.Context) (works []*work, more bool, err
 		if len(ids) == 0 {
 			continue
 		}
-		part, err := w.consentWorks(ctx, ids)
+		var part []*work
+		panicked, err := guarded(func() (err error) {
+			part, err = w.consentWorks(ctx, ids)
+			return err
+		}, func(p any) error { return consentPanicked(ctx, w, ids, p) })
 		if err = w.withTrouble(err); err != nil && (breaker.ForAll(err) || hubspot.OpOf(err) == "" || ctx.Err() != nil) {
 			w.leaveConsent(works, parts[i+1:])
 			return nil, false, err
@@ -52,7 +56,9 @@ func (w *Worker) readConsent(ctx context.Context) (works []*work, more bool, err
 			w.consent.breaker.FailFor(err, w.readingFailed(ids, err))
 			continue
 		}
-		w.consent.found(ids, part)
+		if !panicked {
+			w.consent.found(ids, part)
+		}
 		works = append(works, part...)
 	}
 	return works, more, nil
@@ -235,7 +241,12 @@ func (w *Worker) consentWorks(ctx context.Context, ids []lead.ID) (works []*work
 	})
 	for _, k := range read {
 		k.unread, k.hint = true, &hint{} // what the contact lane remembers of the lead is not touched
-		w.safely(k, func() { w.hearWords(k) })
+		if panicked, err := guarded(func() error { w.hearWords(k); return nil },
+			func(p any) error { return consentPanicked(ctx, w, []lead.ID{k.id}, p) }); err != nil {
+			return nil, err
+		} else if panicked {
+			continue
+		}
 		k.words = slices.DeleteFunc(k.words, func(r *row) bool {
 			if r.folded {
 				w.consent.handed[r.ID], w.consent.seen[r.ID] = true, true

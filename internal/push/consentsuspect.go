@@ -1,6 +1,9 @@
 package push
 
 import (
+	"context"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -8,6 +11,7 @@ import (
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
 )
 
@@ -161,4 +165,77 @@ func (w *Worker) readingFailed(ids []lead.ID, err error) breaker.Failure {
 		what.Fresh = what.Fresh || before.IsZero()
 	}
 	return what
+}
+
+// guarded runs a step; after a panic, what is to be done then.
+func guarded(step func() error, after func(p any) error) (panicked bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			panicked, err = true, after(p)
+		}
+	}()
+	return false, step()
+}
+
+// consentPanicked puts leads off after a panic of the unsubscribe lane: each is asked alone the next time, and one that panics alone loses an
+// attempt of every row that speaks of consent. What was decided meanwhile is not written.
+func consentPanicked(ctx context.Context, w *Worker, ids []lead.ID, p any) error {
+	w.cfg.Log.Error(msgPanic, "panic", fmt.Sprintf("%T", p), "leads", len(ids), "stack", string(debug.Stack()))
+	if len(ids) > 1 {
+		for _, id := range ids {
+			w.consent.suspected(id, w.now(), func(int) time.Duration { return breaker.NarrowWait })
+		}
+		return nil
+	}
+	id := ids[0]
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	rows, err := w.store.PendingOf(ctx, ids, readRows, readSize)
+	if err != nil {
+		return w.withTrouble(err)
+	}
+	links, err := w.store.Links(ctx, w.hubID(), ids)
+	if err != nil {
+		return w.withTrouble(err)
+	}
+	k := &work{id: id, link: links[id], hint: &hint{}}
+	if k.link == nil {
+		k.link = &ledger.Link{}
+	}
+	var s Settlement
+	again := time.Time{}
+	for i := range rows[id].Rows {
+		e := &rows[id].Rows[i]
+		if e.Type == nil || !outbox.Type(*e.Type).Consent() {
+			continue
+		}
+		o := w.retryLater(&row{Entry: e}, k, outbox.Panic, "")
+		if at := time.UnixMilli(o.NotBefore); o.State == outbox.Pending && (again.IsZero() || at.Before(again)) {
+			again = at
+		}
+		s.Outcomes = append(s.Outcomes, o)
+	}
+	if len(s.Outcomes) == 0 && links[id] != nil { // the link alone had work
+		again = w.now().Add(refusedWait)
+		k.waitAgain(again)
+		s.Links = append(s.Links, *k.link)
+	}
+	if again.IsZero() {
+		w.consent.forget(id)
+	} else {
+		w.consent.suspected(id, w.now(), func(int) time.Duration { return again.Sub(w.now()) })
+	}
+	n, err := w.store.Settle(ctx, s)
+	if err == nil {
+		w.stats.settled(s.Outcomes, n)
+		w.logSettled([]*work{{id: id, link: k.link, ended: s.Outcomes}})
+	}
+	return w.withTrouble(err)
+}
+
+// forget takes a lead off the suspects.
+func (c *consentLane) forget(id lead.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.suspects, id)
 }
