@@ -33,8 +33,9 @@ var sqlKinds = []string{"refused", "lost", "hung", "slow", "lease lost"}
 // noSQL are the methods of push.Store that ask the database nothing.
 var noSQL = []string{"MaySend", "Trouble"}
 
-// ownTest are those whose faults have a test of their own, because the scene has no row for them: TestG5UntakenFails.
-var ownTest = []string{"Untaken"}
+// ownTest are those whose faults have a test of their own, because the scene has no row for them: TestG5UntakenFails,
+// TestG5ResubscribeAsks.
+var ownTest = []string{"Untaken", "SpokeOut", "PendingOptOut", "LinksOutAt"}
 
 // shaky stands between push and the database: it notes every call, and lets those of one method fail. Safe for concurrent use.
 type shaky struct {
@@ -177,6 +178,18 @@ func (s shaky) Links(ctx context.Context, hubID int64, leads []lead.ID) (map[lea
 
 func (s shaky) LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error) {
 	return through(ctx, s.shakes, "LinksByAddress", func() ([]ledger.Link, error) { return s.Store.LinksByAddress(ctx, hubID, addresses) })
+}
+
+func (s shaky) LinksOutAt(ctx context.Context, hubID int64, address string) ([]ledger.Link, error) {
+	return through(ctx, s.shakes, "LinksOutAt", func() ([]ledger.Link, error) { return s.Store.LinksOutAt(ctx, hubID, address) })
+}
+
+func (s shaky) SpokeOut(ctx context.Context, id lead.ID, since int64) (bool, error) {
+	return through(ctx, s.shakes, "SpokeOut", func() (bool, error) { return s.Store.SpokeOut(ctx, id, since) })
+}
+
+func (s shaky) PendingOptOut(ctx context.Context, leads []lead.ID, address string, but lead.ID) (bool, error) {
+	return through(ctx, s.shakes, "PendingOptOut", func() (bool, error) { return s.Store.PendingOptOut(ctx, leads, address, but) })
 }
 
 func (s shaky) LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {

@@ -181,6 +181,38 @@ func (l *Link) Evidence(address string) {
 // Evidenced reports whether HubSpot has said since the word that the address is opted out.
 func (l *Link) Evidenced(address string) bool { return slices.Contains(l.OptOut.Evidenced, address) }
 
+// OutAt reports whether the link knows that an address is out, its own or one that the lead had or named before: of all that the word is
+// about, or of a form that concerns the one who asks.
+func (l *Link) OutAt(address string, concerns func(form int64) bool) bool {
+	if l.Consent == Out && (l.Address == address || l.Evidenced(address)) || l.Consent == In && l.OptOut.For != address && l.Evidenced(address) {
+		return true
+	}
+	for f, known := range l.OptOut.Left {
+		if concerns(f) && slices.Contains(known, address) {
+			return true
+		}
+	}
+	return false
+}
+
+// OutElsewhere are the addresses besides the link's own of which OutAt may say so.
+func (l *Link) OutElsewhere() []string {
+	var all []string
+	add := func(addresses []string) {
+		for _, a := range addresses {
+			if a != "" && a != l.Address && !slices.Contains(all, a) {
+				all = append(all, a)
+			}
+		}
+	}
+	add(l.OptOut.Evidenced)
+	for _, known := range l.OptOut.Left {
+		add(known)
+	}
+	slices.Sort(all)
+	return all
+}
+
 // OptOutDue is when the unsubscribe lane has work for the link without any row, unix ms; 0 = it has none. The lead is out and its
 // contact's present address is not evidenced, whoever changed it; its contact was merged into another, whose address the person is mailed at
 // since; or a SUBSCRIBED of ours is in doubt, whatever the word: another lead may have opted the address out meanwhile.

@@ -93,11 +93,13 @@ type Stored struct {
 	Address   string
 	// Last is the address that the contact was seen with right before the lead gave it up, when it may be another one.
 	Last string
+	// Out is what OutElsewhere was.
+	Out []string
 }
 
 // Remember notes that the database holds the link as it is.
 func (l *Link) Remember() {
-	s := Stored{State: l.State, ContactID: l.ContactID, Address: l.Address}
+	s := Stored{State: l.State, ContactID: l.ContactID, Address: l.Address, Out: l.OutElsewhere()}
 	if l.Stored.ContactID == l.ContactID {
 		s.Last = l.Stored.Last
 	}

@@ -141,6 +141,10 @@ type Reader interface {
 	Untaken(ctx context.Context, id lead.ID) (map[string]int64, error)
 	// RowsOf returns the newest rows of a lead in any state.
 	RowsOf(ctx context.Context, id lead.ID, limit int) ([]outbox.Entry, error)
+	// SpokeOut reports whether the lead has an unsubscribe, in any state but skipped, that was spoken at the time (unix ms) or later.
+	SpokeOut(ctx context.Context, id lead.ID, since int64) (bool, error)
+	// PendingOptOut reports whether an unsubscribe is pending that names the address or is of one of the leads; rows of but do not count.
+	PendingOptOut(ctx context.Context, leads []lead.ID, address string, but lead.ID) (bool, error)
 }
 
 // Links reads the links of the HubSpot account that is pinned.
@@ -148,6 +152,8 @@ type Links interface {
 	Links(ctx context.Context, hubID int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error)
 	LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error)
 	LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error)
+	// LinksOutAt are those that say, or said, of an address which is not their own that it is out.
+	LinksOutAt(ctx context.Context, hubID int64, address string) ([]ledger.Link, error)
 	LinksToLookAt(ctx context.Context, hubID int64, now int64, limit int) ([]ledger.Link, error)
 	// LinksOwing are those that owe HubSpot a value that was left out, by lead.
 	LinksOwing(ctx context.Context, hubID int64, after lead.ID, limit int) ([]ledger.Link, error)

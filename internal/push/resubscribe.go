@@ -233,58 +233,47 @@ func (w *Worker) mayNotSubscribe(ctx context.Context, k *work, r *row, address s
 	if k.link.Consent == ledger.Out && k.link.OptOut.At >= r.evidence.at {
 		return ours, nil
 	}
-	rows, err := w.store.RowsOf(ctx, k.id, historyRows)
-	if err != nil {
-		return "", err
-	}
-	for i := range rows {
-		if x := newRow(&rows[i], w.table(), false); x.word == ledger.Out && x.State != outbox.Skipped && x.spokenAt() >= r.evidence.at {
-			return ours, nil
-		}
+	if spoke, err := w.store.SpokeOut(ctx, k.id, r.evidence.at); err != nil || spoke {
+		return ours, err
 	}
 	return w.optedOutByOthers(ctx, k, address)
 }
 
-// optedOutByOthers says through which other lead an address is opted out, or about to be; empty when through none.
+// optedOutByOthers says through which other lead an address is opted out, or about to be; empty when through none. A lead counts that has the
+// address, that had it or named it when it was opted out, or that shares the contact.
 func (w *Worker) optedOutByOthers(ctx context.Context, k *work, address string) (string, error) {
 	links, err := w.store.LinksByAddress(ctx, w.hubID(), []string{address})
 	if err != nil {
 		return "", err
 	}
-	if k.link.ContactID != "" { // since a merge leads share a contact: they are one person
-		same, err := w.store.LinksByContact(ctx, w.hubID(), []lead.ContactID{k.link.ContactID})
-		if err != nil {
-			return "", err
-		}
-		links = append(links, same...)
-	}
-	var others []lead.ID
-	for _, l := range links {
-		if l.LeadID == k.id && l.Portal == w.cfg.Portal {
-			continue
-		}
-		if l.Consent == ledger.Out {
-			return "another lead has opted the address out", nil
-		}
-		if l.Portal == w.cfg.Portal {
-			others = append(others, l.LeadID)
-		}
-	}
-	if len(others) == 0 {
-		return "", nil
-	}
-	pending, err := w.store.PendingOf(ctx, others, readRows, readSize)
+	had, err := w.store.LinksOutAt(ctx, w.hubID(), address)
 	if err != nil {
 		return "", err
 	}
-	for _, lr := range pending {
-		for i := range lr.Rows {
-			if x := newRow(&lr.Rows[i], w.table(), false); x.word == ledger.Out {
-				return "another lead opts the address out", nil
-			}
+	var same []ledger.Link
+	if k.link.ContactID != "" { // since a merge leads share a contact: they are one person
+		if same, err = w.store.LinksByContact(ctx, w.hubID(), []lead.ContactID{k.link.ContactID}); err != nil {
+			return "", err
 		}
 	}
-	return "", nil
+	concerns := func(form int64) bool { return w.concerns(hubspot.SubscriptionStatus{SubscriptionID: form}) }
+	var others []lead.ID
+	for i, l := range slices.Concat(same, links, had) {
+		if l.LeadID == k.id && l.Portal == w.cfg.Portal {
+			continue
+		}
+		if l.OutAt(address, concerns) || i < len(same) && l.Consent == ledger.Out {
+			return "another lead has opted the address out", nil
+		}
+		if l.Portal == w.cfg.Portal && i < len(same)+len(links) {
+			others = append(others, l.LeadID)
+		}
+	}
+	pending, err := w.store.PendingOptOut(ctx, others, address, k.id)
+	if err != nil || !pending {
+		return "", err
+	}
+	return "another lead opts the address out", nil
 }
 
 // sawOptOut takes an opt-out that HubSpot shows of the lead's address. Unless it is our own the application is told.

@@ -108,6 +108,9 @@ func (p *Portal) putLinks(ctx context.Context, tx *sql.Tx, links []ledger.Link, 
 	if err := p.dropDeleted(ctx, tx, p.portal, links); err != nil {
 		return err
 	}
+	if err := p.noteOptOuts(ctx, tx, p.portal, links); err != nil {
+		return err
+	}
 	return p.noteContacts(ctx, tx, p.portal, links, now)
 }
 

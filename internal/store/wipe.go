@@ -55,6 +55,9 @@ func (p *Portal) Wipe(ctx context.Context, person settlement.Person, note func(s
 		if err := p.wipeContacts(ctx, tx, p.portal, id, person.Row); err != nil {
 			return err
 		}
+		if err := p.joined(ctx, tx).Where("portal = ? AND lead_id = ?", p.portal, id).Delete(&optOutRow{}).Error; err != nil {
+			return err
+		}
 		// Links of an account that the portal had before name the person too.
 		return p.joined(ctx, tx).Exec("DELETE FROM leadsync_links WHERE portal = ? AND lead_id = ?", p.portal, id).Error
 	})

@@ -2,7 +2,10 @@ package storetest
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
+	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -107,4 +110,49 @@ func contactsStayKnown(e *env) {
 	if got := said(row); got != "map[] map[] false" {
 		e.Errorf("after the wipe: %s", got)
 	}
+}
+
+// toldIsWithdrawn: a field is taken out of every row of the lead that is not acknowledged, and of no other; until when a field was not
+// acknowledged is what its newest row says.
+func toldIsWithdrawn(e *env) {
+	lease := e.acquire("one")
+	tell := func(id lead.ID, properties string) {
+		e.Helper()
+		e.settle(decided{Lease: lease, Inbox: []inbox.Row{{LeadID: id, ChangeType: inbox.Updated, Properties: properties, ChangedAt: 1}}})
+	}
+	tell("a", `{"x":{"value":"1","was":""},"y":{"value":"1","was":""}}`)
+	tell("a", `{"x":{"value":"2","was":"1"}}`)
+	tell("b", `{"x":{"value":"1","was":""}}`)
+	rows, err := e.db.Operator().InboxOf(e.Context(), portal, "a")
+	e.must(err)
+	first := min(rows[0].ID, rows[1].ID)
+	_, err = e.app.ExecContext(e.Context(), fmt.Sprintf(`UPDATE lead_inbox SET acked_at = 77 WHERE id = %d`, first))
+	e.must(err)
+	untaken := func(id lead.ID, want map[string]int64) {
+		e.Helper()
+		got, err := e.db.View(portal).Untaken(e.Context(), id)
+		e.must(err)
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			e.Errorf("untaken of %s: %v, want %v", id, got, want)
+		}
+	}
+	untaken("a", map[string]int64{"x": math.MaxInt64, "y": 77})
+	untaken("c", map[string]int64{})
+	_, err = own(e.db, lease, 1).Settle(e.Context(), settlement.Settlement{Withdraw: []inbox.Withdrawal{{LeadID: "a", Fields: []string{"x"}}}})
+	e.must(err)
+	var texts []string
+	for _, id := range []lead.ID{"a", "b"} {
+		rows, err := e.db.Operator().InboxOf(e.Context(), portal, id)
+		e.must(err)
+		slices.SortFunc(rows, func(a, b store.InboxRow) int { return int(a.ID - b.ID) })
+		for _, r := range rows {
+			texts = append(texts, r.Properties)
+		}
+	}
+	want := []string{`{"x":{"value":"1","was":""},"y":{"value":"1","was":""}}`, `{}`, `{"x":{"value":"1","was":""}}`}
+	if !slices.Equal(texts, want) {
+		e.Errorf("left %q, want %q", texts, want)
+	}
+	untaken("a", map[string]int64{"x": 77, "y": 77})
+	untaken("b", map[string]int64{"x": math.MaxInt64})
 }

@@ -194,3 +194,99 @@ func linksThatOwe(e *env) {
 	e.must(own(e.db, lease, 0).Entomb(e.Context(), hub, settlement.Person{Lead: "3"}))
 	want(2, 4, "2", "5")
 }
+
+// outByAddress: a link is found by every address, besides its own, of which it says that it is out, in its account, and no longer than it says
+// so; a wipe takes it.
+func outByAddress(e *env) {
+	lease := e.acquire("one")
+	found := func(hubID int64, address string, want ...lead.ID) {
+		e.Helper()
+		links, err := e.db.View(portal).LinksOutAt(e.Context(), hubID, address)
+		e.must(err)
+		got := []lead.ID{}
+		for _, l := range links {
+			got = append(got, l.LeadID)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, append([]lead.ID{}, want...)) {
+			e.Errorf("%s in %d: %v, want %v", address, hubID, got, want)
+		}
+	}
+	write := func(id lead.ID, change func(*ledger.Link)) {
+		e.Helper()
+		link := linked(id, lead.ContactID("90"+id))
+		m, err := e.db.View(portal).Links(e.Context(), hub, []lead.ID{id})
+		e.must(err)
+		if l := m[id]; l != nil {
+			link = *l
+		}
+		change(&link)
+		for range 2 { // the answer of the commit may be lost
+			e.settle(decided{Lease: lease, Links: []ledger.Link{link}})
+		}
+	}
+	write("1", func(l *ledger.Link) {
+		l.Consent, l.Address = ledger.Out, "one@example.com"
+		l.OptOut.Evidenced = []string{"one@example.com", "named@example.com"}
+	})
+	write("2", func(l *ledger.Link) {
+		l.OptOut.Left = map[int64][]string{ledger.AllMail: {"named@example.com"}, 7: {"left@example.com"}}
+	})
+	found(hub, "one@example.com") // its own: LinksByAddress has it
+	found(hub, "named@example.com", "1", "2")
+	found(hub, "left@example.com", "2")
+	found(hub+1, "named@example.com")
+	write("1", func(l *ledger.Link) { l.Address = "two@example.com" })
+	found(hub, "one@example.com", "1")
+	write("1", func(l *ledger.Link) { l.OptOut.Evidenced = []string{"named@example.com"} })
+	found(hub, "one@example.com")
+	found(hub, "named@example.com", "1", "2")
+	row := e.insertWith(`lead_id, event_type`, `$1, 'lead.erased'`, "2")
+	e.must(own(e.db, lease, 0).Wipe(e.Context(), settlement.Person{Lead: "2", Row: row}, func(settlement.Wiped) string { return "" }))
+	found(hub, "left@example.com")
+	found(hub, "named@example.com", "1")
+}
+
+// unsubscribesAreFound: however many rows a lead has, by the time at which they were spoken; pending ones by the address that they name and by
+// their lead.
+func unsubscribesAreFound(e *env) {
+	word := func(id, typ, address, state string, created, occurred int64) {
+		e.Helper()
+		e.insertWith(`lead_id, event_type, email, state, created_at, occurred_at`, `$1, $2, $3, $4, $5, $6`, id, typ, address, state, created, occurred)
+	}
+	word("a", "lead.unsubscribed", "", "delivered", 5000, 3000)
+	word("a", "lead.unsubscribed", "", "skipped", 9000, 9000)
+	word("b", "lead.unsubscribed", "", "dead", 5000, 7000)
+	word("a", "lead.updated", "named@example.com", "pending", 9000, 9000)
+	word("c", "lead.unsubscribed", " Named@Example.com", "pending", 1, 1)
+	word("d", "lead.unsubscribed", "old@example.com", "delivered", 1, 1)
+	for range 300 {
+		word("a", "lead.updated", "", "delivered", 9000, 9000)
+	}
+	for _, c := range []struct {
+		id    lead.ID
+		since int64
+		want  bool
+	}{{"a", 3000, true}, {"a", 3001, false}, {"b", 5000, true}, {"b", 5001, false}, {"A", 0, false}, {"x", 0, false}} {
+		got, err := e.db.View(portal).SpokeOut(e.Context(), c.id, c.since)
+		e.must(err)
+		if got != c.want {
+			e.Errorf("%s since %d: %t", c.id, c.since, got)
+		}
+	}
+	for _, c := range []struct {
+		leads   []lead.ID
+		address string
+		but     lead.ID
+		want    bool
+	}{
+		{nil, "named@example.com", "a", true}, {nil, "named@example.com", "c", false}, {nil, "old@example.com", "a", false},
+		{[]lead.ID{"a", "b"}, "x@example.com", "", false}, {[]lead.ID{"a", "c"}, "x@example.com", "", true},
+	} {
+		got, err := e.db.View(portal).PendingOptOut(e.Context(), c.leads, c.address, c.but)
+		e.must(err)
+		if got != c.want {
+			e.Errorf("%v, %s, but %s: %t", c.leads, c.address, c.but, got)
+		}
+	}
+}

@@ -106,6 +106,9 @@ func contracts() []contract {
 		{"DeleteBrake", deleteBrake},
 		{"DeleteBrakeCountsContacts", deleteBrakeCountsContacts},
 		{"ContactsStayKnown", contactsStayKnown},
+		{"G7OutByAddress", outByAddress},
+		{"G7UnsubscribesAreFound", unsubscribesAreFound},
+		{"ToldIsWithdrawn", toldIsWithdrawn},
 	}
 }
 
