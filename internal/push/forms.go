@@ -66,7 +66,7 @@ func (w *Worker) knowForms(ctx context.Context, works []*work) ([]*work, error) 
 		if !k.leavesAddress() {
 			return false
 		}
-		k.done, k.revisit, k.hint.until = true, true, again
+		k.done, k.revisit, k.forTypes, k.hint.until = true, true, true, again
 		return true
 	}), nil
 }

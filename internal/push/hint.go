@@ -142,6 +142,7 @@ type work struct {
 	answer    answer
 	again     bool // wants another round
 	revisit   bool // has further rows to read at once
+	forTypes  bool // waits for the subscription types, which cannot be read
 	unsettled bool // its outcome could not be written
 	done      bool
 }

@@ -25,6 +25,11 @@ type job struct {
 	own  bool
 }
 
+// askedNothing reports a job whose leads all wait for the subscription types: nothing was answered, and trouble there is goes on.
+func (j *job) askedNothing() bool {
+	return len(j.works) > 0 && !slices.ContainsFunc(j.works, func(k *work) bool { return !k.forTypes })
+}
+
 // maxRounds bounds how often a job plans anew: a lookup, a write, a stripped value and a conflict are four.
 const maxRounds = 8
 

@@ -308,6 +308,7 @@ func (w *Worker) start(j *job) {
 func (w *Worker) finished(j *job, err error) {
 	now := w.now()
 	switch {
+	case err == nil && j.askedNothing():
 	case err == nil:
 		w.breaker.Succeed()
 	case hubspot.Classify(err) == hubspot.ClassStopped && !errors.Is(err, settlement.ErrDatabaseAway):
