@@ -82,8 +82,9 @@ func killedInPull(t *testing.T, url string, kills int) {
 	told := `SELECT count(*) FROM lead_inbox`
 	until(t, 2*time.Minute, "every edit in the inbox", func() bool { return s.number(told) >= edits })
 	runs := func() int { // of the lagged look, which must tell nothing twice
-		return s.number(`SELECT updated_at FROM leadsync_streams WHERE stream = 'lagged'`)
+		return s.number(`SELECT coalesce(max(updated_at), 0) FROM leadsync_streams WHERE stream = 'lagged'`)
 	}
+	until(t, time.Minute, "a run of the lagged look", func() bool { return runs() > 0 })
 	s.admin("POST", "clock", fmt.Sprintf(`{"skew":"%ds"}`, skew+2*3600))
 	at := runs()
 	until(t, time.Minute, "a further run of the lagged look", func() bool { return runs() > at+3000 })
