@@ -67,8 +67,7 @@ func lockSession(pool *sql.DB, begin, take string, args ...any) func(context.Con
 			}
 			if err == nil && taken {
 				stop := keepAlive(ctx, conn)
-				// The connection ends here and not in the pool, and the lock with it.
-				return func() error { stop(); return endSession(conn) }, nil
+				return func() error { stop(); return endLock(conn, begin) }, nil
 			}
 			if err == nil {
 				err = waitForLock(ctx)
@@ -115,6 +114,15 @@ func keepAlive(ctx context.Context, conn *sql.Conn) (stop func()) {
 		}
 	})
 	return func() { cancel(); done.Wait() }
+}
+
+// endLock gives the lock back and ends the connection, which does not go back into the pool. A lock of a transaction is given back
+// by an answered statement: a pooler hears of a client that only left a moment later, and so does who waits for the lock.
+func endLock(conn *sql.Conn, begin string) error {
+	if begin != "" {
+		_, _ = conn.ExecContext(context.Background(), `ROLLBACK`) // the end of the connection does it as well
+	}
+	return endSession(conn)
 }
 
 func endSession(conn *sql.Conn) error {
