@@ -180,7 +180,7 @@ func (w *Worker) arrivedLate(ctx context.Context, k *work, v *contactView, r led
 
 // mend adds what the ledger holds where a late request put something else. The address is left to the second look, which asks for nothing
 // else.
-func (in *intent) mend(k *work) {
+func mend(in *intent, k *work) {
 	for p, there := range k.late {
 		if _, ok := in.changes[p]; ok || p == ledger.AddressField || k.unfit[p] {
 			continue

@@ -166,13 +166,10 @@ const leftOutNote = "left out: "
 // maxNamed bounds how many properties a note names.
 const maxNamed = 20
 
-// joinNotes joins the parts of a note that are not empty.
-func joinNotes(parts ...string) string {
-	kept := parts[:0:0]
-	for _, p := range parts {
-		if p != "" {
-			kept = append(kept, p)
-		}
+// rawOf is a value in HubSpot's form as an event would say it.
+func rawOf(send string) mapping.Raw {
+	if send == "" {
+		return mapping.Raw{}
 	}
-	return strings.Join(kept, "; ")
+	return mapping.Raw{Kind: mapping.String, Text: send}
 }

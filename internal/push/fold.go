@@ -25,7 +25,7 @@ type intent struct {
 
 // fold takes the rows in id order: fields last-wins, last address. A blocked address costs only itself: the one before it counts, and
 // the other fields of its row go on.
-func fold(rows []*row, blocked map[string]blockage) intent {
+func fold(rows []*row, blocked func(address string) bool) intent {
 	in := intent{rows: rows, changes: map[string]change{}}
 	for _, r := range rows {
 		for _, v := range r.values {
@@ -37,10 +37,9 @@ func fold(rows []*row, blocked map[string]blockage) intent {
 }
 
 // address is the last address of the rows that is not blocked; nil when there is none.
-func address(rows []*row, blocked map[string]blockage) *change {
+func address(rows []*row, blocked func(address string) bool) *change {
 	for i := len(rows) - 1; i >= 0; i-- {
-		r := rows[i]
-		if _, no := blocked[r.addr]; r.addr != "" && !no {
+		if r := rows[i]; r.addr != "" && (blocked == nil || !blocked(r.addr)) {
 			return &change{ledger.AddressField, r.addr, r.addr, r, r.id()}
 		}
 	}

@@ -3,6 +3,7 @@ package push
 import (
 	"io"
 	"log/slog"
+	"slices"
 	"testing"
 
 	"leadsync/internal/batch"
@@ -22,17 +23,21 @@ func testRow(id outbox.EntryID, address string, values ...string) *row {
 	return r
 }
 
+func blocked(addresses ...string) func(string) bool {
+	return func(a string) bool { return slices.Contains(addresses, a) }
+}
+
 // The last word of each field counts, and of the address the last one that may be written.
 func TestFold(t *testing.T) {
 	rows := []*row{testRow(1, "a", "x", "1", "y", "1"), testRow(2, "b", "x", "2"), testRow(3, "c"), testRow(4, "", "y", "")}
-	in := fold(rows, map[string]blockage{"c": {}})
+	in := fold(rows, blocked("c"))
 	if in.changes["x"].canon != "2" || in.changes["x"].id() != 2 || in.changes["y"].canon != "" || in.changes["y"].id() != 4 {
 		t.Errorf("%+v", in.changes)
 	}
 	if in.addr == nil || in.addr.canon != "b" || in.addr.id() != 2 {
 		t.Errorf("address %+v", in.addr)
 	}
-	if fold(rows, nil).addr.canon != "c" || fold(rows, map[string]blockage{"a": {}, "b": {}, "c": {}}).addr != nil {
+	if fold(rows, nil).addr.canon != "c" || fold(rows, blocked("a", "b", "c")).addr != nil {
 		t.Error("the blocked addresses")
 	}
 }

@@ -216,3 +216,14 @@ func (w *Worker) putOff(k *work, rows []*row) {
 		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, Note: "waits for an address", NotBefore: until})
 	}
 }
+
+// joinNotes joins the parts of a note that are not empty.
+func joinNotes(parts ...string) string {
+	kept := parts[:0:0]
+	for _, p := range parts {
+		if p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return strings.Join(kept, "; ")
+}

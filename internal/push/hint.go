@@ -74,7 +74,7 @@ type work struct {
 	ended []outbox.Outcome // decided row by row, before or beside the fold
 	inbox []InboxRow
 	// blocked are addresses that cannot be written now, and why.
-	blocked map[string]blockage
+	blocked blockages
 
 	// askedFor is the address that was looked up after a refusal that did not name it.
 	askedFor string
@@ -145,6 +145,14 @@ type work struct {
 	forTypes  bool // waits for the subscription types, which cannot be read
 	unsettled bool // its outcome could not be written
 	done      bool
+}
+
+// blockages are addresses that cannot be written now.
+type blockages map[string]blockage
+
+func (b blockages) has(address string) bool {
+	_, no := b[address]
+	return no
 }
 
 // blockage says why an address cannot be written now.

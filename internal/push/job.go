@@ -182,7 +182,7 @@ func (w *Worker) look(ctx context.Context, works []*work) error {
 // block keeps an address from being written in this job: an earlier one of the lead, or none, is written instead.
 func (k *work) block(address string, why blockage) {
 	if k.blocked == nil {
-		k.blocked = map[string]blockage{}
+		k.blocked = blockages{}
 	}
 	k.blocked[address] = why
 }

@@ -47,26 +47,10 @@ func (k *work) leaveOut(t *mapping.Table, r *row, owe bool) {
 		}
 		k.link.Refuse(l.Property, l.Code)
 		if _, known := t.Rule(l.Property); known != "" && owe && l.Property != mapping.OddName {
-			left := ledger.Left{Kind: uint8(l.Raw.Kind), Text: l.Raw.Text, ID: r.id(), At: r.saidAt()}
+			left := ledger.Left{Kind: uint8(l.Raw.Kind), Text: l.Raw.Text, ID: r.id(), At: r.spokenAt()}
 			k.link.Owe(l.Property, leftCanon(t, l.Property, &left), left)
 		}
 	}
-}
-
-// saidAt is when the application says that the event was, at the latest when it was written, unix ms.
-func (r *row) saidAt() int64 {
-	if r.OccurredAt != nil {
-		return min(*r.OccurredAt, r.CreatedAt)
-	}
-	return r.CreatedAt
-}
-
-// rawOf is a value in HubSpot's form as an event would say it.
-func rawOf(send string) mapping.Raw {
-	if send == "" {
-		return mapping.Raw{}
-	}
-	return mapping.Raw{Kind: mapping.String, Text: send}
 }
 
 // leftCanon is the form in which a value that was left out is compared.

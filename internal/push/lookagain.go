@@ -157,7 +157,7 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 			return err
 		}
 		k.plan = plan{op: opUpdate, diff: intent{changes: map[string]change{}}}
-		k.plan.diff.mend(k)
+		mend(&k.plan.diff, k)
 		if _, late := k.late[ledger.AddressField]; late {
 			f := k.link.Field(ledger.AddressField)
 			k.plan.diff.addr = &change{property: ledger.AddressField, send: f.Sent, canon: f.Sent, set: f.Set}

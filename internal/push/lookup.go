@@ -99,7 +99,7 @@ func (k *work) addresses() []string {
 			out = append(out, a)
 		}
 	}
-	return slices.DeleteFunc(out, func(a string) bool { _, no := k.blocked[a]; return no })
+	return slices.DeleteFunc(out, k.blocked.has)
 }
 
 // triedBefore are addresses with which a contact of the lead may have been made: a create of ours is in doubt.

@@ -134,7 +134,7 @@ func (w *Worker) optOutFirst(ctx context.Context, works []*work) error {
 		}
 		var out []string
 		for _, a := range all {
-			if _, no := asked[a].blocked[a]; !no && asked[a].owesWordAt(a) {
+			if !asked[a].blocked.has(a) && asked[a].owesWordAt(a) {
 				out = append(out, a)
 			}
 		}
@@ -165,7 +165,7 @@ func (w *Worker) optOutFirst(ctx context.Context, works []*work) error {
 			if !k.owesWordAt(a) && len(k.link.FormsOwed(a)) == 0 {
 				continue
 			}
-			if _, no := k.blocked[a]; !no {
+			if !k.blocked.has(a) {
 				k.block(a, blockage{note: "waits: the new address could not be opted out", wait: consentWait})
 				if s != nil {
 					w.cfg.Log.Warn(observe.OptOutRefused, w.cfg.Person(k.id), observe.Class, rule(s.refusal).String(), observe.RetryIn, consentWait,

@@ -53,7 +53,7 @@ func (w *Worker) decide(k *work) {
 		return
 	}
 	rows := k.narrowed()
-	in := fold(rows, k.blocked)
+	in := fold(rows, k.blocked.has)
 	k.plan.all = in
 	in = in.clone()
 	if k.link.State == ledger.Linked {
@@ -85,7 +85,7 @@ func (k *work) narrowed() []*row {
 		return rows
 	}
 	if k.link.State != ledger.Linked {
-		if a := address(rows, k.blocked); a != nil {
+		if a := address(rows, k.blocked.has); a != nil {
 			return []*row{a.row}
 		}
 	}
@@ -104,7 +104,7 @@ func (w *Worker) decideLinked(k *work, in intent) {
 		unheard = nil
 	}
 	diff.dropHeld(k.link, k.late, unheard)
-	diff.mend(k)
+	mend(&diff, k)
 	k.plan.diff = diff
 	switch {
 	case k.inDoubt() && !k.read:
@@ -143,7 +143,7 @@ func (w *Worker) decideUnlinked(k *work, in intent) {
 	if in.addr != nil {
 		addr = in.addr.canon
 	}
-	if _, no := k.blocked[addr]; no || addr == "" && k.held() {
+	if k.blocked.has(addr) || addr == "" && k.held() {
 		k.plan.op = opSettle // nothing can be sent; settle puts the rows off
 		return
 	}
@@ -229,8 +229,7 @@ func (k *work) held() bool { return slices.ContainsFunc(k.rows, k.waits) }
 
 // waits reports whether the row's address is blocked and still the last word about it.
 func (k *work) waits(r *row) bool {
-	_, no := k.blocked[r.addr]
-	return no && r.addr != "" && !k.link.Overtaken(ledger.AddressField, r.id()) && (k.plan.all.addr == nil || k.plan.all.addr.id() < r.id())
+	return k.blocked.has(r.addr) && r.addr != "" && !k.link.Overtaken(ledger.AddressField, r.id()) && (k.plan.all.addr == nil || k.plan.all.addr.id() < r.id())
 }
 
 // park lets rows wait that have neither contact nor address; a row that brings one folds them in.

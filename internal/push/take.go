@@ -186,7 +186,7 @@ func (w *Worker) changedAfter(ctx context.Context, k *work, v *contactView, r le
 			continue
 		}
 		there, err := w.changedAt(ctx, v, r.Property)
-		return there.UnixMilli() > own.saidAt(), err
+		return there.UnixMilli() > own.spokenAt(), err
 	}
 	return false, nil
 }
