@@ -8,11 +8,11 @@ import (
 
 	"leadsync/internal/app"
 	"leadsync/internal/config"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
-	"leadsync/internal/push"
 	"leadsync/internal/store"
 )
 
@@ -40,29 +40,29 @@ func (p *previewer) hub(ctx context.Context, portal string) (int64, error) {
 }
 
 // row tells it of one row.
-func (p *previewer) row(ctx context.Context, e outbox.Entry) (push.Preview, error) {
+func (p *previewer) row(ctx context.Context, e outbox.Entry) (intent.Preview, error) {
 	var pending []outbox.Entry
 	var link *ledger.Link
 	repeated, err := p.db.View(e.Portal).EarlierEvents(ctx, []outbox.Entry{e})
 	if err != nil {
-		return push.Preview{}, err
+		return intent.Preview{}, err
 	}
 	if id := e.Lead(); id != "" {
 		hub, err := p.hub(ctx, e.Portal)
 		if err != nil {
-			return push.Preview{}, err
+			return intent.Preview{}, err
 		}
 		rows, err := p.db.View(e.Portal).PendingOf(ctx, []lead.ID{id}, 200, 4<<20)
 		if err != nil {
-			return push.Preview{}, err
+			return intent.Preview{}, err
 		}
 		links, err := p.db.View(e.Portal).Links(ctx, hub, []lead.ID{id})
 		if err != nil {
-			return push.Preview{}, err
+			return intent.Preview{}, err
 		}
 		pending, link = rows[id].Rows, links[id]
 	}
-	return push.PreviewRow(e, pending, link, p.table, repeated[e.ID]), nil
+	return intent.PreviewRow(e, pending, link, p.table, repeated[e.ID]), nil
 }
 
 // previewRow is a line of `outbox retry --preview --json`.

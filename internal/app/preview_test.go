@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/outbox"
-	"leadsync/internal/push"
 	"leadsync/internal/store"
 )
 
@@ -36,7 +36,7 @@ func TestPreviewTellsWhatARetryDoes(t *testing.T) {
 		r.start()
 		r.settled(10 * time.Second)
 		r.want(later, "delivered")
-		said := make([]push.Preview, len(dead))
+		said := make([]intent.Preview, len(dead))
 		r.operate(func(db *store.DB) {
 			for i, id := range dead {
 				rows, err := db.Operator().Entries(context.Background(), []outbox.EntryID{outbox.EntryID(id)})
@@ -45,7 +45,7 @@ func TestPreviewTellsWhatARetryDoes(t *testing.T) {
 				must(t, err)
 				links, err := db.View("default").Links(context.Background(), portal.HubID, []lead.ID{rows[0].Lead()})
 				must(t, err)
-				said[i] = push.PreviewRow(rows[0], nil, links[rows[0].Lead()], table(r.config().Mapping), false)
+				said[i] = intent.PreviewRow(rows[0], nil, links[rows[0].Lead()], table(r.config().Mapping), false)
 			}
 		})
 		for i, id := range dead {

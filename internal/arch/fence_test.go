@@ -27,6 +27,7 @@ var fence = map[string]string{
 	"breaker":         "lead outbox hubspot backoff settlement",                             // may the portal send; if not, why and until when
 	"account":         "hubspot mapping breaker",                                            // whose token it is, and its property definitions
 	"batch":           "hubspot",                                                            // one batch write: an answer for each input
+	"intent":          "lead outbox ledger mapping",                                         // rows of a lead -> one intent; pure
 	"push":            "outbox inbox lead ledger mapping hubspot backoff " + parts,          // outbox -> HubSpot
 	"pull":            "inbox lead ledger mapping hubspot settlement",                       // HubSpot -> inbox
 	"files":           "",                                                                   // files where others can change the names
@@ -40,7 +41,7 @@ var fence = map[string]string{
 	"status":          "lead outbox breaker store",                                          // what `leadsync status` says
 	"metrics":         "",                                                                   // numbers for Prometheus
 	"listen":          "metrics status",                                                     // health, metrics and the page on loopback
-	"explain":         "outbox lead ledger mapping breaker push store status",               // why a lead stands as it does
+	"explain":         "outbox lead ledger mapping intent breaker store status",             // why a lead stands as it does
 	"doctor":          "config status store hubspot mapping breaker",                        // examines an installation
 	"app":             "*",                                                                  // builds all of it
 	"hubspotsim":      "",                                                                   // stand-in for HubSpot; shares no code with hubspot
@@ -60,7 +61,7 @@ var fence = map[string]string{
 }
 
 // parts are what the push loop is made of.
-const parts = "breaker account batch settlement"
+const parts = "intent breaker account batch settlement"
 
 // open is what every package may import.
 var open = []string{"observe", "secret"}
@@ -89,7 +90,7 @@ var foreign = map[string]string{
 
 // pure packages decide and remember; they reach nothing.
 var (
-	pure     = []string{"lead", "outbox", "ledger", "mapping", "backoff", "secret", "replay"}
+	pure     = []string{"lead", "outbox", "ledger", "mapping", "intent", "backoff", "secret", "replay"}
 	reaching = []string{"net/http", "net", "os", "database/sql", "log/slog"}
 )
 

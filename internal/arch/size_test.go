@@ -26,7 +26,7 @@ var (
 		"/cmd/leadsync":   40, // one file a subcommand
 		"hubspot":         29,
 		"hubspotsim":      46,
-		"push":            49,
+		"push":            46,
 		"store":           55, // one file a table
 		"store/storetest": 26, // one file a part of the contract
 	}

@@ -21,11 +21,11 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
-	"leadsync/internal/push"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
 )
@@ -197,16 +197,16 @@ func (s *Story) load(ctx context.Context, db Database) error {
 }
 
 // foresee tells what each pending row would come to.
-func (s *Story) foresee(rows []outbox.Entry, repeated map[outbox.EntryID]bool) map[outbox.EntryID]push.Preview {
+func (s *Story) foresee(rows []outbox.Entry, repeated map[outbox.EntryID]bool) map[outbox.EntryID]intent.Preview {
 	var pending []outbox.Entry
 	for _, r := range rows {
 		if r.State == outbox.Pending {
 			pending = append(pending, r)
 		}
 	}
-	out := map[outbox.EntryID]push.Preview{}
+	out := map[outbox.EntryID]intent.Preview{}
 	for _, r := range pending {
-		out[r.ID] = push.PreviewRow(r, pending, s.link, s.table, repeated[r.ID])
+		out[r.ID] = intent.PreviewRow(r, pending, s.link, s.table, repeated[r.ID])
 	}
 	return out
 }

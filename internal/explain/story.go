@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"leadsync/internal/breaker"
+	"leadsync/internal/intent"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
-	"leadsync/internal/push"
 	"leadsync/internal/status"
 )
 
@@ -33,7 +33,7 @@ type Story struct {
 
 	link     *ledger.Link
 	table    *mapping.Table
-	previews map[outbox.EntryID]push.Preview
+	previews map[outbox.EntryID]intent.Preview
 }
 
 // Contact is the lead's link to HubSpot.
@@ -305,7 +305,7 @@ func (s *Story) tellLane(p status.Portal, say func(string, ...any)) {
 	}
 }
 
-func details(p push.Preview) string {
+func details(p intent.Preview) string {
 	var parts []string
 	if len(p.Send) > 0 {
 		parts = append(parts, "sends "+strings.Join(p.Send, " "))

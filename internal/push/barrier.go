@@ -9,6 +9,7 @@ import (
 
 	"leadsync/internal/batch"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
 )
@@ -21,11 +22,11 @@ const deletedLater = "the lead was deleted by a later event"
 
 // barrier is the place of the first delete among the rows, -1 when there is none.
 func (k *work) barrier() int {
-	return slices.IndexFunc(k.rows, func(r *row) bool { return r.typ == outbox.Deleted && r.end == nil })
+	return slices.IndexFunc(k.rows, func(r *intent.Row) bool { return r.Event == outbox.Deleted && r.End == nil })
 }
 
 // upToDelete are the rows of this life: those before the first delete, or all.
-func (k *work) upToDelete() []*row {
+func (k *work) upToDelete() []*intent.Row {
 	if i := k.barrier(); i >= 0 {
 		return k.rows[:i]
 	}
@@ -33,7 +34,7 @@ func (k *work) upToDelete() []*row {
 }
 
 // lookedFor are the rows whose addresses the lead is looked for by: those of this life, with the delete that ends it.
-func (k *work) lookedFor() []*row {
+func (k *work) lookedFor() []*intent.Row {
 	if i := k.barrier(); i >= 0 {
 		return k.rows[:i+1]
 	}
@@ -42,11 +43,6 @@ func (k *work) lookedFor() []*row {
 
 // closing reports whether the rows that were read end this life of the lead: the application is told nothing about it any more.
 func (k *work) closing() bool { return k.closes }
-
-// endsLife reports whether a row is a delete that counts.
-func (r *row) endsLife(l *ledger.Link) bool {
-	return r.typ == outbox.Deleted && r.end == nil && r.id() > l.ClosedAtID && r.id() > l.AppliedID
-}
 
 // recallAddresses finds addresses under which a contact of the lead may have been made that it is not linked to: those of rows that were
 // given up, before the delete. They are claimed like those of the pending rows.
@@ -66,8 +62,8 @@ func (w *Worker) recallAddresses(ctx context.Context, works []*work) error {
 			}
 			switch outbox.Reason(*e.Reason) {
 			case outbox.GaveUp, outbox.Refused, outbox.Panic, outbox.ByOperator, outbox.Overtaken:
-				if r := newRow(e, w.table(), false); r.addr != "" {
-					k.past = append(k.past, r.addr)
+				if r := intent.NewRow(e, w.table(), false); r.Address != "" {
+					k.past = append(k.past, r.Address)
 				}
 			}
 		}
@@ -77,7 +73,7 @@ func (w *Worker) recallAddresses(ctx context.Context, works []*work) error {
 
 // decideDelete plans the next step of a delete that is the first row of the lead.
 func (w *Worker) decideDelete(k *work) {
-	k.plan = plan{del: k.rows[0], all: intent{rows: k.rows[:1]}}
+	k.plan = plan{del: k.rows[0], all: intent.Intent{Rows: k.rows[:1]}}
 	findable := len(k.addresses()) > 0 || w.table().IDProperty() != ""
 	switch {
 	case k.link.SecondLookAt > outbox.Millis(w.now()): // a request of ours may still be executed, and would bring the contact back
@@ -156,7 +152,7 @@ func (k *work) behindDelete() {
 		return
 	}
 	for _, r := range k.rows {
-		if r != k.plan.del && r.id() > k.plan.del.id() && r.word == "" {
+		if r != k.plan.del && r.Num() > k.plan.del.Num() && r.Consent == "" {
 			k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, Note: "waits for the delete before it",
 				NotBefore: k.ended[i].NotBefore})
 		}
@@ -180,7 +176,7 @@ func (w *Worker) finishDelete(k *work) {
 		o.Note = evidenceWord + string(cmp.Or(k.by, ByLink))
 	case len(k.asks) > 0:
 		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Dead, Reason: outbox.SharedContact, Attempts: r.Attempts,
-			Note: askNote(k.asks, "nothing shows that it is this lead's", "leadsync outbox retry "+strconv.FormatInt(r.id(), 10))})
+			Note: askNote(k.asks, "nothing shows that it is this lead's", "leadsync outbox retry "+strconv.FormatInt(r.Num(), 10))})
 		k.behindDelete()
 		k.done = true
 		return
@@ -206,7 +202,7 @@ func (w *Worker) finishDelete(k *work) {
 		}
 	}
 	l.State, l.Address, l.Fields, l.SecondLookAt = gone, address, map[string]ledger.Field{}, 0
-	l.ClosedAtID, l.AppliedID = max(l.ClosedAtID, r.id()), max(l.AppliedID, r.id())
+	l.ClosedAtID, l.AppliedID = max(l.ClosedAtID, r.Num()), max(l.AppliedID, r.Num())
 	k.ended = append(k.ended, o)
 	k.dirty, k.done, k.fill, k.hint.unknown = true, true, nil, false
 	k.revisit = k.revisit || len(k.rows) > 1 || k.more
@@ -219,7 +215,7 @@ func (k *work) namedLater() bool {
 	if i := k.barrier(); del == nil && i >= 0 {
 		del = k.rows[i]
 	}
-	return del != nil && k.link.State == ledger.None && k.link.ConsentID > del.id()
+	return del != nil && k.link.State == ledger.None && k.link.ConsentID > del.Num()
 }
 
 // overtakenByDelete ends rows before a delete that would wait or be dead of a contact that is gone: nothing needs them any more.
@@ -227,12 +223,12 @@ func (k *work) overtakenByDelete() {
 	if !k.closes {
 		return
 	}
-	kinds := map[outbox.EntryID]*row{}
+	kinds := map[outbox.EntryID]*intent.Row{}
 	del := int64(0)
 	for _, r := range k.every {
 		kinds[r.ID] = r
-		if del == 0 && r.endsLife(k.link) {
-			del = r.id()
+		if del == 0 && r.EffectiveDelete(k.link) {
+			del = r.Num()
 		}
 	}
 	for i := range k.ended {
@@ -240,7 +236,7 @@ func (k *work) overtakenByDelete() {
 		r := kinds[o.ID]
 		waits := o.State == outbox.Pending
 		lost := o.State == outbox.Dead && (o.Reason == outbox.ContactGone || o.Reason == outbox.ContactPurged)
-		if r != nil && (r.typ == outbox.Registered || r.typ == outbox.Updated) && r.id() < del && (waits || lost) {
+		if r != nil && (r.Event == outbox.Registered || r.Event == outbox.Updated) && r.Num() < del && (waits || lost) {
 			*o = outbox.Outcome{ID: o.ID, State: outbox.Skipped, Reason: outbox.Overtaken, Note: deletedLater, Attempts: o.Attempts}
 			k.revisit = true
 		}

@@ -8,6 +8,7 @@ import (
 	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 )
@@ -145,8 +146,8 @@ func (w *Worker) ownFailure(k *work, note string, unclear bool) {
 		k.done, k.revisit = true, false
 		return
 	}
-	if len(k.plan.all.rows) == 0 && k.plan.del != nil {
-		k.plan.all.rows = []*row{k.plan.del}
+	if len(k.plan.all.Rows) == 0 && k.plan.del != nil {
+		k.plan.all.Rows = []*intent.Row{k.plan.del}
 	}
 	if unclear {
 		w.attemptUnclear(k)

@@ -84,17 +84,17 @@ func (w *Worker) blockTaken(ctx context.Context, works []*work) error {
 	wants := map[string]*work{} // an address is in one work at a time
 	for _, k := range works {
 		for _, r := range k.rows {
-			if r.addr == "" || r.end != nil || r.addr == k.link.Address {
+			if r.Address == "" || r.End != nil || r.Address == k.link.Address {
 				continue
 			}
-			if _, known := wants[r.addr]; !known {
-				asked = append(asked, r.addr)
+			if _, known := wants[r.Address]; !known {
+				asked = append(asked, r.Address)
 			}
-			wants[r.addr] = k
+			wants[r.Address] = k
 		}
 		for _, r := range k.rows {
 			if r.Attempts+1 >= w.cfg.MaxAttempts {
-				delete(wants, r.addr)
+				delete(wants, r.Address)
 			}
 		}
 	}

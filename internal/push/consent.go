@@ -9,6 +9,7 @@ import (
 
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
@@ -339,7 +340,7 @@ func (w *Worker) leaveToConsent(k *work) {
 	k.hint.consent, k.hint.until = true, w.now().Add(time.Minute) // by then that lane has long told
 	w.hints[k.id] = k.hint
 	w.revisit[k.id] = true
-	if slices.ContainsFunc(k.words, func(r *row) bool { return r.parked() && !k.decided(r) }) {
+	if slices.ContainsFunc(k.words, func(r *intent.Row) bool { return r.Parked() && !k.decided(r) }) {
 		w.wanted[k.id] = true // it waited for the address that has come now, and no reading of that lane finds it
 	}
 	signal(w.consent.wake)
@@ -348,8 +349,8 @@ func (w *Worker) leaveToConsent(k *work) {
 // giveBackWord has the unsubscribe lane look once more at a lead with an unsubscribe that this lane was handed as done: a later word may have
 // asked for its evidence anew.
 func (w *Worker) giveBackWord(k *work) {
-	if !slices.ContainsFunc(k.words, func(r *row) bool {
-		return r.word == ledger.Out && r.NotBefore == nil && r.speaks() && k.decided(r) && !k.outlived(r) && !k.wordDone(r)
+	if !slices.ContainsFunc(k.words, func(r *intent.Row) bool {
+		return r.Consent == ledger.Out && r.NotBefore == nil && r.HasConsent() && k.decided(r) && !k.outlived(r) && !k.wordDone(r)
 	}) {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
@@ -162,12 +163,12 @@ func (w *Worker) optOutRefused(k *work, bad map[string]*optOutAnswer) {
 		}
 	}
 	wait, again := refusedWait, true
-	k.words = slices.DeleteFunc(k.words, func(r *row) bool {
+	k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool {
 		s := bad[own]
-		if bad[r.addr] != nil {
-			s = bad[r.addr]
+		if bad[r.Address] != nil {
+			s = bad[r.Address]
 		}
-		if s == nil || r.word != ledger.Out || !k.decided(r) {
+		if s == nil || r.Consent != ledger.Out || !k.decided(r) {
 			return false
 		}
 		o := w.refusedOptOut(r, k, s)
@@ -188,7 +189,7 @@ func (w *Worker) optOutRefused(k *work, bad map[string]*optOutAnswer) {
 }
 
 // refusedOptOut is what becomes of one row whose opt-out HubSpot did not take.
-func (w *Worker) refusedOptOut(r *row, k *work, s *optOutAnswer) outbox.Outcome {
+func (w *Worker) refusedOptOut(r *intent.Row, k *work, s *optOutAnswer) outbox.Outcome {
 	reason, note := outbox.Refused, refusalNote(s.refusal)
 	if s.invalidAddress() {
 		reason = outbox.InvalidEmail
@@ -206,7 +207,7 @@ func (w *Worker) refusedOptOut(r *row, k *work, s *optOutAnswer) outbox.Outcome 
 
 // onlyNamed reports whether an address is to be opted out for nothing but a row that names it.
 func (k *work) onlyNamed(address string) bool {
-	return address != k.link.Address && slices.ContainsFunc(k.words, func(r *row) bool { return r.word == ledger.Out && r.addr == address })
+	return address != k.link.Address && slices.ContainsFunc(k.words, func(r *intent.Row) bool { return r.Consent == ledger.Out && r.Address == address })
 }
 
 // waitAgain says when the lead's opt-out is tried again should no row bring it back.

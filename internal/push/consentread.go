@@ -8,6 +8,7 @@ import (
 
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -233,10 +234,10 @@ func (w *Worker) consentWorks(ctx context.Context, ids []lead.ID) (works []*work
 	}
 	read = slices.DeleteFunc(read, func(k *work) bool {
 		r := k.erasing()
-		if r == nil || r.parked() {
+		if r == nil || r.Parked() {
 			return false
 		}
-		k.words = slices.DeleteFunc(k.words, func(r *row) bool { return r.word == ledger.In }) // nobody is subscribed any more
+		k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool { return r.Consent == ledger.In }) // nobody is subscribed any more
 		return k.tomb != nil || len(k.words) == 0
 	})
 	for _, k := range read {
@@ -247,11 +248,11 @@ func (w *Worker) consentWorks(ctx context.Context, ids []lead.ID) (works []*work
 		} else if panicked {
 			continue
 		}
-		k.words = slices.DeleteFunc(k.words, func(r *row) bool {
-			if r.folded {
+		k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool {
+			if r.Folded {
 				w.consent.handed[r.ID], w.consent.seen[r.ID] = true, true
 			}
-			return r.folded
+			return r.Folded
 		})
 		if len(k.words) > 0 || len(k.ended) > 0 || k.link.OptOutDue() != 0 {
 			all = append(all, k)
@@ -288,10 +289,10 @@ func (k *work) resubscribes() string {
 	if k.link.State == ledger.Linked && k.link.Address != "" {
 		return k.link.Address
 	}
-	if k.in.addr != "" {
-		return k.in.addr
+	if k.in.Address != "" {
+		return k.in.Address
 	}
-	if all := addresses(k.rows); len(all) > 0 {
+	if all := intent.Addresses(k.rows); len(all) > 0 {
 		return all[len(all)-1]
 	}
 	return k.link.Address
@@ -308,11 +309,11 @@ func (w *Worker) findTargets(ctx context.Context, works []*work) error {
 		k.outs = nil
 		named := false
 		for _, r := range k.words {
-			if r.word == ledger.Out && r.addr != "" {
+			if r.Consent == ledger.Out && r.Address != "" {
 				named = true
 			}
 			if k.owesNamed(r) {
-				k.aim(r.addr)
+				k.aim(r.Address)
 			}
 		}
 		if err := w.aimAtDoubted(ctx, k); err != nil {
@@ -325,7 +326,7 @@ func (w *Worker) findTargets(ctx context.Context, works []*work) error {
 		if k.link.State == ledger.Linked && k.link.Address != "" {
 			continue
 		}
-		if all := addresses(k.rows); !named && len(all) > 0 && k.link.Address == "" {
+		if all := intent.Addresses(k.rows); !named && len(all) > 0 && k.link.Address == "" {
 			a := all[len(all)-1]
 			borrowed, byAddress[a] = append(borrowed, a), append(byAddress[a], k)
 		}
@@ -386,8 +387,8 @@ func (w *Worker) aimAtPresent(ctx context.Context, works []*work) error {
 	byID := map[lead.ContactID]*work{}
 	var ids []lead.ContactID
 	for _, k := range works {
-		if k.in == nil && k.link.Consent == ledger.Out && k.link.State == ledger.Linked && slices.ContainsFunc(k.every, func(r *row) bool {
-			return r.end == nil && r.addr != "" && r.addr != k.link.Address
+		if k.in == nil && k.link.Consent == ledger.Out && k.link.State == ledger.Linked && slices.ContainsFunc(k.every, func(r *intent.Row) bool {
+			return r.End == nil && r.Address != "" && r.Address != k.link.Address
 		}) {
 			byID[k.link.ContactID] = k
 			ids = append(ids, k.link.ContactID)

@@ -10,6 +10,7 @@ import (
 	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -209,7 +210,7 @@ func consentPanicked(ctx context.Context, w *Worker, ids []lead.ID, p any) error
 		if e.Type == nil || !outbox.Type(*e.Type).Consent() {
 			continue
 		}
-		o := w.retryLater(&row{Entry: e}, k, outbox.Panic, "")
+		o := w.retryLater(&intent.Row{Entry: e}, k, outbox.Panic, "")
 		if at := time.UnixMilli(o.NotBefore); o.State == outbox.Pending && (again.IsZero() || at.Before(again)) {
 			again = at
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/intent"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
 )
@@ -12,20 +13,20 @@ import (
 // hearWords decides which word of the lead's rows counts, the last one by outbox id, and ends the rows that none of it depends on. An
 // opt-out is in the link from here on; a resubscribe is only asked for (k.in): what HubSpot and other leads say may refuse it.
 func (w *Worker) hearWords(k *work) {
-	k.words = slices.DeleteFunc(k.words, func(r *row) bool {
+	k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool {
 		switch {
-		case !r.speaks():
-			k.ended = append(k.ended, *r.end)
-		case r.word == ledger.In && r.id() < k.heard:
+		case !r.HasConsent():
+			k.ended = append(k.ended, *r.End)
+		case r.Consent == ledger.In && r.Num() < k.heard:
 			k.endWord(r, outbox.Skipped, outbox.Overtaken, "")
-		case r.word == ledger.In && r.id() == k.heard && k.link.Consent == ledger.In:
+		case r.Consent == ledger.In && r.Num() == k.heard && k.link.Consent == ledger.In:
 			return false // done, and carries fields
-		case r.word == ledger.In && !w.cfg.Consent.Resubscribe:
+		case r.Consent == ledger.In && !w.cfg.Consent.Resubscribe:
 			k.endWord(r, outbox.Skipped, outbox.ConsentRefused, "consent.resubscribe is refuse")
-		case r.word == ledger.In && r.evidence.at == 0:
+		case r.Consent == ledger.In && r.Evidence.At == 0:
 			k.endWord(r, outbox.Skipped, outbox.ConsentRefused, `carries no evidence: {"consent": {"at", "source"}}`)
-		case k.outlived(r) && r.end != nil:
-			k.ended = append(k.ended, *r.end)
+		case k.outlived(r) && r.End != nil:
+			k.ended = append(k.ended, *r.End)
 		case k.outlived(r) && !k.carries(r):
 			k.endWord(r, outbox.Skipped, outbox.Overtaken, "")
 		default:
@@ -41,26 +42,26 @@ func (w *Worker) hearWords(k *work) {
 
 // outlived reports whether a late opt-out is overtaken by a resubscribe that was carried out: its evidence is newer, and the row names no
 // address but the one that was resubscribed.
-func (k *work) outlived(r *row) bool {
-	return r.word == ledger.Out && k.link.Outlives(r.id(), r.spokenAt()) && (r.addr == "" || r.addr == cmp.Or(k.link.OptOut.For, k.link.Address))
+func (k *work) outlived(r *intent.Row) bool {
+	return r.Consent == ledger.Out && k.link.Outlives(r.Num(), r.SaidAt()) && (r.Address == "" || r.Address == cmp.Or(k.link.OptOut.For, k.link.Address))
 }
 
 // decided reports whether the link has heard the word of a row.
-func (k *work) decided(r *row) bool {
-	late := r.word == ledger.Out && k.link.Consent == ledger.In && !k.link.Outlives(r.id(), r.spokenAt())
-	return r.id() <= k.link.ConsentID && !late
+func (k *work) decided(r *intent.Row) bool {
+	late := r.Consent == ledger.Out && k.link.Consent == ledger.In && !k.link.Outlives(r.Num(), r.SaidAt())
+	return r.Num() <= k.link.ConsentID && !late
 }
 
 // nextWord takes the words that are not decided yet: all opt-outs, so that the latest in time is known, or a resubscribe that is the last.
 func (w *Worker) nextWord(k *work) {
 	k.in = nil
 	if n := len(k.words); n > 0 { // they stand in id order
-		if r := k.words[n-1]; r.word == ledger.In && !k.decided(r) {
+		if r := k.words[n-1]; r.Consent == ledger.In && !k.decided(r) {
 			k.in = r
 			return
 		}
 		for _, r := range k.words {
-			if r.word == ledger.Out && k.link.HearOut(r.id(), r.spokenAt(), r.addr) {
+			if r.Consent == ledger.Out && k.link.HearOut(r.Num(), r.SaidAt(), r.Address) {
 				k.dirty = true
 			}
 		}
@@ -68,8 +69,8 @@ func (w *Worker) nextWord(k *work) {
 	if k.link.Consent != ledger.Out {
 		return
 	}
-	k.words = slices.DeleteFunc(k.words, func(r *row) bool { // an opt-out after it: a resubscribe never undoes that
-		late := r.word == ledger.In && r.id() < k.link.ConsentID
+	k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool { // an opt-out after it: a resubscribe never undoes that
+		late := r.Consent == ledger.In && r.Num() < k.link.ConsentID
 		if late {
 			k.endWord(r, outbox.Skipped, outbox.Overtaken, "")
 		}
@@ -78,25 +79,25 @@ func (w *Worker) nextWord(k *work) {
 }
 
 // endWord ends a row that speaks of consent.
-func (k *work) endWord(r *row, state outbox.State, reason outbox.Reason, note string) {
+func (k *work) endWord(r *intent.Row, state outbox.State, reason outbox.Reason, note string) {
 	k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: state, Reason: reason, Note: note, Attempts: r.Attempts, ContactID: k.link.ContactID})
 }
 
 // endWords ends the rows whose word is done, with HubSpot's evidence behind it. Those that carry fields are left to the contact lane.
 func (k *work) endWords() {
-	k.words = slices.DeleteFunc(k.words, func(r *row) bool {
+	k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool {
 		switch {
-		case !r.speaks() || !k.wordDone(r):
+		case !r.HasConsent() || !k.wordDone(r):
 			return false
-		case r.folded:
+		case r.Folded:
 			return true // the fold has it
-		case r.end != nil: // its fields are bad, its word was carried out all the same
-			k.ended = append(k.ended, *r.end)
+		case r.End != nil: // its fields are bad, its word was carried out all the same
+			k.ended = append(k.ended, *r.End)
 		case k.carries(r) && k.erasing() == nil:
 			k.revisit = true
 		default:
-			if r.addr != "" && r.addr == k.link.Address && k.link.State == ledger.Linked {
-				k.link.Raise(ledger.AddressField, r.id())
+			if r.Address != "" && r.Address == k.link.Address && k.link.State == ledger.Linked {
+				k.link.Raise(ledger.AddressField, r.Num())
 				k.dirty = true
 			}
 			k.endWord(r, outbox.Delivered, "", "")
@@ -117,12 +118,12 @@ func (k *work) asWord(o *outbox.Outcome) {
 
 // parkWords lets opt-outs wait for an address. The word stands in the link: it is carried out before the first contact of the lead is made.
 func (w *Worker) parkWords(k *work) {
-	k.words = slices.DeleteFunc(k.words, func(r *row) bool {
+	k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool {
 		switch {
-		case r.word != ledger.Out || r.id() > k.link.ConsentID:
+		case r.Consent != ledger.Out || r.Num() > k.link.ConsentID:
 			return false
-		case r.end != nil:
-			k.ended = append(k.ended, *r.end)
+		case r.End != nil:
+			k.ended = append(k.ended, *r.End)
 		case w.cfg.NoAddress > 0 && w.now().Sub(time.UnixMilli(r.CreatedAt)) > w.cfg.NoAddress:
 			k.endWord(r, outbox.Dead, outbox.NoAddress, "")
 		case r.NotBefore == nil || *r.NotBefore != outbox.Parked:

@@ -53,12 +53,12 @@ func (w *Worker) allowed(ctx context.Context, works []*work) ([]*work, error) {
 			note = joinNotes(fmt.Sprintf(purgedNote, n), note, evidenceSaid(orEmpty(k.plan.del.Note)))
 		}
 		k.ended = append(k.ended, outbox.Outcome{ID: k.plan.del.ID, State: outbox.Pending, Attempts: k.plan.del.Attempts, NotBefore: outbox.Parked, Note: note})
-		if k.done, k.revisit = true, false; k.plan.del.typ == outbox.Deleted {
+		if k.done, k.revisit = true, false; k.plan.del.Event == outbox.Deleted {
 			k.behindDelete()
 			continue
 		}
 		for _, r := range k.every { // an erase is for all of them, but an opt-out does not wait for the brake
-			if r != k.plan.del && r.end == nil && r.word == "" {
+			if r != k.plan.del && r.End == nil && r.Consent == "" {
 				k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, NotBefore: outbox.Parked,
 					Note: "waits for the erase of the lead"})
 			}

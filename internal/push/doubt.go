@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -21,12 +22,12 @@ func (k *work) inDoubt() bool { return k.hint.unknown || k.doubt }
 // mayHaveBeenSent reports whether a row has a value that is in doubt, and not the ledger's.
 func (k *work) mayHaveBeenSent() bool {
 	for _, r := range k.rows {
-		for _, v := range r.values {
+		for _, v := range r.Values {
 			if f := k.link.Field(v.Property); f.Sent != v.Canon && slices.Contains(f.Maybe, v.Canon) {
 				return true
 			}
 		}
-		if f := k.link.Field(ledger.AddressField); r.addr != "" && f.Sent != r.addr && slices.Contains(f.Maybe, r.addr) {
+		if f := k.link.Field(ledger.AddressField); r.Address != "" && f.Sent != r.Address && slices.Contains(f.Maybe, r.Address) {
 			return true
 		}
 	}
@@ -36,11 +37,11 @@ func (k *work) mayHaveBeenSent() bool {
 // doubts notes a request with an unknown outcome: what was sent for the lead may stand in its contact.
 func (w *Worker) doubts(k *work) {
 	k.hint.unknown, k.doubt = true, true
-	for p, c := range k.plan.diff.changes {
-		k.link.MayHold(p, c.canon)
+	for p, c := range k.plan.diff.Changes {
+		k.link.MayHold(p, c.Canon)
 	}
-	if c := k.plan.diff.addr; c != nil {
-		k.link.MayHold(ledger.AddressField, c.canon)
+	if c := k.plan.diff.Address; c != nil {
+		k.link.MayHold(ledger.AddressField, c.Canon)
 	} else if k.link.State != ledger.Linked && k.plan.addr != "" {
 		k.link.MayHold(ledger.AddressField, k.plan.addr)
 	}
@@ -57,12 +58,12 @@ func (w *Worker) doubtsFold(k *work) {
 	if !k.hint.unknown {
 		return
 	}
-	for _, r := range k.plan.all.rows {
-		for _, v := range r.values {
+	for _, r := range k.plan.all.Rows {
+		for _, v := range r.Values {
 			k.link.MayHold(v.Property, v.Canon)
 		}
-		if r.addr != "" {
-			k.link.MayHold(ledger.AddressField, r.addr)
+		if r.Address != "" {
+			k.link.MayHold(ledger.AddressField, r.Address)
 		}
 	}
 	w.lookAfter(k)
@@ -71,7 +72,7 @@ func (w *Worker) doubtsFold(k *work) {
 // attemptUnclear counts one attempt of every due row of the fold whose request alone ended without an answer. A row that has had its last
 // waits all the same: what it did is read before it is dead, see endSpent.
 func (w *Worker) attemptUnclear(k *work) {
-	for _, r := range k.plan.all.rows {
+	for _, r := range k.plan.all.Rows {
 		o := w.retryLater(r, k, outbox.GaveUp, unclearNote)
 		if o.State == outbox.Dead {
 			o.State, o.Reason, o.NotBefore = outbox.Pending, "", outbox.Millis(w.now().Add(w.wait(k, o.Attempts)))
@@ -92,8 +93,8 @@ func (w *Worker) endSpent(k *work) bool {
 	if k.plan.op == opSettle || !k.inDoubt() || !k.wasRead() {
 		return false
 	}
-	var spent []*row
-	for _, r := range k.plan.all.rows {
+	var spent []*intent.Row
+	for _, r := range k.plan.all.Rows {
 		if r.Attempts < w.cfg.MaxAttempts {
 			continue
 		}
@@ -180,13 +181,13 @@ func (w *Worker) arrivedLate(ctx context.Context, k *work, v *contactView, r led
 
 // mend adds what the ledger holds where a late request put something else. The address is left to the second look, which asks for nothing
 // else.
-func mend(in *intent, k *work) {
+func mend(in *intent.Intent, k *work) {
 	for p, there := range k.late {
-		if _, ok := in.changes[p]; ok || p == ledger.AddressField || k.unfit[p] {
+		if _, ok := in.Changes[p]; ok || p == ledger.AddressField || k.unfit[p] {
 			continue
 		}
 		if f := k.link.Field(p); f.Sent != there {
-			in.changes[p] = change{property: p, send: f.Sent, canon: f.Sent, set: f.Set}
+			in.Changes[p] = intent.Change{Property: p, Send: f.Sent, Canon: f.Sent, Set: f.Set}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
@@ -111,7 +112,7 @@ func (w *Worker) erase(ctx context.Context, k *work) error {
 }
 
 // skipRepeats ends the rows that came after the tombstone beside the erase that goes on: one that stayed due would bring the lead back at once.
-func (k *work) skipRepeats(r *row) {
+func (k *work) skipRepeats(r *intent.Row) {
 	for _, o := range k.rows {
 		if o.ID != r.ID {
 			k.ended = append(k.ended, outbox.Outcome{ID: o.ID, State: outbox.Skipped, Reason: outbox.ErasedPerson, Attempts: o.Attempts})
@@ -155,7 +156,7 @@ func (w *Worker) withTrouble(err error) error {
 const purgedNote = "erased in HubSpot: %d contacts"
 
 // purgedBefore is how many contacts HubSpot has erased for the row so far.
-func purgedBefore(r *row) (n int) {
+func purgedBefore(r *intent.Row) (n int) {
 	if r.Note != nil {
 		_, _ = fmt.Sscanf(*r.Note, purgedNote, &n) // 0 when it says nothing of the kind
 	}

@@ -243,8 +243,8 @@ func (w *Worker) mayLink(ctx context.Context, k *work, v *contactView) (bool, er
 		return true, nil
 	}
 	var named []string
-	if k.plan.del.lookFor != "" {
-		named = append(named, k.plan.del.lookFor)
+	if k.plan.del.LookFor != "" {
+		named = append(named, k.plan.del.LookFor)
 	}
 	switch {
 	case c.known.Leave[v.id]:

@@ -95,7 +95,7 @@ func (w *Worker) types() []int64 {
 }
 
 // leavesAddress reports whether the lead is about to lose the address it has, and with it what HubSpot holds of its consent.
-func (k *work) leavesAddress() bool { return k.plan.del != nil || k.plan.diff.addr != nil }
+func (k *work) leavesAddress() bool { return k.plan.del != nil || k.plan.diff.Address != nil }
 
 // takeForms takes which types a reading shows the person has left. All that the configuration names are an opt-out like one of all e-mail.
 func (w *Worker) takeForms(ctx context.Context, k *work, v *contactView) error {

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -157,10 +158,10 @@ func (w *Worker) newWork(id lead.ID, lr LeadRows, link *ledger.Link, duplicate m
 		}
 		k.ids = append(k.ids, e.ID)
 		k.live = k.live || e.Lane != outbox.Backfill
-		w.safely(k, func() { k.rows = append(k.rows, newRow(e, w.table(), duplicate[e.ID])) })
+		w.safely(k, func() { k.rows = append(k.rows, intent.NewRow(e, w.table(), duplicate[e.ID])) })
 	}
 	k.every = slices.Clone(k.rows)
-	k.closes = slices.ContainsFunc(k.rows, func(r *row) bool { return r.endsLife(link) })
+	k.closes = slices.ContainsFunc(k.rows, func(r *intent.Row) bool { return r.EffectiveDelete(link) })
 	k.takeWords()
 	k.maybeSent = k.mayHaveBeenSent()
 	return k
@@ -168,7 +169,7 @@ func (w *Worker) newWork(id lead.ID, lr LeadRows, link *ledger.Link, duplicate m
 
 // refusedHere reports whether our own check by the definitions leaves a value of some row out.
 func (k *work) refusedHere() bool {
-	return slices.ContainsFunc(k.rows, func(r *row) bool { return len(r.left) > 0 })
+	return slices.ContainsFunc(k.rows, func(r *intent.Row) bool { return len(r.Omitted) > 0 })
 }
 
 // duplicates tells which rows repeat an event_id.
@@ -207,14 +208,14 @@ func (w *Worker) widen(ctx context.Context, id lead.ID, link *ledger.Link) (*wor
 
 // workable reports whether some row that was read can go on: it is decided by itself, or there is a contact or an address for it.
 func (k *work) workable() bool {
-	return slices.ContainsFunc(k.rows, func(r *row) bool {
-		if r.end != nil {
-			return r.end.State != outbox.Pending
+	return slices.ContainsFunc(k.rows, func(r *intent.Row) bool {
+		if r.End != nil {
+			return r.End.State != outbox.Pending
 		}
-		if r.typ == outbox.Deleted || r.typ == outbox.Erased {
+		if r.Event == outbox.Deleted || r.Event == outbox.Erased {
 			return true
 		}
-		return k.link.State == ledger.Linked || k.link.Address != "" || r.addr != ""
+		return k.link.State == ledger.Linked || k.link.Address != "" || r.Address != ""
 	})
 }
 
@@ -222,5 +223,5 @@ func (k *work) first() int64 {
 	if len(k.rows) == 0 {
 		return 0
 	}
-	return k.rows[0].id()
+	return k.rows[0].Num()
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -84,7 +85,7 @@ func (w *Worker) heardNothingToSend(k *work) {
 	switch {
 	case k.plan.del != nil:
 		w.finishDelete(k)
-	case len(k.plan.all.rows) == 0:
+	case len(k.plan.all.Rows) == 0:
 		k.done, k.revisit = true, k.revisit || len(k.rows) > 0 || k.more
 		if k.more && len(k.ended) == 0 { // all that could be read waits
 			k.hint.until = w.now().Add(time.Hour)
@@ -111,17 +112,17 @@ func (w *Worker) accept(k *work, v *contactView) {
 	}
 	notTaken := map[string]bool{}
 	t := w.table()
-	for p, c := range k.plan.diff.changes {
-		k.overwrites(p, c.canon)
-		if !k.link.Wrote(p, c.canon, c.set, v.shown(p)) && t.Exact(p) {
+	for p, c := range k.plan.diff.Changes {
+		k.overwrites(p, c.Canon)
+		if !k.link.Wrote(p, c.Canon, c.Set, v.shown(p)) && t.Exact(p) {
 			notTaken[p] = true
 		}
 	}
 	switch {
-	case k.plan.diff.addr != nil:
-		c := k.plan.diff.addr
-		k.overwrites(ledger.AddressField, c.canon)
-		k.link.Wrote(ledger.AddressField, c.canon, c.set, v.shown(ledger.AddressField))
+	case k.plan.diff.Address != nil:
+		c := k.plan.diff.Address
+		k.overwrites(ledger.AddressField, c.Canon)
+		k.link.Wrote(ledger.AddressField, c.Canon, c.Set, v.shown(ledger.AddressField))
 	case fresh:
 		k.link.Wrote(ledger.AddressField, k.plan.addr, k.link.Field(ledger.AddressField).Set, v.shown(ledger.AddressField))
 	}
@@ -133,11 +134,11 @@ func (w *Worker) accept(k *work, v *contactView) {
 
 // finish settles the rows of the fold together. Rows whose fields were overtaken inside the fold share the outcome.
 func (w *Worker) finish(k *work, state outbox.State, reason outbox.Reason, notTaken map[string]bool) {
-	var waiting []*row
+	var waiting []*intent.Row
 	t := w.table()
-	for _, r := range k.plan.all.rows {
-		for _, v := range r.values {
-			k.link.Raise(v.Property, r.id())
+	for _, r := range k.plan.all.Rows {
+		for _, v := range r.Values {
+			k.link.Raise(v.Property, r.Num())
 		}
 		k.leaveOut(t, r, w.mode() != Dead)
 		elsewhere := k.optedOutElsewhere(r)
@@ -145,19 +146,19 @@ func (w *Worker) finish(k *work, state outbox.State, reason outbox.Reason, notTa
 			waiting = append(waiting, r)
 			continue
 		}
-		if r.addr != "" && elsewhere == "" {
-			k.link.Raise(ledger.AddressField, r.id())
+		if r.Address != "" && elsewhere == "" {
+			k.link.Raise(ledger.AddressField, r.Num())
 		}
-		k.link.AppliedID = max(k.link.AppliedID, r.id())
-		note := joinNotes(leftNote(r.left), notTakenNote(r, notTaken), elsewhere)
+		k.link.AppliedID = max(k.link.AppliedID, r.Num())
+		note := joinNotes(intent.OmittedNote(r.Omitted), notTakenNote(r, notTaken), elsewhere)
 		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: state, Reason: reason, Note: note, Attempts: r.Attempts, ContactID: k.link.ContactID})
 	}
-	for p, c := range k.plan.all.changes {
-		k.link.Agreed(p, c.canon)
+	for p, c := range k.plan.all.Changes {
+		k.link.Agreed(p, c.Canon)
 	}
 	w.putOff(k, waiting)
 	k.dirty, k.done, k.fill, k.hint.unknown = true, true, nil, false
-	more := len(k.plan.all.rows) < len(k.rows) || k.more
+	more := len(k.plan.all.Rows) < len(k.rows) || k.more
 	if more {
 		k.hint.take = 0
 		k.revisit = true
@@ -166,18 +167,18 @@ func (w *Worker) finish(k *work, state outbox.State, reason outbox.Reason, notTa
 
 // optedOutElsewhere is the note of an unsubscribe that names an address which another contact has. It is opted out by then, whoever has it,
 // and that was what the row asked for: the address stays where it is.
-func (k *work) optedOutElsewhere(r *row) string {
-	why := k.blocked[r.addr]
-	if r.addr == "" || r.word != ledger.Out || why.reason != outbox.AddressTaken {
+func (k *work) optedOutElsewhere(r *intent.Row) string {
+	why := k.blocked[r.Address]
+	if r.Address == "" || r.Consent != ledger.Out || why.reason != outbox.AddressTaken {
 		return ""
 	}
 	return "opted out; the address is not written: " + why.note
 }
 
 // notTakenNote names the properties of the row that HubSpot kept as they were although it accepted the write.
-func notTakenNote(r *row, notTaken map[string]bool) string {
+func notTakenNote(r *intent.Row, notTaken map[string]bool) string {
 	var names []string
-	for _, v := range r.values {
+	for _, v := range r.Values {
 		if notTaken[v.Property] {
 			names = append(names, lead.SafeName(v.Property))
 		}
@@ -190,12 +191,12 @@ func notTakenNote(r *row, notTaken map[string]bool) string {
 
 // putOff ends rows whose address cannot be written now: each waits for its next attempt, or is dead after its last. Rows of the lead
 // without an address wait along, so that the lead is not read again before something can have changed.
-func (w *Worker) putOff(k *work, rows []*row) {
-	var along []*row
+func (w *Worker) putOff(k *work, rows []*intent.Row) {
+	var along []*intent.Row
 	var until int64
 	for _, r := range rows {
-		why, no := k.blocked[r.addr]
-		if !no || r.addr == "" {
+		why, no := k.blocked[r.Address]
+		if !no || r.Address == "" {
 			along = append(along, r)
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"leadsync/internal/batch"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -49,19 +50,19 @@ func (h *hint) refuse(id outbox.EntryID, property, code string) {
 // work is one lead in a job. One goroutine has it at a time.
 type work struct {
 	id     lead.ID
-	rows   []*row           // pending rows that may be folded, in id order
+	rows   []*intent.Row    // pending rows that may be folded, in id order
 	ids    []outbox.EntryID // all that were read, also those that are decided by now
 	more   bool             // the store has further pending rows
 	link   *ledger.Link
 	dirty  bool // the link is to be written
 	hint   *hint
 	live   bool
-	oldest int64    // commit time of the oldest row, unix ms
-	top    HighMark // of the newest row
-	every  []*row   // all rows that were read, whatever became of them
-	closes bool     // a delete is among them
-	past   []string // addresses of given-up rows, by which a delete looks for the contact
-	tomb   *Tomb    // the lead was erased
+	oldest int64         // commit time of the oldest row, unix ms
+	top    HighMark      // of the newest row
+	every  []*intent.Row // all rows that were read, whatever became of them
+	closes bool          // a delete is among them
+	past   []string      // addresses of given-up rows, by which a delete looks for the contact
+	tomb   *Tomb         // the lead was erased
 	// claim is what the lead can say for itself where it has no contact and is deleted; asks are contacts of which a person must say whose
 	// they are; touches is how many contacts its erase would touch; by is the evidence by which its contact was found.
 	claim   *claim
@@ -105,10 +106,10 @@ type work struct {
 	// Consent. words are the pending rows that speak of it, foldedWords those of them that are in the fold; heard is the outbox id of
 	// the last word before this work. in is the resubscribe to carry out, outs are the addresses to opt out; readBack: what HubSpot then
 	// holds is read once more.
-	words       []*row
+	words       []*intent.Row
 	foldedWords map[outbox.EntryID]bool
 	heard       int64
-	in          *row
+	in          *intent.Row
 	outs        []string
 	readBack    bool
 
@@ -129,7 +130,7 @@ type work struct {
 	// again.
 	late      map[string]string
 	newest    int64            // highest outbox id of any row of the lead, 0 = not read yet
-	arrived   []*row           // pending rows that came after the others were read
+	arrived   []*intent.Row    // pending rows that came after the others were read
 	view      *contactView     // the last reading of its contact
 	told      []string         // properties that its inbox rows tell
 	untaken   map[string]int64 // see Reader.Untaken; nil = not read yet

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"leadsync/internal/inbox"
+	"leadsync/internal/intent"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
@@ -39,7 +40,7 @@ func (w *Worker) payOwed(k *work) {
 		ended[int64(o.ID)] = o.State != outbox.Pending
 	}
 	owed := k.link.Owes(func(property string, set int64) bool {
-		for _, p := range k.withArrived(pendingValues(k.rows, property), property) { // a row that came during the reading may hold it
+		for _, p := range k.withArrived(intent.PendingValues(k.rows, property), property) { // a row that came during the reading may hold it
 			if p.ID > set && !ended[p.ID] {
 				return true
 			}
@@ -57,7 +58,7 @@ func (w *Worker) payOwed(k *work) {
 	row := inboxUpdate(k, v, values, w.table())
 	row.Above = max(k.newest, int64(k.top.ID))
 	for _, r := range k.arrived {
-		row.Above = max(row.Above, r.id())
+		row.Above = max(row.Above, r.Num())
 	}
 	for p := range values { // the inbox has the last word
 		k.link.Raise(p, row.Above+1)
@@ -79,7 +80,7 @@ func (w *Worker) hearsOf(ctx context.Context, k *work, r *ledger.Reading, f ledg
 	}
 	r.Unheard = until == math.MaxInt64
 	for _, own := range append(slices.Clone(k.rows), k.arrived...) {
-		if own.id() >= f.Set && own.CreatedAt <= until && own.carriesProperty(r.Property) {
+		if own.Num() >= f.Set && own.CreatedAt <= until && own.Carries(r.Property) {
 			r.Unheard = true
 		}
 	}
@@ -106,7 +107,7 @@ func (w *Worker) recallTold(ctx context.Context, works []*work) error {
 	for _, k := range works {
 		for _, r := range k.rows {
 			for p, f := range k.link.Fields {
-				if !f.Told || r.end != nil || r.id() < f.Set || !r.carriesProperty(p) {
+				if !f.Told || r.End != nil || r.Num() < f.Set || !r.Carries(p) {
 					continue
 				}
 				until, err := w.untaken(ctx, k, p)
@@ -124,8 +125,6 @@ func (w *Worker) recallTold(ctx context.Context, works []*work) error {
 	}
 	return nil
 }
-
-func (r *row) carriesProperty(p string) bool { return len(pendingValues([]*row{r}, p)) > 0 }
 
 // overwrites notes that a row of the application is written over a value that it was told of: should it not have taken that yet, it is
 // withdrawn in the same settlement, or both sides would end with each other's value.

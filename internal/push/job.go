@@ -10,6 +10,7 @@ import (
 
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/outbox"
 )
@@ -63,7 +64,7 @@ func (w *Worker) runRounds(ctx context.Context, j *job) error {
 	for round := 0; len(open) > 0; round++ {
 		if round == maxRounds {
 			for _, k := range open {
-				w.putOff(k, slices.DeleteFunc(slices.Clone(k.rows), func(r *row) bool { return !k.waits(r) }))
+				w.putOff(k, slices.DeleteFunc(slices.Clone(k.rows), func(r *intent.Row) bool { return !k.waits(r) }))
 				k.hint.until = w.now().Add(w.cfg.Retry.Delay(1))
 			}
 			return w.settle(ctx, open)
@@ -223,7 +224,7 @@ func (w *Worker) panicked(ctx context.Context, j *job, p any) error {
 
 // attemptFailed counts one attempt of every due row of the fold and puts the lead off, or ends what has had its last.
 func (w *Worker) attemptFailed(k *work, last outbox.Reason, note string) {
-	for _, r := range k.plan.all.rows {
+	for _, r := range k.plan.all.Rows {
 		o := w.retryLater(r, k, last, note)
 		if k.more { // rows that were not read have no not_before
 			k.hint.until = time.UnixMilli(o.NotBefore)
@@ -235,7 +236,7 @@ func (w *Worker) attemptFailed(k *work, last outbox.Reason, note string) {
 
 // retryLater is the outcome of a row whose attempt failed for a reason of its own. A row that was taken along before its time
 // (another row of the lead was due) does not lose an attempt.
-func (w *Worker) retryLater(r *row, k *work, last outbox.Reason, note string) outbox.Outcome {
+func (w *Worker) retryLater(r *intent.Row, k *work, last outbox.Reason, note string) outbox.Outcome {
 	now := outbox.Millis(w.now())
 	o := outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, Note: note, ContactID: k.link.ContactID,
 		CorrelationID: k.answer.refusal.CorrelationID}

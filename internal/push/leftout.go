@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"leadsync/internal/account"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
@@ -40,14 +41,14 @@ const owedPage = 500
 
 // leaveOut takes what was left out of a row into the ledger. It is owed but for on_invalid_field: dead, where the row is dead as a whole and a
 // person's.
-func (k *work) leaveOut(t *mapping.Table, r *row, owe bool) {
-	for _, l := range r.left {
-		if k.link.Overtaken(l.Property, r.id()) {
+func (k *work) leaveOut(t *mapping.Table, r *intent.Row, owe bool) {
+	for _, l := range r.Omitted {
+		if k.link.Overtaken(l.Property, r.Num()) {
 			continue
 		}
 		k.link.Refuse(l.Property, l.Code)
 		if _, known := t.Rule(l.Property); known != "" && owe && l.Property != mapping.OddName {
-			left := ledger.Left{Kind: uint8(l.Raw.Kind), Text: l.Raw.Text, ID: r.id(), At: r.spokenAt()}
+			left := ledger.Left{Kind: uint8(l.Raw.Kind), Text: l.Raw.Text, ID: r.Num(), At: r.SaidAt()}
 			k.link.Owe(l.Property, leftCanon(t, l.Property, &left), left)
 		}
 	}
@@ -72,8 +73,8 @@ func withLeft(pending []ledger.Pending, t *mapping.Table, property string, f led
 }
 
 // fitting are the values that the link owes and that may be sent by the definitions of now, by property.
-func (o *owing) fitting(l *ledger.Link) map[string]change {
-	var all map[string]change
+func (o *owing) fitting(l *ledger.Link) map[string]intent.Change {
+	var all map[string]intent.Change
 	t := o.w.table()
 	for p, f := range l.Fields {
 		if f.Left == nil || o.pass.refused[p] >= mostRefused {
@@ -81,9 +82,9 @@ func (o *owing) fitting(l *ledger.Link) map[string]change {
 		}
 		if v, fits := t.Fit(p, mapping.Raw{Kind: mapping.Kind(f.Left.Kind), Text: f.Left.Text}); fits {
 			if all == nil {
-				all = map[string]change{}
+				all = map[string]intent.Change{}
 			}
-			all[p] = change{property: p, send: v.Send, canon: v.Canon, set: f.Left.ID}
+			all[p] = intent.Change{Property: p, Send: v.Send, Canon: v.Canon, Set: f.Left.ID}
 		}
 	}
 	return all
@@ -152,13 +153,13 @@ func (o *owing) lookSoon(ctx context.Context, ids []lead.ID) (busy bool, err err
 // pay adds what the lead owes to what is written after a second look, where no row of now has a word of its own.
 func (o *owing) pay(k *work) {
 	for p, c := range o.fitting(k.link) {
-		_, mends := k.plan.diff.changes[p]
+		_, mends := k.plan.diff.Changes[p]
 		switch f := k.link.Field(p); {
-		case mends, k.more, len(k.withArrived(pendingValues(k.rows, p), p)) > 0:
-		case f.Seen == c.canon:
+		case mends, k.more, len(k.withArrived(intent.PendingValues(k.rows, p), p)) > 0:
+		case f.Seen == c.Canon:
 			k.link.Took(p)
 		default:
-			k.plan.diff.changes[p] = c
+			k.plan.diff.Changes[p] = c
 			k.paying = append(k.paying, p)
 		}
 	}
@@ -170,10 +171,10 @@ func (o *owing) paid(k *work) (again bool) {
 	switch a := k.answer; {
 	case a.kind == accepted:
 		for _, p := range k.paying {
-			k.overwrites(p, k.plan.diff.changes[p].canon)
+			k.overwrites(p, k.plan.diff.Changes[p].Canon)
 			o.pass.refused[p]--
 		}
-	case a.kind == refused, a.kind == heldBack, a.kind == conflict && k.plan.diff.addr == nil:
+	case a.kind == refused, a.kind == heldBack, a.kind == conflict && k.plan.diff.Address == nil:
 		codes := map[string]string{}
 		for _, d := range a.refusal.Details {
 			for _, p := range d.Properties {
@@ -184,12 +185,12 @@ func (o *owing) paid(k *work) (again bool) {
 			if len(codes) > 0 && codes[p] == "" {
 				return false
 			}
-			delete(k.plan.diff.changes, p)
+			delete(k.plan.diff.Changes, p)
 			k.link.Refuse(p, cmp.Or(codes[p], k.link.Field(p).Refused))
 			o.pass.refused[p]++
 			again = true
 			return true
 		})
 	}
-	return again && !k.plan.diff.empty()
+	return again && !k.plan.diff.Empty()
 }

@@ -7,6 +7,7 @@ import (
 
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
@@ -156,16 +157,16 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 		if err := w.take(ctx, k, v); err != nil {
 			return err
 		}
-		k.plan = plan{op: opUpdate, diff: intent{changes: map[string]change{}}}
+		k.plan = plan{op: opUpdate, diff: intent.Intent{Changes: map[string]intent.Change{}}}
 		mend(&k.plan.diff, k)
 		if _, late := k.late[ledger.AddressField]; late {
 			f := k.link.Field(ledger.AddressField)
-			k.plan.diff.addr = &change{property: ledger.AddressField, send: f.Sent, canon: f.Sent, set: f.Set}
+			k.plan.diff.Address = &intent.Change{Property: ledger.AddressField, Send: f.Sent, Canon: f.Sent, Set: f.Set}
 		}
 		w.owed.pay(k)
 		k.link.EndDoubt(v.begun)
-		if !k.plan.diff.empty() {
-			k.plan.all.rows = []*row{{Entry: &outbox.Entry{ID: outbox.EntryID(k.link.AppliedID)}}}
+		if !k.plan.diff.Empty() {
+			k.plan.all.Rows = []*intent.Row{{Entry: &outbox.Entry{ID: outbox.EntryID(k.link.AppliedID)}}}
 			again = append(again, k)
 		}
 	}
@@ -212,17 +213,17 @@ func (w *Worker) writeAgain(ctx context.Context, again []*work, byID map[lead.Co
 				}
 				w.doubts(k)
 			case accepted:
-				for p, c := range k.plan.diff.changes {
-					k.link.Wrote(p, c.canon, c.set, k.answer.contact.shown(p))
+				for p, c := range k.plan.diff.Changes {
+					k.link.Wrote(p, c.Canon, c.Set, k.answer.contact.shown(p))
 				}
-				if c := k.plan.diff.addr; c != nil {
-					k.link.Wrote(ledger.AddressField, c.canon, c.set, k.answer.contact.shown(ledger.AddressField))
+				if c := k.plan.diff.Address; c != nil {
+					k.link.Wrote(ledger.AddressField, c.Canon, c.Set, k.answer.contact.shown(ledger.AddressField))
 				}
 			default: // another contact has taken the address meanwhile: what stands there stays, the other fields go on
-				if c := k.plan.diff.addr; c != nil {
+				if c := k.plan.diff.Address; c != nil {
 					shown := byID[k.link.ContactID].email
-					k.link.Wrote(ledger.AddressField, shown, c.set, &shown)
-					if k.plan.diff.addr = nil; !k.plan.diff.empty() {
+					k.link.Wrote(ledger.AddressField, shown, c.Set, &shown)
+					if k.plan.diff.Address = nil; !k.plan.diff.Empty() {
 						rest = append(rest, k)
 					}
 				}

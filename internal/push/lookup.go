@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -89,7 +90,7 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 // addresses are all addresses a lead may be known by: those of its pending rows, then the one of its link. Blocked ones are not asked
 // for: they are another lead's.
 func (k *work) addresses() []string {
-	out := addresses(k.lookedFor())
+	out := intent.Addresses(k.lookedFor())
 	more := append(slices.Clone(k.past), k.triedBefore()...)
 	if k.link.Address != "" && !k.namedLater() && (!k.closes || k.link.State == ledger.None || k.link.State == ledger.Linked) {
 		more = append(more, k.link.Address)

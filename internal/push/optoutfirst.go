@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
 )
@@ -65,8 +66,8 @@ func (k *work) newAddress() string {
 	case opCreate, opUpsert:
 		a = k.plan.addr
 	case opUpdate:
-		if k.plan.diff.addr != nil {
-			a = k.plan.diff.addr.canon
+		if k.plan.diff.Address != nil {
+			a = k.plan.diff.Address.Canon
 		}
 	}
 	if a == "" || !k.owesWordAt(a) && len(k.link.FormsOwed(a)) == 0 {
@@ -89,21 +90,21 @@ func (k *work) waitsForConsent() bool {
 	if k.plan.op == opSettle && k.plan.del == nil || !k.undecided() && !k.presentOwed() {
 		return false
 	}
-	return k.link.State != ledger.Linked || k.plan.diff.addr != nil || k.plan.del != nil
+	return k.link.State != ledger.Linked || k.plan.diff.Address != nil || k.plan.del != nil
 }
 
 // owesWord reports whether an unsubscribe of the lead is still to be carried out: not one that waits for an address.
 func (k *work) owesWord() bool {
-	return slices.ContainsFunc(k.words, func(r *row) bool {
-		return r.word == ledger.Out && r.speaks() && !r.parked() && !k.outlived(r) && !k.wordDone(r)
+	return slices.ContainsFunc(k.words, func(r *intent.Row) bool {
+		return r.Consent == ledger.Out && r.HasConsent() && !r.Parked() && !k.outlived(r) && !k.wordDone(r)
 	})
 }
 
 // presentOwed reports whether an unsubscribe is on its way for the address that the contact has, or for one that it names: with another
 // address it would be lost for the first, and with the second the person could be mailed.
 func (k *work) presentOwed() bool {
-	return k.link.State == ledger.Linked && k.link.Address != "" && slices.ContainsFunc(k.words, func(r *row) bool {
-		return r.word == ledger.Out && r.speaks() && (k.owesOptOut() || k.owesNamed(r))
+	return k.link.State == ledger.Linked && k.link.Address != "" && slices.ContainsFunc(k.words, func(r *intent.Row) bool {
+		return r.Consent == ledger.Out && r.HasConsent() && (k.owesOptOut() || k.owesNamed(r))
 	})
 }
 

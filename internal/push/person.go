@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -58,7 +59,7 @@ func (w *Worker) findPerson(ctx context.Context, k *work) (*found, error) {
 func (k *work) erases() []outbox.EntryID {
 	var ids []outbox.EntryID
 	for _, r := range k.every {
-		if r.typ == outbox.Erased && r.end == nil {
+		if r.Event == outbox.Erased && r.End == nil {
 			ids = append(ids, r.ID)
 		}
 	}
@@ -159,23 +160,23 @@ func (w *Worker) traces(ctx context.Context, k *work, f *found) error {
 	}
 	var waits []string // addresses of rows that wait
 	err := w.store.EachRow(ctx, k.id, func(e outbox.Entry) error {
-		r := newRow(&e, w.table(), false)
-		f.needle(r.addr)
-		f.needle(r.lookFor)
+		r := intent.NewRow(&e, w.table(), false)
+		f.needle(r.Address)
+		f.needle(r.LookFor)
 		if e.Email != nil {
 			f.needle(*e.Email)
 		}
 		if e.Properties != nil && len(*e.Properties) > len("{}") {
 			f.needle(*e.Properties)
 		}
-		if r.typ == outbox.Erased && e.State == outbox.Pending && r.lookFor != "" {
-			f.named = append(f.named, r.lookFor)
+		if r.Event == outbox.Erased && e.State == outbox.Pending && r.LookFor != "" {
+			f.named = append(f.named, r.LookFor)
 		}
-		if e.State == outbox.Pending && (r.typ == outbox.Registered || r.typ == outbox.Updated) {
-			waits = append(waits, r.addr)
+		if e.State == outbox.Pending && (r.Event == outbox.Registered || r.Event == outbox.Updated) {
+			waits = append(waits, r.Address)
 		}
-		if r.addr != "" && len(f.written) < mostWritten && !slices.Contains(f.written, r.addr) {
-			f.written = append(f.written, r.addr)
+		if r.Address != "" && len(f.written) < mostWritten && !slices.Contains(f.written, r.Address) {
+			f.written = append(f.written, r.Address)
 		}
 		return nil
 	})

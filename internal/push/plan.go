@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/intent"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
@@ -26,20 +27,20 @@ const (
 // plan is the one request a lead needs next.
 type plan struct {
 	op   op
-	all  intent // the fold
-	diff intent // what of it is to be written
-	addr string // the address to create with
-	del  *row   // the lead.deleted or lead.erased that is carried out; the fold is empty then
+	all  intent.Intent // the fold
+	diff intent.Intent // what of it is to be written
+	addr string        // the address to create with
+	del  *intent.Row   // the lead.deleted or lead.erased that is carried out; the fold is empty then
 }
 
 // decide plans the next step of a lead from its rows, its link and what was learnt in this job. It changes only the work.
 func (w *Worker) decide(k *work) {
 	k.plan = plan{}
 	if r := k.erasing(); r != nil {
-		k.plan = plan{op: opErase, del: r, all: intent{rows: []*row{r}}}
+		k.plan = plan{op: opErase, del: r, all: intent.Intent{Rows: []*intent.Row{r}}}
 		for _, late := range k.every { // came after the tombstone
-			if late != r && late.end != nil && late.end.Reason == outbox.ErasedPerson {
-				k.ended = append(k.ended, *late.end)
+			if late != r && late.End != nil && late.End.Reason == outbox.ErasedPerson {
+				k.ended = append(k.ended, *late.End)
 			}
 		}
 		return
@@ -53,24 +54,24 @@ func (w *Worker) decide(k *work) {
 		return
 	}
 	rows := k.narrowed()
-	in := fold(rows, k.blocked.has)
+	in := intent.Fold(rows, k.blocked.has)
 	k.plan.all = in
-	in = in.clone()
+	in = in.Clone()
 	if k.link.State == ledger.Linked {
-		in.refill(k.fill, k.unfit)
+		in.RestoreFromLedger(k.fill, k.unfit)
 	}
-	in.dropOvertaken(k.link)
+	in.DropOvertaken(k.link)
 	switch k.link.State {
 	case ledger.Linked:
 		w.decideLinked(k, in)
 	case ledger.Purged:
 		w.endAll(k, rows, outbox.Dead, outbox.ContactPurged, "the contact was erased in HubSpot; `outbox retry` does not bring it back")
 	case ledger.Gone:
-		if !fold(k.upToDelete(), nil).registered(k.link.AppliedID) {
+		if !intent.Fold(k.upToDelete(), nil).Registered(k.link.AppliedID) {
 			w.endAll(k, rows, outbox.Dead, outbox.ContactGone, "contact "+string(k.link.ContactID)+" is in HubSpot's recycle bin")
 			return
 		}
-		in.refill(k.link.Fields, k.unfit)
+		in.RestoreFromLedger(k.link.Fields, k.unfit)
 		w.decideUnlinked(k, in)
 	default:
 		w.decideUnlinked(k, in)
@@ -79,41 +80,41 @@ func (w *Worker) decide(k *work) {
 
 // narrowed are the rows to fold: all of them, or fewer when a refusal that names nothing is being tracked down. A lead without a
 // contact begins with the row that brings the address, since nothing can be written without one; the ledger keeps the order.
-func (k *work) narrowed() []*row {
+func (k *work) narrowed() []*intent.Row {
 	n, rows := k.hint.take, k.upToDelete()
 	if n == 0 || n >= len(rows) {
 		return rows
 	}
 	if k.link.State != ledger.Linked {
-		if a := address(rows, k.blocked.has); a != nil {
-			return []*row{a.row}
+		if a := intent.LastAddress(rows, k.blocked.has); a != nil {
+			return []*intent.Row{a.Row}
 		}
 	}
 	return rows[:n]
 }
 
 // drop takes rows out of the work.
-func (k *work) drop(rows []*row) {
-	k.rows = slices.DeleteFunc(slices.Clone(k.rows), func(r *row) bool { return slices.Contains(rows, r) })
+func (k *work) drop(rows []*intent.Row) {
+	k.rows = slices.DeleteFunc(slices.Clone(k.rows), func(r *intent.Row) bool { return slices.Contains(rows, r) })
 }
 
-func (w *Worker) decideLinked(k *work, in intent) {
-	diff := in.clone()
+func (w *Worker) decideLinked(k *work, in intent.Intent) {
+	diff := in.Clone()
 	unheard := k.unheard
 	if k.read { // it is decided
 		unheard = nil
 	}
-	diff.dropHeld(k.link, k.late, unheard)
+	diff.DropCurrent(k.link, k.late, unheard)
 	mend(&diff, k)
 	k.plan.diff = diff
 	switch {
 	case k.inDoubt() && !k.read:
 		k.plan.op = opRead
-	case diff.empty() && !k.read && (k.more || !proved(k.rows, k.link)):
+	case diff.Empty() && !k.read && (k.more || !intent.KnownUnchanged(k.rows, k.link)):
 		k.plan.op = opRead
-	case !k.read && (in.unheard(k.link) || diff.hasAny(unheard)):
+	case !k.read && (in.ClearsUnknownField(k.link) || diff.HasAny(unheard)):
 		k.plan.op = opRead
-	case diff.empty() && !k.unmarked:
+	case diff.Empty() && !k.unmarked:
 		k.plan.op = opSettle
 	case !k.read && w.readsBeforeWrite(diff):
 		k.plan.op = opRead
@@ -124,12 +125,12 @@ func (w *Worker) decideLinked(k *work, in intent) {
 
 // readsBeforeWrite: a change whose winner is not the application goes through the three-way with a fresh reading, and before an
 // address change the contact's own opt-out is read.
-func (w *Worker) readsBeforeWrite(diff intent) bool {
-	if diff.addr != nil {
+func (w *Worker) readsBeforeWrite(diff intent.Intent) bool {
+	if diff.Address != nil {
 		return true
 	}
 	t := w.table()
-	for p := range diff.changes {
+	for p := range diff.Changes {
 		if _, winner := t.Rule(p); winner != mapping.App {
 			return true
 		}
@@ -137,11 +138,11 @@ func (w *Worker) readsBeforeWrite(diff intent) bool {
 	return false
 }
 
-func (w *Worker) decideUnlinked(k *work, in intent) {
+func (w *Worker) decideUnlinked(k *work, in intent.Intent) {
 	k.plan.diff = in
 	addr := k.link.Address
-	if in.addr != nil {
-		addr = in.addr.canon
+	if in.Address != nil {
+		addr = in.Address.Canon
 	}
 	if k.blocked.has(addr) || addr == "" && k.held() {
 		k.plan.op = opSettle // nothing can be sent; settle puts the rows off
@@ -164,7 +165,7 @@ func (w *Worker) decideUnlinked(k *work, in intent) {
 		look = look || t.NeedsReading()
 	} else {
 		k.plan.op = opCreate
-		look = look || len(addresses(k.upToDelete())) > 1 || w.readFirst.Load()
+		look = look || len(intent.Addresses(k.upToDelete())) > 1 || w.readFirst.Load()
 	}
 	if k.newAddress() != "" { // before it is opted out it must be known that nobody else has it
 		look = true
@@ -178,35 +179,35 @@ func (w *Worker) decideUnlinked(k *work, in intent) {
 }
 
 // endRows ends the rows that are decided by themselves and returns the others.
-func (w *Worker) endRows(k *work) []*row {
+func (w *Worker) endRows(k *work) []*intent.Row {
 	kept := k.rows[:0:0]
 	dead := w.mode() == Dead
 	for _, r := range k.rows {
-		r.strip(k.hint.refused[r.ID])
+		r.Omit(k.hint.refused[r.ID])
 		switch {
-		case r.end != nil:
-		case r.id() < k.link.ClosedAtID:
-			r.ends(outbox.Skipped, outbox.Overtaken, deletedLater)
-		case r.typ == outbox.Deleted && r.id() < k.link.AppliedID:
-			r.ends(outbox.Skipped, outbox.Overtaken, "a later event of the lead came first")
-		case r.typ == outbox.Deleted:
+		case r.End != nil:
+		case r.Num() < k.link.ClosedAtID:
+			r.EndAs(outbox.Skipped, outbox.Overtaken, deletedLater)
+		case r.Event == outbox.Deleted && r.Num() < k.link.AppliedID:
+			r.EndAs(outbox.Skipped, outbox.Overtaken, "a later event of the lead came first")
+		case r.Event == outbox.Deleted:
 		case k.link.State == ledger.Passive:
-			r.ends(outbox.Skipped, outbox.Merged, "the contact was merged into another lead's contact")
-		case r.emptied(), dead && len(r.left) > 0:
-			r.ends(outbox.Dead, outbox.InvalidProperty, leftNote(r.left))
-		case r.mapped == 0 && r.unmapped > 0:
-			r.ends(outbox.Skipped, outbox.NotMapped, "")
-		case r.overtaken(k.link):
-			r.ends(outbox.Skipped, outbox.Overtaken, "")
+			r.EndAs(outbox.Skipped, outbox.Merged, "the contact was merged into another lead's contact")
+		case r.AllOmitted(), dead && len(r.Omitted) > 0:
+			r.EndAs(outbox.Dead, outbox.InvalidProperty, intent.OmittedNote(r.Omitted))
+		case r.Mapped == 0 && r.Unmapped > 0:
+			r.EndAs(outbox.Skipped, outbox.NotMapped, "")
+		case r.Overtaken(k.link):
+			r.EndAs(outbox.Skipped, outbox.Overtaken, "")
 		}
-		if r.end == nil {
+		if r.End == nil {
 			kept = append(kept, r)
 			continue
 		}
-		if o := *r.end; o.State != outbox.Pending || r.NotBefore == nil || *r.NotBefore != o.NotBefore {
+		if o := *r.End; o.State != outbox.Pending || r.NotBefore == nil || *r.NotBefore != o.NotBefore {
 			k.ended = append(k.ended, o)
 		}
-		if r.end.State == outbox.Dead && r.end.Reason == outbox.InvalidProperty {
+		if r.End.State == outbox.Dead && r.End.Reason == outbox.InvalidProperty {
 			k.leaveOut(w.table(), r, w.mode() != Dead)
 			k.dirty = k.dirty || k.link.State != ledger.None
 		}
@@ -215,7 +216,7 @@ func (w *Worker) endRows(k *work) []*row {
 }
 
 // endAll ends rows of the fold with one reason and takes them out of it.
-func (w *Worker) endAll(k *work, rows []*row, state outbox.State, reason outbox.Reason, note string) {
+func (w *Worker) endAll(k *work, rows []*intent.Row, state outbox.State, reason outbox.Reason, note string) {
 	for _, r := range rows {
 		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: state, Reason: reason, Note: note, Attempts: r.Attempts,
 			ContactID: k.link.ContactID})
@@ -228,8 +229,8 @@ func (w *Worker) endAll(k *work, rows []*row, state outbox.State, reason outbox.
 func (k *work) held() bool { return slices.ContainsFunc(k.rows, k.waits) }
 
 // waits reports whether the row's address is blocked and still the last word about it.
-func (k *work) waits(r *row) bool {
-	return k.blocked.has(r.addr) && r.addr != "" && !k.link.Overtaken(ledger.AddressField, r.id()) && (k.plan.all.addr == nil || k.plan.all.addr.id() < r.id())
+func (k *work) waits(r *intent.Row) bool {
+	return k.blocked.has(r.Address) && r.Address != "" && !k.link.Overtaken(ledger.AddressField, r.Num()) && (k.plan.all.Address == nil || k.plan.all.Address.Num() < r.Num())
 }
 
 // park lets rows wait that have neither contact nor address; a row that brings one folds them in.
@@ -247,23 +248,4 @@ func (w *Worker) park(k *work) {
 	}
 	k.rows = nil
 	k.plan = plan{op: opSettle}
-}
-
-// clone copies the maps, so that what is dropped from a plan is not lost to the fold.
-func (in intent) clone() intent {
-	c := intent{rows: in.rows, changes: make(map[string]change, len(in.changes)), addr: in.addr}
-	for p, v := range in.changes {
-		c.changes[p] = v
-	}
-	return c
-}
-
-// refill adds what settled rows said before the contact went away: the outbox no longer has them.
-func (in *intent) refill(fields map[string]ledger.Field, unfit map[string]bool) {
-	for p, f := range fields {
-		if _, ok := in.changes[p]; ok || p == ledger.AddressField || f.Sent == "" || unfit[p] {
-			continue
-		}
-		in.changes[p] = change{property: p, send: f.Sent, canon: f.Sent, set: f.Set}
-	}
 }

@@ -84,7 +84,7 @@ func (w *Worker) readProperties(works []*work) []string {
 	}
 	for _, k := range works {
 		for _, r := range k.rows {
-			for _, v := range r.values {
+			for _, v := range r.Values {
 				props = append(props, v.Property)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -18,10 +19,10 @@ import (
 // is never linked anew: only the rows that carry the address wait, the rest goes on.
 func (w *Worker) conflicted(ctx context.Context, k *work, r batch.Refusal) error {
 	if k.link.State == ledger.Linked {
-		if k.plan.diff.addr == nil { // a unique property, not the address
+		if k.plan.diff.Address == nil { // a unique property, not the address
 			return w.refused(ctx, k, r)
 		}
-		k.block(k.plan.diff.addr.canon, taken(lead.ContactID(r.Existing), r.CorrelationID))
+		k.block(k.plan.diff.Address.Canon, taken(lead.ContactID(r.Existing), r.CorrelationID))
 		k.answer = answer{}
 		return nil
 	}
@@ -42,8 +43,8 @@ func (w *Worker) conflicted(ctx context.Context, k *work, r batch.Refusal) error
 func (w *Worker) addressTaken(ctx context.Context, k *work) (hubspot.ContactID, error) {
 	addr := k.plan.addr
 	if k.link.State == ledger.Linked {
-		if addr = ""; k.plan.diff.addr != nil {
-			addr = k.plan.diff.addr.canon
+		if addr = ""; k.plan.diff.Address != nil {
+			addr = k.plan.diff.Address.Canon
 		}
 	}
 	if addr == "" || addr == k.askedFor {
@@ -85,7 +86,7 @@ func (w *Worker) refused(ctx context.Context, k *work, r batch.Refusal) error {
 	if acted {
 		return nil
 	}
-	rows := k.plan.all.rows
+	rows := k.plan.all.Rows
 	if len(rows) > 1 {
 		k.hint.take = (len(rows) + 1) / 2
 		return nil
@@ -116,13 +117,13 @@ func maybeTaken(r batch.Refusal) bool {
 func (w *Worker) refusedProperty(k *work, property, code string, r batch.Refusal) bool {
 	if property == ledger.AddressField {
 		addr := k.plan.addr
-		if k.plan.diff.addr != nil {
-			addr = k.plan.diff.addr.canon
+		if k.plan.diff.Address != nil {
+			addr = k.plan.diff.Address.Canon
 		}
 		hit := false
 		for _, x := range k.rows {
-			if x.addr == addr && addr != "" {
-				x.ends(outbox.Dead, outbox.InvalidEmail, fmt.Sprintf("%s (%s)", property, code)).end.CorrelationID = r.CorrelationID
+			if x.Address == addr && addr != "" {
+				x.EndAs(outbox.Dead, outbox.InvalidEmail, fmt.Sprintf("%s (%s)", property, code)).End.CorrelationID = r.CorrelationID
 				hit = true
 			}
 		}
@@ -136,8 +137,8 @@ func (w *Worker) refusedProperty(k *work, property, code string, r batch.Refusal
 		k.unmarked, k.markTaken = false, true // the link holds without it
 		return true
 	}
-	c, ok := k.plan.diff.changes[property]
-	if ok && c.row == nil { // the portal no longer takes what a contact before it held: no row of now is to blame
+	c, ok := k.plan.diff.Changes[property]
+	if ok && c.Row == nil { // the portal no longer takes what a contact before it held: no row of now is to blame
 		if k.unfit == nil {
 			k.unfit = map[string]bool{}
 		}
@@ -150,10 +151,10 @@ func (w *Worker) refusedProperty(k *work, property, code string, r batch.Refusal
 	if code == "" {
 		code = r.Key().Code
 	}
-	k.hint.refuse(c.row.ID, property, code)
-	c.row.strip(k.hint.refused[c.row.ID])
-	if w.mode() == Dead || c.row.emptied() {
-		c.row.ends(outbox.Dead, outbox.InvalidProperty, leftNote(c.row.left)).end.CorrelationID = r.CorrelationID
+	k.hint.refuse(c.Row.ID, property, code)
+	c.Row.Omit(k.hint.refused[c.Row.ID])
+	if w.mode() == Dead || c.Row.AllOmitted() {
+		c.Row.EndAs(outbox.Dead, outbox.InvalidProperty, intent.OmittedNote(c.Row.Omitted)).End.CorrelationID = r.CorrelationID
 	}
 	return true
 }

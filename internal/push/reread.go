@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"leadsync/internal/inbox"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
@@ -90,12 +91,12 @@ func (w *Worker) heldWorks(ctx context.Context, leads []lead.ID) ([]*work, error
 		}
 		k := w.newWork(id, pending[id], link, duplicate)
 		k.beside = beside
-		if slices.ContainsFunc(k.rows, func(r *row) bool { return r.typ == outbox.Erased && r.end == nil || r.endsLife(link) }) {
+		if slices.ContainsFunc(k.rows, func(r *intent.Row) bool { return r.Event == outbox.Erased && r.End == nil || r.EffectiveDelete(link) }) {
 			continue
 		}
-		k.rows = slices.DeleteFunc(k.rows, func(r *row) bool {
-			r.strip(k.hint.refused[r.ID])
-			return r.end != nil || r.id() < link.ClosedAtID || r.emptied()
+		k.rows = slices.DeleteFunc(k.rows, func(r *intent.Row) bool {
+			r.Omit(k.hint.refused[r.ID])
+			return r.End != nil || r.Num() < link.ClosedAtID || r.AllOmitted()
 		})
 		beside[id] = k
 		works = append(works, k)

@@ -8,6 +8,7 @@ import (
 	"leadsync/internal/batch"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -19,8 +20,8 @@ import (
 func (w *Worker) resubscribe(ctx context.Context, k *work) error {
 	for k.resubscribes() == "" { // each of them waits for an address; one that was left as it is would come again at once
 		r := k.in
-		k.words = slices.DeleteFunc(k.words, func(x *row) bool { return x == r })
-		if !r.parked() {
+		k.words = slices.DeleteFunc(k.words, func(x *intent.Row) bool { return x == r })
+		if !r.Parked() {
 			k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Pending, Note: "waits for an address", Attempts: r.Attempts, NotBefore: outbox.Parked})
 		}
 		if w.nextWord(k); k.in == nil {
@@ -36,14 +37,14 @@ func (w *Worker) resubscribe(ctx context.Context, k *work) error {
 		w.refuseConsent(k, why)
 		return nil
 	}
-	wide, single, out, err := w.standing(ctx, address, r.evidence.at)
+	wide, single, out, err := w.standing(ctx, address, r.Evidence.At)
 	if err != nil {
 		return err
 	}
 	where := address
 	if out.IsZero() { // since a merge the person is mailed at the survivor's address
 		if where, err = w.survivorsAddress(ctx, k); err == nil && where != "" && where != address {
-			_, _, out, err = w.standing(ctx, where, r.evidence.at)
+			_, _, out, err = w.standing(ctx, where, r.Evidence.At)
 		}
 		if err != nil {
 			return err
@@ -69,7 +70,7 @@ func (w *Worker) resubscribe(ctx context.Context, k *work) error {
 	if _, err := w.store.Settle(ctx, Settlement{Links: []ledger.Link{*k.link}}); err != nil {
 		return w.named(err)
 	}
-	e := hubspot.Evidence{At: time.UnixMilli(r.evidence.at), Source: r.evidence.source, Basis: w.cfg.Consent.Basis}
+	e := hubspot.Evidence{At: time.UnixMilli(r.Evidence.At), Source: r.Evidence.Source, Basis: w.cfg.Consent.Basis}
 	for _, id := range ids {
 		_, err := w.hub.OptIn(ctx, address, id, e)
 		if k.dirty = true; hubspot.OutcomeUnknown(err) {
@@ -128,14 +129,14 @@ func (w *Worker) standing(ctx context.Context, address string, evidence int64) (
 // subscribed ends a resubscribe: the lead is in, and the opt-outs before it are overtaken.
 func (w *Worker) subscribed(k *work, state outbox.State, reason outbox.Reason, note string) {
 	r := k.in
-	k.link.HearIn(r.id(), r.evidence.at, k.resubscribes())
+	k.link.HearIn(r.Num(), r.Evidence.At, k.resubscribes())
 	if ids := w.cfg.Consent.Subscriptions; len(ids) == 0 {
 		k.link.Rejoins()
 	} else {
 		k.link.Rejoins(append(slices.Clone(ids), ledger.AllMail)...)
 	}
 	k.in, k.dirty = nil, true
-	k.words = slices.DeleteFunc(k.words, func(x *row) bool {
+	k.words = slices.DeleteFunc(k.words, func(x *intent.Row) bool {
 		switch {
 		case x == r && k.carries(x):
 			k.revisit = true // its fields follow, and it is delivered with them
@@ -143,8 +144,8 @@ func (w *Worker) subscribed(k *work, state outbox.State, reason outbox.Reason, n
 			k.endWord(x, state, reason, note)
 		case k.owesNamed(x): // an address that was not resubscribed
 			k.revisit = true
-		case x.end != nil:
-			k.ended = append(k.ended, *x.end)
+		case x.End != nil:
+			k.ended = append(k.ended, *x.End)
 		case k.carries(x):
 			k.revisit = true
 		default:
@@ -162,11 +163,11 @@ func (w *Worker) refuseConsent(k *work, why string) {
 func (w *Worker) dropIn(k *work, o outbox.Outcome) {
 	r := k.in
 	k.ended = append(k.ended, o)
-	k.words = slices.DeleteFunc(k.words, func(x *row) bool { return x == r })
+	k.words = slices.DeleteFunc(k.words, func(x *intent.Row) bool { return x == r })
 	w.nextWord(k)
 	for k.in != nil { // an older resubscribe has older evidence, as a rule: it is judged by itself the next time
 		k.revisit = true
-		k.words = slices.DeleteFunc(k.words, func(x *row) bool { return x == k.in })
+		k.words = slices.DeleteFunc(k.words, func(x *intent.Row) bool { return x == k.in })
 		w.nextWord(k)
 	}
 }
@@ -228,12 +229,12 @@ func (w *Worker) toSubscribe(ctx context.Context, wide, single []hubspot.Subscri
 }
 
 // mayNotSubscribe says why our own side refuses the resubscribe; empty when it does not.
-func (w *Worker) mayNotSubscribe(ctx context.Context, k *work, r *row, address string) (string, error) {
+func (w *Worker) mayNotSubscribe(ctx context.Context, k *work, r *intent.Row, address string) (string, error) {
 	const ours = "an opt-out of the lead is newer than the evidence, or as old"
-	if k.link.Consent == ledger.Out && k.link.OptOut.At >= r.evidence.at {
+	if k.link.Consent == ledger.Out && k.link.OptOut.At >= r.Evidence.At {
 		return ours, nil
 	}
-	if spoke, err := w.store.SpokeOut(ctx, k.id, r.evidence.at); err != nil || spoke {
+	if spoke, err := w.store.SpokeOut(ctx, k.id, r.Evidence.At); err != nil || spoke {
 		return ours, err
 	}
 	return w.optedOutByOthers(ctx, k, address)

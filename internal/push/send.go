@@ -21,7 +21,7 @@ func (w *Worker) write(ctx context.Context, kind op, works []*work) error {
 	items := make([]batch.Item, len(works))
 	for i, k := range works {
 		items[i] = batch.Item{Input: w.input(kind, k, i), LookedUp: k.looked, Carries: func(property string) bool {
-			_, carries := k.plan.diff.changes[property]
+			_, carries := k.plan.diff.Changes[property]
 			return carries
 		}}
 	}
@@ -83,19 +83,19 @@ func (w *Worker) answerOf(a batch.Answer) answer {
 
 // input builds one row of a batch write.
 func (w *Worker) input(kind op, k *work, i int) hubspot.Input {
-	in := hubspot.Input{TraceID: "r" + strconv.FormatInt(k.plan.all.rows[len(k.plan.all.rows)-1].id(), 10) + "-" + strconv.Itoa(i),
-		Properties: make(map[string]string, len(k.plan.diff.changes)+2)}
-	for p, c := range k.plan.diff.changes {
-		if kind == opCreate && c.send == "" {
+	in := hubspot.Input{TraceID: "r" + strconv.FormatInt(k.plan.all.Rows[len(k.plan.all.Rows)-1].Num(), 10) + "-" + strconv.Itoa(i),
+		Properties: make(map[string]string, len(k.plan.diff.Changes)+2)}
+	for p, c := range k.plan.diff.Changes {
+		if kind == opCreate && c.Send == "" {
 			continue // nothing to clear in a new contact
 		}
-		in.Properties[p] = c.send
+		in.Properties[p] = c.Send
 	}
 	switch kind {
 	case opUpdate:
 		in.ID = string(k.link.ContactID)
-		if k.plan.diff.addr != nil {
-			in.Properties[ledger.AddressField] = k.plan.diff.addr.send
+		if k.plan.diff.Address != nil {
+			in.Properties[ledger.AddressField] = k.plan.diff.Address.Send
 		}
 		if id := w.table().IDProperty(); id != "" && k.unmarked {
 			in.Properties[id] = string(k.id)

@@ -106,7 +106,7 @@ func (w *Worker) giveBack(works []*work, t *TakenError) bool {
 		}
 		k.link.State, k.link.ContactID, k.link.Fields, k.link.SecondLookAt = ledger.None, "", nil, 0
 		k.ended, k.inbox, k.dirty = nil, nil, false
-		for _, r := range k.plan.all.rows {
+		for _, r := range k.plan.all.Rows {
 			k.ended = append(k.ended, w.retryLater(r, k, outbox.AddressTaken, heldBy(t.ContactID)))
 		}
 		k.done = true

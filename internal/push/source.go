@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/outbox"
 )
@@ -188,10 +189,10 @@ func (w *Worker) endOrphans(ctx context.Context, ids []outbox.EntryID) error {
 	}
 	var s Settlement
 	for i := range entries {
-		if r := newRow(&entries[i], w.table(), false); r.end != nil {
-			s.Outcomes = append(s.Outcomes, *r.end)
+		if r := intent.NewRow(&entries[i], w.table(), false); r.End != nil {
+			s.Outcomes = append(s.Outcomes, *r.End)
 			s.High = s.High.Raised(HighMark{ID: r.ID, CreatedAt: r.CreatedAt})
-			w.dead(&work{}, *r.end)
+			w.dead(&work{}, *r.End)
 		}
 	}
 	n, err := w.store.Settle(ctx, s)

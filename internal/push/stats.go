@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"leadsync/internal/breaker"
+	"leadsync/internal/intent"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 )
@@ -24,7 +25,7 @@ func (s *stats) settled(out []outbox.Outcome, _ int) {
 	defer s.mu.Unlock()
 	for _, o := range out {
 		s.rows++
-		if strings.HasPrefix(o.Note, leftOutNote) {
+		if strings.HasPrefix(o.Note, intent.OmittedPrefix) {
 			s.leftOut++
 		}
 		switch o.State {

@@ -9,6 +9,7 @@ import (
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
@@ -46,7 +47,7 @@ func (w *Worker) take(ctx context.Context, k *work, v *contactView) error {
 			return err
 		}
 	}
-	if own := pendingValues(k.rows, ledger.AddressField); len(own) > 0 && own[len(own)-1].Canon != v.email && slices.Contains(v.more, own[len(own)-1].Canon) {
+	if own := intent.PendingValues(k.rows, ledger.AddressField); len(own) > 0 && own[len(own)-1].Canon != v.email && slices.Contains(v.more, own[len(own)-1].Canon) {
 		// The contact has our address already, as a further one. Whether a write would swap or free the primary one is not
 		// known, so it stays: what we wanted is there.
 		k.link.Wrote(ledger.AddressField, own[len(own)-1].Canon, k.link.Field(ledger.AddressField).Set, &v.email)
@@ -84,7 +85,7 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 	if _, carried := k.link.Fields[property]; !carried && direction == "" {
 		return nil // not mapped: none of our business
 	}
-	r := ledger.Reading{Property: property, Canon: canon, Pending: pendingValues(k.rows, property),
+	r := ledger.Reading{Property: property, Canon: canon, Pending: intent.PendingValues(k.rows, property),
 		Told: direction == mapping.Both || direction == mapping.Pull}
 	if old := k.fill[property]; len(r.Pending) == 0 && old.Sent != "" && property != ledger.AddressField {
 		r.Pending = []ledger.Pending{{Canon: old.Sent, ID: old.Set}}
@@ -165,7 +166,7 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, c
 // withArrived adds the values of rows that were committed after the lead's rows were read: a value taken from HubSpot stands above them
 // too, so they must have their say first.
 func (k *work) withArrived(pending []ledger.Pending, property string) []ledger.Pending {
-	pending = append(pending, pendingValues(k.arrived, property)...)
+	pending = append(pending, intent.PendingValues(k.arrived, property)...)
 	slices.SortFunc(pending, func(a, b ledger.Pending) int { return cmp.Compare(a.ID, b.ID) })
 	return pending
 }
@@ -182,11 +183,11 @@ func (w *Worker) changedAfter(ctx context.Context, k *work, v *contactView, r le
 		return there.UnixMilli() > left.At, err
 	}
 	for _, own := range append(slices.Clone(k.rows), k.arrived...) {
-		if own.id() != last {
+		if own.Num() != last {
 			continue
 		}
 		there, err := w.changedAt(ctx, v, r.Property)
-		return there.UnixMilli() > own.spokenAt(), err
+		return there.UnixMilli() > own.SaidAt(), err
 	}
 	return false, nil
 }
@@ -251,7 +252,7 @@ func (w *Worker) newestRow(ctx context.Context, k *work) (int64, error) {
 	k.arrived = nil
 	for i := range pending[k.id].Rows {
 		if e := &pending[k.id].Rows[i]; !slices.Contains(k.ids, e.ID) {
-			if r := newRow(e, w.table(), false); r.end == nil {
+			if r := intent.NewRow(e, w.table(), false); r.End == nil {
 				k.arrived = append(k.arrived, r)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
@@ -44,8 +45,8 @@ func (w *Worker) endErased(ctx context.Context, works []*work) error {
 		leads = append(leads, k.id)
 		if k.link.State != ledger.Linked {
 			for _, r := range k.every {
-				if r.addr != "" {
-					addresses = append(addresses, r.addr)
+				if r.Address != "" {
+					addresses = append(addresses, r.Address)
 				}
 			}
 		}
@@ -61,8 +62,8 @@ func (w *Worker) endErased(ctx context.Context, works []*work) error {
 			k.tomb = &tomb
 		}
 		for _, r := range k.every {
-			if r.typ != outbox.Erased && (gone || k.link.State != ledger.Linked && r.addr != "" && t.Addresses[r.addr]) {
-				r.ends(outbox.Skipped, outbox.ErasedPerson, "")
+			if r.Event != outbox.Erased && (gone || k.link.State != ledger.Linked && r.Address != "" && t.Addresses[r.Address]) {
+				r.EndAs(outbox.Skipped, outbox.ErasedPerson, "")
 			}
 		}
 	}
@@ -74,14 +75,14 @@ func (w *Worker) endErased(ctx context.Context, works []*work) error {
 func (w *Worker) scrubLate(ctx context.Context, works []*work) {
 	var needles []string
 	for _, k := range works {
-		erased := func(r *row) bool {
+		erased := func(r *intent.Row) bool {
 			return slices.ContainsFunc(k.ended, func(o outbox.Outcome) bool { return o.ID == r.ID && o.Reason == outbox.ErasedPerson })
 		}
 		for _, r := range k.every {
-			if r.end == nil || r.end.Reason != outbox.ErasedPerson || !erased(r) {
+			if r.End == nil || r.End.Reason != outbox.ErasedPerson || !erased(r) {
 				continue
 			}
-			for _, s := range []string{string(k.id), r.addr, orEmpty(r.Email), orEmpty(r.Properties)} {
+			for _, s := range []string{string(k.id), r.Address, orEmpty(r.Email), orEmpty(r.Properties)} {
 				if len(s) > len("{}") {
 					needles = append(needles, s)
 				}
@@ -98,13 +99,10 @@ func (w *Worker) scrubLate(ctx context.Context, works []*work) {
 	}
 }
 
-// parked reports whether the row waits for something other than time: an erase, for the brake.
-func (r *row) parked() bool { return r.NotBefore != nil && *r.NotBefore == outbox.Parked }
-
 // erasing is the row that asks for the person's erase: it wins over all others of the lead, wherever it stands.
-func (k *work) erasing() *row {
+func (k *work) erasing() *intent.Row {
 	for i := len(k.every) - 1; i >= 0; i-- {
-		if r := k.every[i]; r.typ == outbox.Erased && r.end == nil {
+		if r := k.every[i]; r.Event == outbox.Erased && r.End == nil {
 			return r
 		}
 	}

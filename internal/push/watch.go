@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/outbox"
 )
@@ -78,7 +79,7 @@ func (w *Worker) tellOrphans(entries []outbox.Entry, out []outbox.Outcome) {
 
 // createdAt is when a row of the work was inserted.
 func (k *work) createdAt(id outbox.EntryID) int64 {
-	for _, rows := range [][]*row{k.plan.all.rows, k.rows} {
+	for _, rows := range [][]*intent.Row{k.plan.all.Rows, k.rows} {
 		for _, r := range rows {
 			if r.ID == id {
 				return r.CreatedAt

@@ -1,4 +1,4 @@
-package push
+package intent
 
 import (
 	"slices"
@@ -32,15 +32,15 @@ type Preview struct {
 // there before.
 func PreviewRow(e outbox.Entry, pending []outbox.Entry, link *ledger.Link, t *mapping.Table, duplicate bool) Preview {
 	e.State, e.Reason = outbox.Pending, nil
-	r := newRow(&e, t, duplicate)
-	p := Preview{ID: e.ID, LeftOut: leftNote(r.left), Overtaken: map[string]outbox.EntryID{}}
-	if r.end != nil {
-		p.Outcome = string(r.end.State)
-		if r.end.Reason != "" {
-			p.Outcome += "/" + string(r.end.Reason)
+	r := NewRow(&e, t, duplicate)
+	p := Preview{ID: e.ID, LeftOut: OmittedNote(r.Omitted), Overtaken: map[string]outbox.EntryID{}}
+	if r.End != nil {
+		p.Outcome = string(r.End.State)
+		if r.End.Reason != "" {
+			p.Outcome += "/" + string(r.End.Reason)
 		}
-		if r.end.State == outbox.Pending {
-			p.Outcome = r.end.Note
+		if r.End.State == outbox.Pending {
+			p.Outcome = r.End.Note
 		}
 		return p
 	}
@@ -50,20 +50,20 @@ func PreviewRow(e outbox.Entry, pending []outbox.Entry, link *ledger.Link, t *ma
 	later := map[string]outbox.EntryID{}
 	address := link.Address
 	for i := range pending {
-		other := newRow(&pending[i], t, false)
-		if other.end != nil || other.ID == e.ID {
+		other := NewRow(&pending[i], t, false)
+		if other.End != nil || other.ID == e.ID {
 			continue
 		}
 		if address == "" {
-			address = other.addr
+			address = other.Address
 		}
 		if other.ID < e.ID {
 			continue
 		}
-		for _, v := range other.values {
+		for _, v := range other.Values {
 			later[v.Property] = other.ID
 		}
-		if other.addr != "" {
+		if other.Address != "" {
 			later[ledger.AddressField] = other.ID
 		}
 	}
@@ -72,7 +72,7 @@ func PreviewRow(e outbox.Entry, pending []outbox.Entry, link *ledger.Link, t *ma
 		switch {
 		case later[property] != 0:
 			p.Overtaken[name] = later[property]
-		case link.Overtaken(property, r.id()):
+		case link.Overtaken(property, r.Num()):
 			p.Overtaken[name] = outbox.EntryID(link.Field(property).Set)
 		case link.State == ledger.Linked && link.Field(property).Holds(canon):
 			p.Unchanged = append(p.Unchanged, name)
@@ -80,28 +80,28 @@ func PreviewRow(e outbox.Entry, pending []outbox.Entry, link *ledger.Link, t *ma
 			p.Send = append(p.Send, name)
 		}
 	}
-	for _, v := range r.values {
+	for _, v := range r.Values {
 		judge(v.Property, v.Canon)
 	}
-	if r.addr != "" {
-		judge(ledger.AddressField, r.addr)
-		address = r.addr
+	if r.Address != "" {
+		judge(ledger.AddressField, r.Address)
+		address = r.Address
 	}
 	slices.Sort(p.Send)
 	p.Outcome = r.previewOutcome(p, link, address)
 	return p
 }
 
-func (r *row) previewOutcome(p Preview, link *ledger.Link, address string) string {
+func (r *Row) previewOutcome(p Preview, link *ledger.Link, address string) string {
 	word := func(state outbox.State, reason outbox.Reason) string { return string(state) + "/" + string(reason) }
 	switch {
 	case link.State == ledger.Purged:
 		return word(outbox.Dead, outbox.ContactPurged)
-	case link.State == ledger.Gone && !(r.typ == outbox.Registered && r.id() > link.AppliedID):
+	case link.State == ledger.Gone && !(r.Event == outbox.Registered && r.Num() > link.AppliedID):
 		return word(outbox.Dead, outbox.ContactGone)
 	case len(p.Send)+len(p.Unchanged)+len(p.Overtaken) == 0 && p.LeftOut != "":
 		return word(outbox.Dead, outbox.InvalidProperty)
-	case len(p.Send)+len(p.Unchanged)+len(p.Overtaken) == 0 && r.unmapped > 0:
+	case len(p.Send)+len(p.Unchanged)+len(p.Overtaken) == 0 && r.Unmapped > 0:
 		return word(outbox.Skipped, outbox.NotMapped)
 	case link.State != ledger.Linked && address == "":
 		return "waits for an address"
