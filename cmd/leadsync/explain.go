@@ -82,7 +82,7 @@ func (e *environment) askLive(ctx context.Context, cfg *config.Loaded, db *store
 		story.Beside(nil, nil, time.Time{}, time.Now(), err)
 		return
 	}
-	found, err := client.Contact(ctx, hubspot.ContactID(id), story.Properties(), false)
+	found, err := client.Contact(ctx, lead.ContactID(id), story.Properties(), false)
 	switch {
 	case errors.Is(err, lead.ErrNotFound) || hubspot.Classify(err) == hubspot.ClassNotFound:
 		story.Beside(nil, nil, time.Time{}, time.Now(), nil)

@@ -22,11 +22,11 @@ var fence = map[string]string{
 	"secret":          "",                                                                   // text that must never be printed
 	"observe":         "",                                                                   // log, event names, metrics, health
 	"people":          "",                                                                   // how a person may appear outside the tables
-	"hubspot":         "",                                                                   // HubSpot's API in its own terms
+	"hubspot":         "lead",                                                               // HubSpot's API in its own terms
 	"auth":            "backoff",                                                            // token source, RoundTripper
 	"breaker":         "lead outbox hubspot backoff settlement",                             // may the portal send; if not, why and until when
 	"account":         "hubspot mapping breaker",                                            // whose token it is, and its property definitions
-	"batch":           "hubspot",                                                            // one batch write: an answer for each input
+	"batch":           "lead hubspot",                                                       // one batch write: an answer for each input
 	"intent":          "lead outbox ledger mapping",                                         // rows of a lead -> one intent; pure
 	"push":            "outbox inbox lead ledger mapping hubspot backoff " + parts,          // outbox -> HubSpot
 	"pull":            "inbox lead ledger mapping hubspot settlement",                       // HubSpot -> inbox
@@ -42,7 +42,7 @@ var fence = map[string]string{
 	"metrics":         "",                                                                   // numbers for Prometheus
 	"listen":          "metrics status",                                                     // health, metrics and the page on loopback
 	"explain":         "outbox lead ledger mapping intent breaker store status",             // why a lead stands as it does
-	"doctor":          "config status store hubspot mapping breaker",                        // examines an installation
+	"doctor":          "config status store lead hubspot mapping breaker",                   // examines an installation
 	"app":             "*",                                                                  // builds all of it
 	"hubspotsim":      "",                                                                   // stand-in for HubSpot; shares no code with hubspot
 	"replay":          "lead leadgen outbox",                                                // what the contacts must be, told without push

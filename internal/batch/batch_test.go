@@ -9,6 +9,7 @@ import (
 
 	"leadsync/internal/batch"
 	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
 )
 
 // portal is a HubSpot that refuses a batch with a bad input whole.
@@ -38,9 +39,9 @@ func (p *portal) answer(in []hubspot.Input) (*hubspot.BatchResult, error) {
 			res.Errors = append(res.Errors, hubspot.BatchError{Category: r.Category, Details: r.Details, ExistingID: r.Existing, TraceIDs: []string{x.TraceID}})
 			continue
 		}
-		id := hubspot.ContactID(x.ID)
+		id := lead.ContactID(x.ID)
 		if id == "" {
-			id = hubspot.ContactID("9" + x.TraceID)
+			id = lead.ContactID("9" + x.TraceID)
 		}
 		email := x.Properties["email"]
 		res.Results = append(res.Results, hubspot.Contact{ID: id, TraceID: x.TraceID, Properties: map[string]*string{"email": &email}})

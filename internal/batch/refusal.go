@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
 )
 
 // Refusal is what HubSpot said about an input it did not take: codes and property names, never its message text.
@@ -13,7 +14,7 @@ type Refusal struct {
 	Status        int
 	CorrelationID string
 	Details       []hubspot.Detail
-	Existing      hubspot.ContactID // the contact in the way, when named
+	Existing      lead.ContactID // the contact in the way, when named
 }
 
 // Key tells two refusals apart: code and property.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
 )
 
 // facts settles by reading what HubSpot's documents leave open and leadsync is built to bear either way. It changes nothing; an account
@@ -28,7 +29,7 @@ func (r *Report) mergedAway(ctx context.Context, in Input) {
 		return
 	}
 	old, _, _ := strings.Cut(*list, ";")
-	if old == "" || hubspot.ContactID(old) == page.Contacts[0].ID {
+	if old == "" || lead.ContactID(old) == page.Contacts[0].ID {
 		return
 	}
 	got, err := in.Hub.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{old}, Properties: []string{"hs_object_id"}})

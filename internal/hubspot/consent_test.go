@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"leadsync/internal/lead"
 )
 
 const ada = "ada+news@example.com"
@@ -320,7 +322,7 @@ func everyOp(c *Client, address, text string) map[string]func(context.Context) e
 			return err
 		},
 		OpList:         func(ctx context.Context) error { _, err := c.List(ctx, ListRequest{After: "51"}); return err },
-		OpBatchArchive: func(ctx context.Context) error { return c.BatchArchive(ctx, []ContactID{"51"}) },
+		OpBatchArchive: func(ctx context.Context) error { return c.BatchArchive(ctx, []lead.ContactID{"51"}) },
 		OpGDPRDelete:   func(ctx context.Context) error { return c.GDPRDelete(ctx, "51") },
 		OpCreateProperty: func(ctx context.Context) error {
 			_, err := c.CreateContactProperty(ctx, NewProperty{Name: "app_lead_id", Label: text, Description: text, Unique: true})

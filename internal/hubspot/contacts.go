@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"leadsync/internal/lead"
 )
 
 // MaxBatch is the most inputs of one batch request; 101 are refused.
@@ -116,14 +118,14 @@ func (c *Client) readAtOnce(ctx context.Context, r ReadRequest) (*BatchResult, e
 // Contact reads one contact by its record id and follows merges: the answer's ID may be another one. A contact that is not
 // there is an error that matches ErrNotFound. Properties whose names do not fit into one address, or whose values not into one answer, are
 // asked for in several requests.
-func (c *Client) Contact(ctx context.Context, id ContactID, properties []string, archived bool) (*Contact, error) {
+func (c *Client) Contact(ctx context.Context, id lead.ContactID, properties []string, archived bool) (*Contact, error) {
 	if digits(string(id)) == "" {
 		return nil, misuse(OpContact, "an id that is no number") // an address has no business in a URL
 	}
 	return c.contactInParts(ctx, id, properties, archived)
 }
 
-func (c *Client) contact(ctx context.Context, id ContactID, properties []string, archived bool) (*Contact, error) {
+func (c *Client) contact(ctx context.Context, id lead.ContactID, properties []string, archived bool) (*Contact, error) {
 	query := url.Values{"archived": {boolText(archived)}}
 	if len(properties) > 0 {
 		query.Set("properties", strings.Join(properties, ","))

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"leadsync/internal/lead"
 )
 
 // checkJSON holds every 2xx answer to the one thing all of them are: a JSON object.
@@ -102,7 +104,7 @@ type looseRevision struct {
 
 func (l *looseContact) contact() Contact {
 	c := Contact{
-		ID:         ContactID(l.ID),
+		ID:         lead.ContactID(l.ID),
 		CreatedAt:  time.Time(l.CreatedAt),
 		UpdatedAt:  time.Time(l.UpdatedAt),
 		ArchivedAt: time.Time(l.ArchivedAt),

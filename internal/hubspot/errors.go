@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"leadsync/internal/lead"
 )
 
 // Sentinels, to be matched with errors.Is.
@@ -37,9 +39,9 @@ type Error struct {
 	Category, SubCategory, CorrelationID string
 	RetryAfter                           time.Duration // from the header, at most 24 h; 0 when absent
 	Details                              []Detail
-	ExistingID                           ContactID // from "Existing ID: n" of a conflict
-	IDs, TraceIDs                        []string  // rows the answer names; an id may be an address, so they are never printed
-	Scopes                               []string  // of a 403 MISSING_SCOPES; may be empty even then
+	ExistingID                           lead.ContactID // from "Existing ID: n" of a conflict
+	IDs, TraceIDs                        []string       // rows the answer names; an id may be an address, so they are never printed
+	Scopes                               []string       // of a 403 MISSING_SCOPES; may be empty even then
 	// Sent says that the request may have reached HubSpot. It is false when the connection was refused, the name was not found,
 	// or the request ended in the limiter.
 	Sent bool

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/lead"
 )
 
 // Each fault of the simulator, once: its class, whether the outcome is unknown, how long to wait, and what HubSpot holds then.
@@ -130,7 +131,7 @@ func TestEveryFaultOfScansAndRemovals(t *testing.T) {
 						hits = len(page.Contacts)
 					}
 				case OpBatchArchive:
-					err = c.BatchArchive(t.Context(), []ContactID{id})
+					err = c.BatchArchive(t.Context(), []lead.ContactID{id})
 				case OpGDPRDelete:
 					err = c.GDPRDelete(t.Context(), id)
 				}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/url"
+
+	"leadsync/internal/lead"
 )
 
 // maxNames bounds the names of properties in one address, in bytes as they stand there. HubSpot answers a long address with 414 and gives no
@@ -133,7 +135,7 @@ func inAddresses(properties []string) (parts [][]string) {
 
 // contactInParts reads a contact by as many requests as its properties need: by the length of the address, and by that of the answer.
 // History of merges: when two answers are about two contacts, it was merged in between, and the survivor is read anew.
-func (c *Client) contactInParts(ctx context.Context, id ContactID, properties []string, archived bool) (*Contact, error) {
+func (c *Client) contactInParts(ctx context.Context, id lead.ContactID, properties []string, archived bool) (*Contact, error) {
 	parts := inAddresses(properties)
 	var whole *Contact
 	for len(parts) > 0 {

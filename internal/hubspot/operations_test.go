@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/lead"
 	"leadsync/internal/secret"
 )
 
@@ -43,7 +44,7 @@ func shown(c Contact, property string) string {
 	return ""
 }
 
-func seed(t *testing.T, c *Client, addresses ...string) map[string]ContactID {
+func seed(t *testing.T, c *Client, addresses ...string) map[string]lead.ContactID {
 	t.Helper()
 	var in []Input
 	for i, a := range addresses {
@@ -53,7 +54,7 @@ func seed(t *testing.T, c *Client, addresses ...string) map[string]ContactID {
 	if err != nil || len(got.Results) != len(addresses) {
 		t.Fatalf("seed: %v", err)
 	}
-	ids := map[string]ContactID{}
+	ids := map[string]lead.ContactID{}
 	for a, one := range byAddress(t, got) {
 		ids[a] = one.ID
 	}
@@ -166,7 +167,7 @@ func TestBatchUpdate(t *testing.T) {
 	}
 	// A single read follows the merge.
 	one, err = c.Contact(t.Context(), ids["joan@example.net"], []string{"email"}, false)
-	if err != nil || one.ID != ContactID(survivor) || one.ID == ids["joan@example.net"] {
+	if err != nil || one.ID != lead.ContactID(survivor) || one.ID == ids["joan@example.net"] {
 		t.Errorf("merged away: %+v, %v", one, err)
 	}
 }
@@ -240,7 +241,7 @@ func TestContact(t *testing.T) {
 		t.Errorf("archived, asked for: %+v, %v", one, err)
 	}
 	before := sim.Stats().Requests
-	for _, odd := range []ContactID{"", "ada@example.com", "51/../52", "-1"} {
+	for _, odd := range []lead.ContactID{"", "ada@example.com", "51/../52", "-1"} {
 		if _, err := c.Contact(t.Context(), odd, nil, false); !errors.Is(err, ErrMisuse) || strings.Contains(err.Error(), "ada") {
 			t.Errorf("id %q: %v", odd, err)
 		}

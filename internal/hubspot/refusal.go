@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"leadsync/internal/lead"
 )
 
 // Header names. https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines (read 2026-11-22). Search
@@ -226,9 +228,9 @@ func (f filter) scopes(wire *wireError) []string {
 // https://github.com/HubSpot/hubspot-api-nodejs/issues/545 (read 2026-11-22).
 var existingPattern = regexp.MustCompile(`Existing ID: (\d{1,20})\D*$`)
 
-func existingID(message string) ContactID {
+func existingID(message string) lead.ContactID {
 	if found := existingPattern.FindStringSubmatch(message); found != nil {
-		return ContactID(found[1])
+		return lead.ContactID(found[1])
 	}
 	return ""
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"leadsync/internal/lead"
 )
 
 // What must never come out of an error: addresses and values as HubSpot's messages repeat them.
@@ -211,7 +213,7 @@ func TestValuesInMessagesDecideNothing(t *testing.T) {
 	for _, tc := range []struct {
 		name, body string
 		status     int
-		existing   ContactID
+		existing   lead.ContactID
 		details    int
 	}{
 		{"an id in a refused value", `{"category":"VALIDATION_ERROR","message":"Existing ID: 666 was not one of the allowed options"}`, 400, "", 0},

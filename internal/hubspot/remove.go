@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"leadsync/internal/lead"
 )
 
 // categoryNotFound is how HubSpot names an id that nobody has. https://github.com/HubSpot/hubspot-api-php/issues/619 (read
@@ -14,7 +16,7 @@ const categoryNotFound = "OBJECT_NOT_FOUND"
 // BatchArchive puts up to 100 contacts into HubSpot's recycle bin, where a person can restore them for 90 days. An id that is
 // gone already is not an error. HubSpot answers 204 for the whole and names no single row; should it name refused rows all the
 // same, that is an *Error with an unknown outcome.
-func (c *Client) BatchArchive(ctx context.Context, ids []ContactID) error {
+func (c *Client) BatchArchive(ctx context.Context, ids []lead.ContactID) error {
 	texts := make([]string, len(ids))
 	for i, id := range ids {
 		if digits(string(id)) == "" {
@@ -73,12 +75,12 @@ func (a *answer) archived(ids []string) error {
 // days to purge (https://knowledge.hubspot.com/privacy-and-consent/how-do-i-perform-a-gdpr-delete-in-hubspot, read 2026-11-22). An
 // id that is not there is an error that matches ErrNotFound, or success: which of the two HubSpot answers is not documented.
 // Success is 204; another 2xx proves nothing and is an *Error with an unknown outcome.
-func (c *Client) GDPRDelete(ctx context.Context, id ContactID) error {
+func (c *Client) GDPRDelete(ctx context.Context, id lead.ContactID) error {
 	if digits(string(id)) == "" {
 		return misuse(OpGDPRDelete, "an id that is no number")
 	}
 	body := encode(struct {
-		ID ContactID `json:"objectId"`
+		ID lead.ContactID `json:"objectId"`
 	}{id})
 	got, err := c.do(ctx, OpGDPRDelete, http.MethodPost, fmt.Sprintf(pathContacts, c.version)+"/gdpr-delete", body)
 	if err != nil {

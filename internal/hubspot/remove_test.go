@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/lead"
 )
 
 func TestBatchArchive(t *testing.T) {
 	sim := portal(t, hubspotsim.Config{})
 	c := clientFor(t, sim, nil, nil)
 	ids := seed(t, c, "ada@example.com", "grace@example.org", "joan@example.net")
-	if err := c.BatchArchive(t.Context(), []ContactID{ids["ada@example.com"], ids["grace@example.org"]}); err != nil {
+	if err := c.BatchArchive(t.Context(), []lead.ContactID{ids["ada@example.com"], ids["grace@example.org"]}); err != nil {
 		t.Fatal(err)
 	}
 	for address, archived := range map[string]bool{"ada@example.com": true, "grace@example.org": true, "joan@example.net": false} {
@@ -24,7 +25,7 @@ func TestBatchArchive(t *testing.T) {
 		}
 	}
 	// Gone already, and never there: neither is an error, and neither keeps the others.
-	if err := c.BatchArchive(t.Context(), []ContactID{ids["ada@example.com"], "999999999", ids["joan@example.net"]}); err != nil {
+	if err := c.BatchArchive(t.Context(), []lead.ContactID{ids["ada@example.com"], "999999999", ids["joan@example.net"]}); err != nil {
 		t.Errorf("gone already: %v", err)
 	}
 	if _, err := c.Contact(t.Context(), ids["joan@example.net"], nil, true); err != nil {
@@ -35,10 +36,10 @@ func TestBatchArchive(t *testing.T) {
 // Only 204, or HubSpot's word that the one id does not exist, says that nothing is left to archive.
 func TestBatchArchiveAnswers(t *testing.T) {
 	const missing = `{"status":"error","message":"x","category":"OBJECT_NOT_FOUND","context":{"ids":["51"]}}`
-	one, two := []ContactID{"51"}, []ContactID{"51", "52"}
+	one, two := []lead.ContactID{"51"}, []lead.ContactID{"51", "52"}
 	for _, tc := range []struct {
 		name    string
-		ids     []ContactID
+		ids     []lead.ContactID
 		status  int
 		body    string
 		class   Class
@@ -99,7 +100,7 @@ func TestGDPRDelete(t *testing.T) {
 		t.Errorf("unknown id: %v, sent %s", err, body)
 	}
 	body = ""
-	for _, odd := range []ContactID{"", "ada@example.com", "51 "} {
+	for _, odd := range []lead.ContactID{"", "ada@example.com", "51 "} {
 		if err := c.GDPRDelete(t.Context(), odd); !errors.Is(err, ErrMisuse) || strings.Contains(err.Error(), "ada") || body != "" {
 			t.Errorf("id %q: %v, sent %s", odd, err, body)
 		}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"leadsync/internal/lead"
 )
 
 // What breaks a rule of design section 1.4 is never sent.
@@ -38,9 +40,9 @@ func TestBatchRules(t *testing.T) {
 			return err
 		}},
 		{"nothing to archive", func() error { return c.BatchArchive(t.Context(), nil) }},
-		{"101 to archive", func() error { return c.BatchArchive(t.Context(), make([]ContactID, 101)) }},
-		{"an id twice in an archive", func() error { return c.BatchArchive(t.Context(), []ContactID{"1", "1"}) }},
-		{"an archive by address", func() error { return c.BatchArchive(t.Context(), []ContactID{"ada@example.com"}) }},
+		{"101 to archive", func() error { return c.BatchArchive(t.Context(), make([]lead.ContactID, 101)) }},
+		{"an id twice in an archive", func() error { return c.BatchArchive(t.Context(), []lead.ContactID{"1", "1"}) }},
+		{"an archive by address", func() error { return c.BatchArchive(t.Context(), []lead.ContactID{"ada@example.com"}) }},
 		{"an erase by address", func() error { return c.GDPRDelete(t.Context(), "ada@example.com") }},
 		{"a search for everybody", func() error { _, err := c.Search(t.Context(), SearchRequest{}); return err }},
 		{"seven filters", func() error { _, err := c.Search(t.Context(), SearchRequest{Filters: filters(7)}); return err }},
@@ -157,7 +159,7 @@ func TestRequestShape(t *testing.T) {
 	_, _ = c.Contact(t.Context(), "5", []string{"email", "a&b=c"}, false)
 	_, _ = c.Search(t.Context(), window("0"))
 	_, _ = c.List(t.Context(), ListRequest{After: "a&b", Archived: true, Properties: []string{"email", "phone"}})
-	_ = c.BatchArchive(t.Context(), []ContactID{"5"})
+	_ = c.BatchArchive(t.Context(), []lead.ContactID{"5"})
 	_ = c.GDPRDelete(t.Context(), "5")
 	_, _ = c.SubscriptionDefinitions(t.Context())
 	want := []string{

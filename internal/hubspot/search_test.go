@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/lead"
 )
 
 // window is the search of a scan: a time window and ids above the last.
@@ -30,8 +31,8 @@ func TestSearchScan(t *testing.T) {
 	sim := portal(t, hubspotsim.Config{})
 	c := clientFor(t, sim, nil, nil)
 	ids := seed(t, c, "a@example.com", "b@example.com", "c@example.com", "d@example.com", "e@example.com")
-	var got []ContactID
-	last := ContactID("0")
+	var got []lead.ContactID
+	last := lead.ContactID("0")
 	for _, want := range []struct{ hits, total int }{{2, 5}, {2, 3}, {1, 1}} {
 		page, err := c.Search(t.Context(), window(string(last)))
 		if err != nil || len(page.Contacts) != want.hits || page.Total != want.total || page.After != "" || page.Date.IsZero() {
@@ -47,7 +48,7 @@ func TestSearchScan(t *testing.T) {
 			got, last = append(got, one.ID), one.ID
 		}
 	}
-	all := make([]ContactID, 0, len(ids))
+	all := make([]lead.ContactID, 0, len(ids))
 	for _, id := range ids {
 		all = append(all, id)
 	}

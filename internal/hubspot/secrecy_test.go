@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"leadsync/internal/lead"
 )
 
 // The canaries: a token of HubSpot's form, which consists of nothing but word characters, an address, and a value.
@@ -50,7 +52,7 @@ func canaryCalls(c *Client) map[string]func(context.Context) (*BatchResult, erro
 			return nil, err
 		},
 		"archive by address": func(ctx context.Context) (*BatchResult, error) {
-			return nil, c.BatchArchive(ctx, []ContactID{canaryAddress})
+			return nil, c.BatchArchive(ctx, []lead.ContactID{canaryAddress})
 		},
 	}
 	for op, call := range everyOp(c, canaryAddress, canaryValue+canaryToken) {

@@ -1,13 +1,14 @@
 package hubspot
 
-import "time"
+import (
+	"time"
 
-// ContactID is HubSpot's id of a contact, a decimal string.
-type ContactID string
+	"leadsync/internal/lead"
+)
 
 // Contact is one contact as HubSpot answers it.
 type Contact struct {
-	ID ContactID `json:"id"`
+	ID lead.ContactID `json:"id"`
 	// Properties holds what the answer showed; a nil value means the property was asked for and is unset (HubSpot also answers
 	// "" for cleared ones: treat both as unset). A property that is missing was not shown.
 	Properties map[string]*string `json:"properties"`
@@ -56,7 +57,7 @@ type BatchError struct {
 	TraceIDs []string
 	IDs      []string
 	// ExistingID is the contact that is in the way, taken from "Existing ID: n" of a CONFLICT; empty when not named.
-	ExistingID ContactID
+	ExistingID lead.ContactID
 	Details    []Detail
 }
 

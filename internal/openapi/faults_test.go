@@ -9,6 +9,7 @@ import (
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/lead"
 	"leadsync/internal/secret"
 )
 
@@ -23,7 +24,7 @@ func dataOps(c *hubspot.Client, known string) map[string]func(context.Context) e
 		"account":    func(ctx context.Context) error { _, err := c.Account(ctx); return err },
 		"properties": func(ctx context.Context) error { _, err := c.ContactProperties(ctx); return err },
 		"get": func(ctx context.Context) error {
-			_, err := c.Contact(ctx, hubspot.ContactID(known), []string{"email"}, false)
+			_, err := c.Contact(ctx, lead.ContactID(known), []string{"email"}, false)
 			return err
 		},
 		"batch_create": func(ctx context.Context) error { _, err := c.BatchCreate(ctx, two("", "")); return err },
@@ -39,7 +40,7 @@ func dataOps(c *hubspot.Client, known string) map[string]func(context.Context) e
 		"search": func(ctx context.Context) error { _, err := c.Search(ctx, window("0", 1)); return err },
 		"list":   func(ctx context.Context) error { _, err := c.List(ctx, hubspot.ListRequest{Limit: 1}); return err },
 		"batch_archive": func(ctx context.Context) error {
-			return c.BatchArchive(ctx, []hubspot.ContactID{"999999998", "999999999"})
+			return c.BatchArchive(ctx, []lead.ContactID{"999999998", "999999999"})
 		},
 		"gdpr_delete": func(ctx context.Context) error { return c.GDPRDelete(ctx, "999999999") },
 	}

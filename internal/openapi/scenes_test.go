@@ -9,6 +9,7 @@ import (
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/lead"
 	"leadsync/internal/secret"
 )
 
@@ -137,11 +138,11 @@ func reads(s *stage, c *hubspot.Client, ids map[string]string) {
 			s.done("batch read", err)
 		}
 		for _, id := range append(values(ids), "999999999") {
-			_, err := c.Contact(ctx, hubspot.ContactID(id), properties, archived)
+			_, err := c.Contact(ctx, lead.ContactID(id), properties, archived)
 			if err != nil && !errors.Is(err, hubspot.ErrNotFound) {
 				s.Fatalf("read a contact: %v", err)
 			}
-			_, _ = c.Contact(ctx, hubspot.ContactID(id), nil, archived)
+			_, _ = c.Contact(ctx, lead.ContactID(id), nil, archived)
 		}
 	}
 	_, err := c.BatchRead(ctx, hubspot.ReadRequest{IDProperty: "jobtitle", IDs: []string{"1"}})
@@ -183,7 +184,7 @@ func scans(s *stage) {
 	}
 	_, err = c.Search(ctx, hubspot.SearchRequest{Filters: []hubspot.Filter{{Property: "no_such_property", Operator: "HAS_PROPERTY"}}})
 	refused(s, "search for what does not exist", err)
-	s.done("archive", c.BatchArchive(ctx, []hubspot.ContactID{made.Results[0].ID, "999999999"}))
+	s.done("archive", c.BatchArchive(ctx, []lead.ContactID{made.Results[0].ID, "999999999"}))
 	for _, archived := range []bool{true, false} {
 		r := hubspot.ListRequest{Archived: archived, Limit: 1, Properties: []string{"email", "phone"}}
 		for {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"leadsync/internal/hubspot"
+	"leadsync/internal/lead"
 	"leadsync/internal/testsize"
 )
 
@@ -21,7 +22,7 @@ func (e *endless) Search(context.Context, hubspot.SearchRequest) (*hubspot.Page,
 	page := &hubspot.Page{Total: e.left, Date: noon, Contacts: make([]hubspot.Contact, n)}
 	for i := range n {
 		value := fmt.Sprintf("a value of contact %d, some fifty characters long ...", e.next+i)
-		page.Contacts[i] = hubspot.Contact{ID: hubspot.ContactID(fmt.Sprint(e.next + i)), Properties: map[string]*string{"company": &value, "email": &value}}
+		page.Contacts[i] = hubspot.Contact{ID: lead.ContactID(fmt.Sprint(e.next + i)), Properties: map[string]*string{"company": &value, "email": &value}}
 	}
 	e.left, e.next = e.left-n, e.next+n
 	return page, nil

@@ -45,7 +45,7 @@ func (o *outs) Search(_ context.Context, r hubspot.SearchRequest) (*hubspot.Page
 	page := &hubspot.Page{Date: noon, Total: min(len(in), o.most)}
 	if out := "true"; o.most > 0 {
 		for _, id := range in[:min(len(in), r.Limit)] {
-			page.Contacts = append(page.Contacts, hubspot.Contact{ID: hubspot.ContactID(strconv.Itoa(id)), Properties: map[string]*string{optedOut: &out}})
+			page.Contacts = append(page.Contacts, hubspot.Contact{ID: lead.ContactID(strconv.Itoa(id)), Properties: map[string]*string{optedOut: &out}})
 		}
 	}
 	return page, nil

@@ -56,7 +56,7 @@ func (s *script) BatchRead(context.Context, hubspot.ReadRequest) (*hubspot.Batch
 func contacts(from, n, total int) hubspot.Page {
 	p := hubspot.Page{Total: total}
 	for i := range n {
-		p.Contacts = append(p.Contacts, hubspot.Contact{ID: hubspot.ContactID(fmt.Sprint(from + i))})
+		p.Contacts = append(p.Contacts, hubspot.Contact{ID: lead.ContactID(fmt.Sprint(from + i))})
 	}
 	return p
 }

@@ -34,7 +34,7 @@ type view struct {
 }
 
 func newView(c *hubspot.Contact, t *mapping.Table) *view {
-	v := &view{id: lead.ContactID(c.ID), values: make(map[string]string, len(c.Properties)), at: c.UpdatedAt}
+	v := &view{id: c.ID, values: make(map[string]string, len(c.Properties)), at: c.UpdatedAt}
 	for p, s := range c.Properties {
 		text := ""
 		if s != nil {

@@ -10,6 +10,7 @@ import (
 	"leadsync/internal/batch"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
+	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
 )
@@ -97,9 +98,9 @@ func (w *Worker) archive(ctx context.Context, works []*work) error {
 }
 
 func (w *Worker) archivePart(ctx context.Context, works []*work) error {
-	ids := make([]hubspot.ContactID, len(works))
+	ids := make([]lead.ContactID, len(works))
 	for i, k := range works {
-		ids[i] = hubspot.ContactID(k.link.ContactID)
+		ids[i] = k.link.ContactID
 	}
 	err := w.hub.BatchArchive(ctx, ids)
 	if err == nil {

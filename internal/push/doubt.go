@@ -7,7 +7,6 @@ import (
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
-	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
 )
@@ -157,7 +156,7 @@ func (w *Worker) revisions(ctx context.Context, v *contactView, property string)
 		v.history[p] = nil
 	}
 	for i := 0; err == nil && i < len(res.Results); i++ {
-		if lead.ContactID(res.Results[i].ID) == v.id {
+		if res.Results[i].ID == v.id {
 			for p, known := range res.Results[i].History {
 				v.history[p] = known
 			}

@@ -122,7 +122,7 @@ func (k *work) skipRepeats(r *intent.Row) {
 
 // purgeContact erases one contact in HubSpot. refused: HubSpot does not want to, and the row is put off or dead.
 func (w *Worker) purgeContact(ctx context.Context, k *work, id lead.ContactID) (refused bool, err error) {
-	err = w.hub.GDPRDelete(ctx, hubspot.ContactID(id))
+	err = w.hub.GDPRDelete(ctx, id)
 	if err == nil || notFound(err) {
 		w.wroteWell(hubspot.OpGDPRDelete)
 		return false, nil

@@ -159,7 +159,7 @@ func (w *Worker) madeSince(ctx context.Context, v *contactView, since int64) (bo
 		return false, err
 	}
 	for i := range res.Results {
-		if past := res.Results[i].History[ledger.AddressField]; lead.ContactID(res.Results[i].ID) == v.id && len(past) > 0 {
+		if past := res.Results[i].History[ledger.AddressField]; res.Results[i].ID == v.id && len(past) > 0 {
 			first := slices.MinFunc(past, func(a, b hubspot.Revision) int { return a.At.Compare(b.At) })
 			return first.SourceType == "INTEGRATION" && first.At.UnixMilli() >= since-markMargin, nil
 		}

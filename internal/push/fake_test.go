@@ -282,7 +282,7 @@ func (a *answers) BatchUpsert(context.Context, string, []hubspot.Input) (*hubspo
 func (a *answers) BatchRead(_ context.Context, r hubspot.ReadRequest) (*hubspot.BatchResult, error) {
 	return a.read(r)
 }
-func (a *answers) Contact(context.Context, hubspot.ContactID, []string, bool) (*hubspot.Contact, error) {
+func (a *answers) Contact(context.Context, lead.ContactID, []string, bool) (*hubspot.Contact, error) {
 	panic("no single read was expected")
 }
 func (a *answers) Account(context.Context) (hubspot.Account, error) {
@@ -298,9 +298,9 @@ func (a *answers) ContactProperties(context.Context) ([]hubspot.Property, error)
 func acceptAll(in []hubspot.Input) (*hubspot.BatchResult, error) {
 	res := &hubspot.BatchResult{Status: 200}
 	for i, x := range in {
-		c := hubspot.Contact{ID: hubspot.ContactID(x.ID), Properties: map[string]*string{}, TraceID: x.TraceID}
+		c := hubspot.Contact{ID: lead.ContactID(x.ID), Properties: map[string]*string{}, TraceID: x.TraceID}
 		if c.ID == "" {
-			c.ID = hubspot.ContactID(fmt.Sprint(1000 + i))
+			c.ID = lead.ContactID(fmt.Sprint(1000 + i))
 		}
 		for p, v := range x.Properties {
 			c.Properties[p] = &v

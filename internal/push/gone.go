@@ -58,7 +58,7 @@ func (k *work) goneAs(state ledger.State, now int64) {
 
 // whereIs finds out what became of a contact that HubSpot does not show: merged into another, archived, or erased there.
 func (w *Worker) whereIs(ctx context.Context, k *work) error {
-	id := hubspot.ContactID(k.link.ContactID)
+	id := k.link.ContactID
 	c, err := w.hub.Contact(ctx, id, w.readProperties([]*work{k}), false) // follows merges
 	if err == nil {
 		v := w.view(c)

@@ -174,7 +174,7 @@ func TestRereadKnowsPendingRows(t *testing.T) {
 				if id == string(m.links["c"].ContactID) {
 					t.Error("a lead with a delete on its way was read")
 				}
-				res.Results = append(res.Results, hubspot.Contact{ID: hubspot.ContactID(id), Properties: map[string]*string{"company": &shown}, UpdatedAt: time.Now()})
+				res.Results = append(res.Results, hubspot.Contact{ID: lead.ContactID(id), Properties: map[string]*string{"company": &shown}, UpdatedAt: time.Now()})
 			}
 			return res, nil
 		}}

@@ -192,7 +192,7 @@ func (w *Worker) firstLink(ctx context.Context, k *work, byKey map[string]*conta
 		return w.take(ctx, k, v)
 	}
 	if _, known := k.blocked[k.plan.addr]; k.answer.kind == conflict && !k.answer.whole && !known {
-		k.block(k.plan.addr, taken(lead.ContactID(k.answer.refusal.Existing), k.answer.refusal.CorrelationID))
+		k.block(k.plan.addr, taken(k.answer.refusal.Existing, k.answer.refusal.CorrelationID))
 	}
 	k.answer = answer{}
 	return nil

@@ -268,7 +268,7 @@ func (w *Worker) readByID(ctx context.Context, ids []lead.ContactID, props []str
 		if there[id] {
 			continue
 		}
-		c, err := w.hub.Contact(ctx, hubspot.ContactID(id), props, false) // follows merges
+		c, err := w.hub.Contact(ctx, id, props, false) // follows merges
 		if notFound(err) {
 			missing = append(missing, id)
 			continue

@@ -91,10 +91,10 @@ type Contacts interface {
 	BatchUpsert(ctx context.Context, idProperty string, in []hubspot.Input) (*hubspot.BatchResult, error)
 	BatchRead(ctx context.Context, r hubspot.ReadRequest) (*hubspot.BatchResult, error)
 	// BatchArchive puts contacts into the recycle bin; one that is gone already is no error.
-	BatchArchive(ctx context.Context, ids []hubspot.ContactID) error
+	BatchArchive(ctx context.Context, ids []lead.ContactID) error
 	// GDPRDelete erases a contact for good; lead.ErrNotFound or hubspot.ErrNotFound when it is not there.
-	GDPRDelete(ctx context.Context, id hubspot.ContactID) error
-	Contact(ctx context.Context, id hubspot.ContactID, properties []string, archived bool) (*hubspot.Contact, error)
+	GDPRDelete(ctx context.Context, id lead.ContactID) error
+	Contact(ctx context.Context, id lead.ContactID, properties []string, archived bool) (*hubspot.Contact, error)
 }
 
 // HubSpot is all of the client that a Worker uses.

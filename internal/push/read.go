@@ -50,7 +50,7 @@ func (v *contactView) shown(property string) *string {
 
 func (w *Worker) view(c *hubspot.Contact) *contactView {
 	t := w.table()
-	v := &contactView{id: lead.ContactID(c.ID), values: make(map[string]string, len(c.Properties)), updatedAt: c.UpdatedAt}
+	v := &contactView{id: c.ID, values: make(map[string]string, len(c.Properties)), updatedAt: c.UpdatedAt}
 	for p, s := range c.Properties {
 		text := ""
 		if s != nil {

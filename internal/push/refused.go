@@ -22,7 +22,7 @@ func (w *Worker) conflicted(ctx context.Context, k *work, r batch.Refusal) error
 		if k.plan.diff.Address == nil { // a unique property, not the address
 			return w.refused(ctx, k, r)
 		}
-		k.block(k.plan.diff.Address.Canon, taken(lead.ContactID(r.Existing), r.CorrelationID))
+		k.block(k.plan.diff.Address.Canon, taken(r.Existing, r.CorrelationID))
 		k.answer = answer{}
 		return nil
 	}
@@ -40,7 +40,7 @@ func (w *Worker) conflicted(ctx context.Context, k *work, r batch.Refusal) error
 
 // addressTaken asks HubSpot whether another contact has the address that a refused write carried: not every refusal of a taken
 // address says so. One read a work and address.
-func (w *Worker) addressTaken(ctx context.Context, k *work) (hubspot.ContactID, error) {
+func (w *Worker) addressTaken(ctx context.Context, k *work) (lead.ContactID, error) {
 	addr := k.plan.addr
 	if k.link.State == ledger.Linked {
 		if addr = ""; k.plan.diff.Address != nil {
@@ -55,7 +55,7 @@ func (w *Worker) addressTaken(ctx context.Context, k *work) (hubspot.ContactID, 
 	if err != nil || len(views) == 0 || views[0].id == k.link.ContactID {
 		return "", err
 	}
-	return hubspot.ContactID(views[0].id), nil
+	return views[0].id, nil
 }
 
 // refused acts on a refusal of one row: properties it names are stripped (or their rows are dead), the rest is folded again; a

@@ -44,7 +44,7 @@ func TestFailedSettleReleasesEveryLead(t *testing.T) {
 		read := func(r hubspot.ReadRequest) (*hubspot.BatchResult, error) {
 			res := &hubspot.BatchResult{Status: 200}
 			for _, id := range r.IDs {
-				res.Results = append(res.Results, hubspot.Contact{ID: hubspot.ContactID(id), Properties: map[string]*string{
+				res.Results = append(res.Results, hubspot.Contact{ID: lead.ContactID(id), Properties: map[string]*string{
 					"email": text(id[1:] + "@example.com"), "company": text("A")}})
 			}
 			return res, nil
@@ -179,7 +179,7 @@ func TestPanicCostsOneLead(t *testing.T) {
 			}
 			res, err := acceptAll(in)
 			for i := range res.Results {
-				res.Results[i].ID = hubspot.ContactID(fmt.Sprint(5000 + next.Add(1)))
+				res.Results[i].ID = lead.ContactID(fmt.Sprint(5000 + next.Add(1)))
 			}
 			return res, err
 		}, read: func(r hubspot.ReadRequest) (*hubspot.BatchResult, error) {
