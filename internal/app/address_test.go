@@ -11,6 +11,7 @@ import (
 // Two leads with one address: the older row has it, the other waits and then ends as address_taken, naming the contact. Neither
 // writes on the other's contact.
 func TestTwoLeadsOneAddress(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 30}, "push: {max_attempts: 3}", func(r *rig) {
 		a := r.event("1", "lead.registered", "shared@example.com", `{"firstname":"One"}`)
 		b := r.event("2", "lead.registered", "Shared@Example.com", `{"firstname":"Two"}`)
@@ -31,6 +32,7 @@ func TestTwoLeadsOneAddress(t *testing.T) {
 // Two leads that swap their addresses: no API call does that at once, so each waits for the other; nothing is written on the wrong
 // contact, and their other fields go on.
 func TestSwappedAddresses(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 31}, "push: {max_attempts: 3}", func(r *rig) {
 		r.event("1", "lead.registered", "one@example.com", `{"firstname":"One"}`)
 		r.event("2", "lead.registered", "two@example.com", `{"firstname":"Two"}`)
@@ -52,6 +54,7 @@ func TestSwappedAddresses(t *testing.T) {
 
 // An address chain resolves by itself: the first lead frees the address that the second one waits for.
 func TestAddressFreedLater(t *testing.T) {
+	t.Parallel()
 	for _, keep := range []bool{false, true} {
 		inBubble(t, hubspotsim.Config{Seed: 32, Quirks: hubspotsim.Quirks{KeepOldAddress: keep}}, "", func(r *rig) {
 			r.event("1", "lead.registered", "one@example.com", `{"firstname":"One"}`)
@@ -78,6 +81,7 @@ func TestAddressFreedLater(t *testing.T) {
 // A lead whose address another contact has as a further one: the contact is the same person to HubSpot, so it is linked and no
 // second contact appears, whichever way HubSpot answers.
 func TestSecondaryAddress(t *testing.T) {
+	t.Parallel()
 	for _, misses := range []bool{false, true} {
 		inBubble(t, hubspotsim.Config{Seed: 33, Quirks: hubspotsim.Quirks{SecondaryMisses: misses}}, "push: {max_attempts: 3}", func(r *rig) {
 			r.event("p", "lead.registered", "main@example.com", `{"firstname":"Main"}`)
@@ -104,6 +108,7 @@ func TestSecondaryAddress(t *testing.T) {
 
 // A change of address goes to the same contact.
 func TestAddressChange(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 34}, "", func(r *rig) {
 		a := r.event("1", "lead.registered", "old@example.com", `{"firstname":"Ada"}`)
 		r.start()

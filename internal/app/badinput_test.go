@@ -11,6 +11,7 @@ import (
 
 // Each bad row ends in its own state with its reason, none stops the lane, and a good row behind them is delivered.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 20}, "", func(r *rig) {
 		big := `{"note":"` + strings.Repeat("x", 10<<20) + `"}`
 		long := strings.Repeat("läad", 2500)
@@ -77,6 +78,7 @@ func TestBadInput(t *testing.T) {
 
 // One lead with 5,000 pending rows costs a handful of requests and ends as the fold of all of them.
 func TestManyRowsOfOneLead(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 21, Latency: 10 * time.Millisecond}, "", func(r *rig) {
 		r.events(func(insert func(lead, typ, email, properties string)) {
 			insert("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)

@@ -91,6 +91,7 @@ func (a *appTable) consume() int {
 // A change of HubSpot's waits in the inbox while the application changes the same field: whichever side wins, both end with it, whenever
 // the application takes the change; what it repeats without knowing the change does not undo it.
 func TestAgreeLateConsumer(t *testing.T) {
+	t.Parallel()
 	type say map[string]string
 	winners := map[string]string{"app": "App", "hubspot": "Person", "fill_empty": "Person", "newest": "App"}
 	for _, c := range []struct {

@@ -25,6 +25,7 @@ mapping:
 // An update was applied and its answer lost; whatever becomes of its row, the doubt stands: the next event that says the old value again
 // is sent, for a value, a cleared field and the address, also after a restart.
 func TestDoubtOutlivesTheRow(t *testing.T) {
+	t.Parallel()
 	ends := map[string]func(r *rig, id int64){
 		"skipped": func(r *rig, id int64) {
 			_, err := r.db.Exec(`UPDATE lead_outbox SET state = 'skipped', reason = 'by_operator', not_before = NULL, settled_at = 1 WHERE id = ?`, id)
@@ -114,6 +115,7 @@ func (u unclear) RoundTrip(req *http.Request) (*http.Response, error) {
 // The last attempt was applied but answered 503: the contact is read back before the row is dead, whether it had one already or not, and
 // with a row that is not applied nothing is sent once more.
 func TestDoubtLastAttemptIsReadBack(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"update", "create"} {
 		for _, applied := range []bool{true, false} {
 			t.Run(fmt.Sprint(kind, " ", applied), func(t *testing.T) {
@@ -158,6 +160,7 @@ func TestDoubtLastAttemptIsReadBack(t *testing.T) {
 
 // A dead row that is retried once does not overwrite a value of HubSpot's that the application was told, however many rows came since.
 func TestDoubtNoRuleCountsRows(t *testing.T) {
+	t.Parallel()
 	for _, behind := range []int{1, 100, 199, 200, 210, 450} {
 		t.Run(fmt.Sprint(behind), func(t *testing.T) {
 			inBubble(t, hubspotsim.Config{Seed: 903}, bothOf("city", "app"), func(r *rig) {
@@ -196,6 +199,7 @@ var vip = hubspotsim.Property{Name: "vip", Type: "bool", FieldType: "booleanchec
 // After a lost answer a person sets a field back to a value that an older row once had: it is never undone by the second look, and it is
 // told, under every winner.
 func TestDoubtPersonSetsBackAnEarlierValue(t *testing.T) {
+	t.Parallel()
 	for _, winner := range []string{"app", "hubspot", "newest", "fill_empty"} {
 		for _, x := range toggles {
 			faults := []string{"lost", "late:5s"}
@@ -231,6 +235,7 @@ func TestDoubtPersonSetsBackAnEarlierValue(t *testing.T) {
 
 // A person sets the very value that a request of ours with an unknown outcome may have set: the history says who it was.
 func TestDoubtHistorySaysWhoWrote(t *testing.T) {
+	t.Parallel()
 	for _, winner := range []string{"app", "hubspot", "newest", "fill_empty"} {
 		t.Run(winner, func(t *testing.T) {
 			inBubble(t, hubspotsim.Config{Seed: 905, IndexLag: 2 * time.Second}, bothOf("city", winner), func(r *rig) {
@@ -275,6 +280,7 @@ func toldOf(field, value, was string) string {
 // A registration with one address and an unsubscribe that names another one end at the same address, whenever the rows are done: the last
 // by outbox id. It is opted out.
 func TestDoubtNamedAddressDependsOnNoTiming(t *testing.T) {
+	t.Parallel()
 	const b, x = "b@example.com", "x@example.com"
 	for name, wait := range map[string]time.Duration{"together": 0, "in the same second": 100 * time.Millisecond, "after it": 20 * time.Second} {
 		for _, turned := range []bool{false, true} {

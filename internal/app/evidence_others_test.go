@@ -13,6 +13,7 @@ import (
 // A contact that the lead had is not the lead's any more once somebody else has its address, or once another lead has the contact, be it live
 // or in the recycle bin: an erase asks a person, and purges nothing.
 func TestEvidenceEraseAsksAboutContactsOfBefore(t *testing.T) {
+	t.Parallel()
 	for name, since := range map[string]func(r *rig, contact hubspotsim.Target){
 		"given to somebody else": func(r *rig, contact hubspotsim.Target) {
 			must(r.t, r.sim.Edit(contact, map[string]string{"email": "else@example.com", "firstname": "Else"}))
@@ -53,6 +54,7 @@ func TestEvidenceEraseAsksAboutContactsOfBefore(t *testing.T) {
 // After a create without an answer a contact at its address is the lead's only when an app has made it since: one that people made, or that an
 // app had made before, is left alone by a delete.
 func TestEvidenceRequestIsAnAppsAndNoOlder(t *testing.T) {
+	t.Parallel()
 	made := map[string]func(r *rig){
 		"by people": func(r *rig) {
 			_, err := r.sim.Create(map[string]string{"email": "ada@example.com"})
@@ -94,6 +96,7 @@ func TestEvidenceRequestIsAnAppsAndNoOlder(t *testing.T) {
 // A process that was killed had sent a create of which nothing is known here but the row. However the row ended meanwhile, the delete of the
 // lead finds the contact and archives it.
 func TestDeleteFindsWhatAKilledProcessMade(t *testing.T) {
+	t.Parallel()
 	for _, ended := range []string{"dead/gave_up", "dead/refused", "dead/panic", "skipped/by_operator", "skipped/overtaken"} {
 		inBubble(t, hubspotsim.Config{Seed: 722}, "", func(r *rig) {
 			var dead atomic.Bool
@@ -125,6 +128,7 @@ func TestDeleteFindsWhatAKilledProcessMade(t *testing.T) {
 // Two leads share one contact since a merge: the erase of either asks a person first, whether the merge is known here or not. When the other
 // lead has let go of it, the erase goes on.
 func TestEvidenceEraseOfASharedContactAsks(t *testing.T) {
+	t.Parallel()
 	for _, lead := range []string{"1", "2"} {
 		for _, known := range []bool{false, true} {
 			inBubble(t, hubspotsim.Config{Seed: 724}, "", func(r *rig) {

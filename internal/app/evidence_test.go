@@ -30,6 +30,7 @@ var keyed = hubspotsim.Config{Properties: []hubspotsim.Property{{Name: "lead_key
 // An address that the lead never got, or an id that the application wrote into a row, proves nothing: an erase leaves the contact that has
 // it, and its own later registration is delivered. Whatever became of the row, and whatever the row says of itself.
 func TestEvidenceEraseLeavesStrangers(t *testing.T) {
+	t.Parallel()
 	forge := func(columns string) func(r *rig, stranger string) {
 		return func(r *rig, stranger string) {
 			id := r.event("1", "lead.updated", "stranger@example.com", "{}")
@@ -92,6 +93,7 @@ func TestEvidenceEraseLeavesStrangers(t *testing.T) {
 
 // with_shared in properties is not an operator's word.
 func TestEvidenceApplicationCannotSpeakForAnOperator(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 702}, "", func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
 		r.event("2", "lead.registered", "bob@example.com", `{"firstname":"Bob"}`)
@@ -110,6 +112,7 @@ func TestEvidenceApplicationCannotSpeakForAnOperator(t *testing.T) {
 
 // An account that the portal had before says nothing of who has a contact id, or an address, in the new one.
 func TestEvidenceEraseAfterThePortalMoved(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 703}, "", func(r *rig) {
 		first := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
 		r.start()
@@ -132,6 +135,7 @@ func TestEvidenceEraseAfterThePortalMoved(t *testing.T) {
 
 // A lead's own contact was archived by people, and a taken address was skipped by an operator: the delete archives nobody else.
 func TestEvidenceDeleteLeavesStrangers(t *testing.T) {
+	t.Parallel()
 	for _, known := range []bool{false, true} { // that the own contact is gone
 		inBubble(t, hubspotsim.Config{Seed: 704}, "", func(r *rig) {
 			r.stranger(map[string]string{"email": "stranger@example.com", "firstname": "Stranger"})
@@ -185,6 +189,7 @@ func TestEvidenceDeleteLeavesStrangers(t *testing.T) {
 // With id_property a contact that is the lead's by the property is read before its address is moved: a person who was out stays out at the
 // new address, and the application is told.
 func TestEvidenceIDPropertyIsReadBeforeTheAddressMoves(t *testing.T) {
+	t.Parallel()
 	cfg := keyed
 	cfg.Seed = 706
 	inBubble(t, cfg, "mapping: {id_property: lead_key}", func(r *rig) {
@@ -205,6 +210,7 @@ func TestEvidenceIDPropertyIsReadBeforeTheAddressMoves(t *testing.T) {
 
 // The id property counts when it holds exactly this lead's id.
 func TestEvidenceIDPropertyIsExact(t *testing.T) {
+	t.Parallel()
 	cfg := keyed
 	cfg.Seed = 707
 	inBubble(t, cfg, "mapping: {id_property: lead_key}", func(r *rig) {
@@ -218,6 +224,7 @@ func TestEvidenceIDPropertyIsExact(t *testing.T) {
 
 // What leadsync found rather than made: erase.adopted says whether a person must look first.
 func TestEvidenceAdopted(t *testing.T) {
+	t.Parallel()
 	for _, adopted := range []string{"", "erase: {adopted: erase}", "erase: {adopted: ask}"} {
 		inBubble(t, hubspotsim.Config{Seed: 708}, adopted, func(r *rig) {
 			found := r.stranger(map[string]string{"email": "ada@example.com", "city": "Paris"})
@@ -247,6 +254,7 @@ func TestEvidenceAdopted(t *testing.T) {
 // A contact that was merged, and its survivor merged again, and so on: it is the lead's by HubSpot's own record, whether the record lists
 // all ids or only the last ones.
 func TestEvidenceMergedInAnyNumberOfSteps(t *testing.T) {
+	t.Parallel()
 	for _, act := range []string{"lead.erased", "lead.deleted", "lead.updated"} {
 		for steps := 1; steps <= 3; steps++ {
 			inBubble(t, hubspotsim.Config{Seed: 709}, "", func(r *rig) {
@@ -289,6 +297,7 @@ func (r *rig) mergeChain(email string, steps int) string {
 // The contact of a lead was merged into another lead's, and that one into a third: the lead's opt-out reaches the address that the person is
 // mailed at now, however many steps there were, and whether the merges came before the word or after it.
 func TestEvidenceOptOutFollowsMerges(t *testing.T) {
+	t.Parallel()
 	for _, first := range []bool{false, true} {
 		for steps := 1; steps <= 3; steps++ {
 			inBubble(t, hubspotsim.Config{Seed: 710}, "", func(r *rig) {
@@ -328,6 +337,7 @@ func TestEvidenceOptOutFollowsMerges(t *testing.T) {
 
 // The brake counts contacts, before the first is touched; and more than one contact that is not the lead's by its link waits for a person.
 func TestEvidenceBrakeCountsContacts(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 711}, "push: {max_deletes_per_hour: 5}", func(r *rig) {
 		r.patient = true
 		r.start()

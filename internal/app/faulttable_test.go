@@ -112,6 +112,7 @@ func (c cell) remote(t *testing.T) {
 
 // Whatever the database does to any statement of the push path, on every dialect: the outcome is the same, and no row pays for it.
 func TestG5FaultTableOfSQL(t *testing.T) {
+	t.Parallel()
 	for _, p := range places(t) {
 		t.Run(p.dialect, func(t *testing.T) {
 			t.Parallel()

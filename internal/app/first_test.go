@@ -8,6 +8,7 @@ import (
 )
 
 func TestFirstUse(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 1, Latency: 50 * time.Millisecond}, "", func(r *rig) {
 		id := r.event("42", "lead.registered", "Ada@Example.com", `{"firstname":"Ada","company":"Analytical Engines"}`)
 		r.start()

@@ -11,6 +11,7 @@ import (
 
 // For N rows ever inserted, pending + delivered + skipped + dead = N at every moment, through faults, bad rows and restarts.
 func TestG1Account(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 3, Latency: 20 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
 		r.patient = true
 		total := 0

@@ -129,6 +129,7 @@ func TestG9EraseInAnyOrder(t *testing.T) {
 // The highest id that was settled for a lead does not fall with a row that commits late: a delete below it is an older word, and the lead
 // lives.
 func TestG2LateRowDoesNotLowerTheOrder(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 723}, "", func(r *rig) {
 		insert := func(id int64, typ, properties string) {
 			t.Helper()

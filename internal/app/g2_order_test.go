@@ -12,6 +12,7 @@ import (
 
 // A lead's state in HubSpot is the fold of its events in id order, whatever is retried, restarted, requeued or committed late.
 func TestG2Order(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 4, Latency: 30 * time.Millisecond}, "", func(r *rig) {
 		rng := rand.New(rand.NewPCG(4, 2))
 		want := map[string]map[string]string{}
@@ -59,6 +60,7 @@ func TestG2Order(t *testing.T) {
 
 // A row that took its id early and commits late sets only what no later row has set.
 func TestG2LateCommit(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 5}, "", func(r *rig) {
 		insert := func(id int64, typ, properties string) {
 			t.Helper()
@@ -81,6 +83,7 @@ func TestG2LateCommit(t *testing.T) {
 
 // A dead row that is put back after later ones were delivered does not bring its old values back.
 func TestG2Requeue(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 6}, "push: {on_invalid_field: dead}", func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
 		bad := r.event("1", "lead.updated", "", `{"company":"Old","lifecyclestage":"no such stage"}`)

@@ -14,6 +14,7 @@ import (
 
 // A lost answer at any write, in any of its forms, leads to a repeat that changes nothing more: one contact a lead, its values once.
 func TestG3Converge(t *testing.T) {
+	t.Parallel()
 	all := []string{"lost", "drop:4", "late:3s", "cut", "hang", "502html", "524", "500", "noids", "empty200"}
 	for _, fault := range testsize.Some(t, all, 3) {
 		for _, op := range []string{"batch_create", "batch_update"} {
@@ -61,6 +62,7 @@ func TestG3Converge(t *testing.T) {
 
 // The daemon dies between HubSpot's answer and the settlement: the next one finds the contact as it is.
 func TestG3CrashBeforeSettle(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 8}, "", func(r *rig) {
 		broken := errors.New("the machine is gone")
 		crash := true

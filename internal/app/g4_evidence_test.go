@@ -12,6 +12,7 @@ import (
 // delivered needs HubSpot's word about the row: rows that an answer names nowhere are read back, and those that are not there are
 // tried again, not assumed.
 func TestG4Evidence(t *testing.T) {
+	t.Parallel()
 	for _, fault := range testsize.Some(t, []string{"drop:40x1", "noidsx1", "empty200x1"}, 1) {
 		inBubble(t, hubspotsim.Config{Seed: 9, Latency: 10 * time.Millisecond}, "", func(r *rig) {
 			must(t, r.sim.SetFaults("batch_create="+fault))
@@ -52,6 +53,7 @@ func TestG4Evidence(t *testing.T) {
 
 // A row that no answer ever names and no reading ever shows ends as gave_up after max_attempts, not as delivered.
 func TestG4NeverNamed(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 10}, "push: {max_attempts: 3}", func(r *rig) {
 		bad := r.event("1", "lead.registered", "fault-drop@example.com", `{"firstname":"F"}`)
 		good := r.event("2", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)

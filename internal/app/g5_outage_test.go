@@ -50,6 +50,7 @@ func TestG5OutageCostsNothing(t *testing.T) {
 // A row whose request alone always fails, while others succeed, is found by halving and uses up its own attempts; the others lose
 // nothing.
 func TestG5RowOfItsOwn(t *testing.T) {
+	t.Parallel()
 	for _, kind := range testsize.Some(t, []string{"500", "hang", "502html"}, 1) {
 		inBubble(t, hubspotsim.Config{Seed: 12, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
 			r.patient = true

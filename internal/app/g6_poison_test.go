@@ -13,6 +13,7 @@ import (
 // One bad row in a batch of 100: 99 delivered, one dead with HubSpot's code, at most 15 extra requests, with errors per row and with a
 // refusal of the whole batch that names it or not.
 func TestG6PoisonCostsLittle(t *testing.T) {
+	t.Parallel()
 	type test struct {
 		kind, reason, note string
 		at                 int
@@ -62,6 +63,7 @@ func TestG6PoisonCostsLittle(t *testing.T) {
 
 // Under "drop" a value that HubSpot refuses costs the row that value; under "dead" the row. The other rows go out either way.
 func TestG6InvalidField(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"drop", "dead"} {
 		inBubble(t, hubspotsim.Config{Seed: 14}, "push: {on_invalid_field: "+mode+"}", func(r *rig) {
 			ok := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)

@@ -10,6 +10,7 @@ import (
 
 // An unsubscribe opts the contact's address out; told again it changes nothing and is delivered all the same.
 func TestG7Unsubscribe(t *testing.T) {
+	t.Parallel()
 	for _, yaml := range []string{"", "consent: {unsubscribe: [1, 2]}"} {
 		consentTest(t, yaml, hubspotsim.Config{Seed: 700, Subscriptions: []hubspotsim.Subscription{{ID: 1, Name: "News"}, {ID: 2, Name: "Offers"}, {ID: 3, Name: "Service"}}}, func(r *rig) {
 			r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
@@ -38,6 +39,7 @@ func TestG7Unsubscribe(t *testing.T) {
 
 // A person who is no contact is opted out, and becomes none by it.
 func TestG7UnsubscribeWithoutContact(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 701}, func(r *rig) {
 		r.start()
 		id := r.event("1", "lead.unsubscribed", "Ada@Example.com", "")
@@ -58,6 +60,7 @@ func TestG7UnsubscribeWithoutContact(t *testing.T) {
 // An unsubscribe without an address is remembered, and carried out with the first address before there is a contact, in every order of
 // the two rows.
 func TestG7UnsubscribeBeforeAddress(t *testing.T) {
+	t.Parallel()
 	for _, together := range []bool{true, false} {
 		consentTest(t, "", hubspotsim.Config{Seed: 702}, func(r *rig) {
 			if !together {
@@ -85,6 +88,7 @@ func TestG7UnsubscribeBeforeAddress(t *testing.T) {
 
 // registered and unsubscribed wait together: the contact is created opted out.
 func TestG7CreatedOptedOut(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 703}, func(r *rig) {
 		reg := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
 		unsub := r.event("1", "lead.unsubscribed", "", "")
@@ -99,6 +103,7 @@ func TestG7CreatedOptedOut(t *testing.T) {
 
 // The opt-out belongs to the address, so it moves along with a change of address of ours, before the contact has the new one.
 func TestG7AddressChange(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 704}, func(r *rig) {
 		r.event("1", "lead.registered", "old@example.com", `{"firstname":"Ada"}`)
 		r.event("1", "lead.unsubscribed", "", "")
@@ -117,6 +122,7 @@ func TestG7AddressChange(t *testing.T) {
 // A person opts out in HubSpot; the application, which does not know, changes the address: the contact's own opt-out is read before, the
 // new address is opted out first, and the application is told.
 func TestG7AddressChangeOfOptedOut(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 705}, func(r *rig) {
 		r.event("1", "lead.registered", "old@example.com", `{"firstname":"Ada"}`)
 		r.start()
@@ -136,6 +142,7 @@ func TestG7AddressChangeOfOptedOut(t *testing.T) {
 
 // An opted-out lead changes its address to one that another lead, or a contact nobody knows, has: nothing is posted for that address.
 func TestG7AddressOfAnotherIsNotOptedOut(t *testing.T) {
+	t.Parallel()
 	for _, known := range []bool{true, false} {
 		consentTest(t, "push: {max_attempts: 3}", hubspotsim.Config{Seed: 706}, func(r *rig) {
 			r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
@@ -160,6 +167,7 @@ func TestG7AddressOfAnotherIsNotOptedOut(t *testing.T) {
 
 // An unsubscribe that carries fields and an address is delivered when both have arrived, not before.
 func TestG7FieldsFollow(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 707}, func(r *rig) {
 		r.event("1", "lead.registered", "old@example.com", `{"firstname":"Ada"}`)
 		r.start()
@@ -181,6 +189,7 @@ func TestG7FieldsFollow(t *testing.T) {
 
 // The other fields of an unsubscribe are bad: the row is dead of them, and its word is carried out all the same.
 func TestG7BadFieldsDoNotKeepAnOptOut(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 708}, func(r *rig) {
 		r.start()
 		for i, properties := range []string{`{"a":`, `[1]`, `{"a":{"b":1}}`} {
@@ -198,6 +207,7 @@ func TestG7BadFieldsDoNotKeepAnOptOut(t *testing.T) {
 // Two leads share a person after a merge in HubSpot: an unsubscribe of the lead that lost its contact counts for the address that was
 // kept, too.
 func TestG7UnsubscribeAfterMerge(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 709}, func(r *rig) {
 		r.event("1", "lead.registered", "kept@example.com", "")
 		r.event("2", "lead.registered", "lost@example.com", "")
@@ -219,6 +229,7 @@ func TestG7UnsubscribeAfterMerge(t *testing.T) {
 // A lead that is out loses its contact in a merge: from then on the person is mailed at the other contact's address, which is opted out without
 // any row.
 func TestG7MergeOfOptedOut(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 714}, func(r *rig) {
 		r.event("1", "lead.registered", "kept@example.com", "")
 		r.event("2", "lead.registered", "lost@example.com", "")
@@ -237,6 +248,7 @@ func TestG7MergeOfOptedOut(t *testing.T) {
 
 // The present address of an opted-out lead changes behind our back (a pull brings it): the lane has work without any row.
 func TestG7AddressChangedInHubSpot(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 710}, func(r *rig) {
 		r.event("1", "lead.registered", "old@example.com", "")
 		r.event("1", "lead.unsubscribed", "", "")
@@ -320,6 +332,7 @@ func TestG7Resubscribe(t *testing.T) {
 // In the fold the last word by outbox id counts: a person who unsubscribed and came back while the daemon was away is in, and the other
 // way round is out; an older word that is put back in later undoes nothing.
 func TestG7LastWordWins(t *testing.T) {
+	t.Parallel()
 	const allow = "consent: {resubscribe: allow}"
 	consentTest(t, allow, hubspotsim.Config{Seed: 712, Quirks: hubspotsim.Quirks{SubscribeAfterAll: "lifts"}}, func(r *rig) {
 		r.event("1", "lead.registered", "in@example.com", "")
@@ -354,6 +367,7 @@ func TestG7LastWordWins(t *testing.T) {
 // HubSpot carries a SUBSCRIBED out after our time-out, and after the opt-out that came behind it: the opt-out is posted again and read
 // back.
 func TestG7OptOutAfterUnknownResubscribe(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "consent: {resubscribe: allow}", hubspotsim.Config{Seed: 713, Quirks: hubspotsim.Quirks{SubscribeAfterAll: "lifts"}}, func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", "")
 		r.word("1", "lead.unsubscribed", "")

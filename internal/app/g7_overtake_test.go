@@ -134,6 +134,7 @@ func TestG7Batches(t *testing.T) {
 
 // Some addresses of a batch are refused: each row has its own fate, however HubSpot says it.
 func TestG7PartialFailure(t *testing.T) {
+	t.Parallel()
 	for name, q := range map[string]hubspotsim.Quirks{"named": {}, "unnamed": {ConsentErrorsUnnamed: true}, "whole": {ConsentWhole400: true}, "207": {Consent207: true}} {
 		t.Run(name, func(t *testing.T) {
 			consentTest(t, "", hubspotsim.Config{Seed: 722, Quirks: q}, func(r *rig) {
@@ -172,6 +173,7 @@ func TestG7PartialFailure(t *testing.T) {
 // The token may not write preferences: unsubscribes wait and say why, everything else goes on, and nothing of a person who is out gets an
 // address meanwhile. With the scope it goes on by itself.
 func TestG7WithoutTheScope(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 723}, func(r *rig) {
 		r.patient = true
 		all := r.sim.App()
@@ -206,6 +208,7 @@ func TestG7WithoutTheScope(t *testing.T) {
 // An unsubscribe comes while a job of its lead has read the contact and not yet written: the job lets the lead go, and the opt-out is there
 // before the fields.
 func TestG7JobLetsTheLeadGo(t *testing.T) {
+	t.Parallel()
 	const yaml = "mapping: {fields: [{lead: company, contact: company, direction: both, winner: newest}]}"
 	consentTest(t, yaml, hubspotsim.Config{Seed: 724, Latency: time.Second}, func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"company":"A"}`)

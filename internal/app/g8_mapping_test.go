@@ -69,6 +69,7 @@ func TestG8PullMappingComesToTell(t *testing.T) {
 // A reading for the mapping that is killed again and again goes on where it was, tells each contact once, reads each about once, and costs
 // nothing from then on.
 func TestG8PullMappingResumes(t *testing.T) {
+	t.Parallel()
 	const n = 1_000
 	oneWay := "mapping: {fields: [{lead: town, contact: city}]}\n"
 	inBubble(t, hubspotsim.Config{Latency: 300 * time.Millisecond}, oneWay, func(r *rig) {

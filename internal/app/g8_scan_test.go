@@ -75,6 +75,7 @@ func TestG8PullManyOnOneMillisecond(t *testing.T) {
 // Contacts are edited while a scan is on its way past them, behind it and before it, and daemons are killed in the middle: nothing is
 // missed and nothing told twice. An edit that comes before its contact is first read is told with it.
 func TestG8PullEditsDuringTheScan(t *testing.T) {
+	t.Parallel()
 	n := testsize.Of(4_000, 1_500)
 	inBubble(t, hubspotsim.Config{Seed: 702, Latency: 300 * time.Millisecond, IndexLag: time.Second, IndexSpread: 20 * time.Second}, worldMapping, func(r *rig) {
 		r.pass(time.Minute, nil, pull.Changes)
@@ -151,6 +152,7 @@ func TestG8PullClocksThatDiffer(t *testing.T) {
 
 // A scan uses the whole search budget: the next page is searched for while one is applied, also when every contact of it is new.
 func TestPullSpeed(t *testing.T) {
+	t.Parallel()
 	n := testsize.Of(20_000, 4_000)
 	for _, unknown := range []string{"ignore", "inbox"} {
 		yaml := strings.Replace(worldMapping, "unknown: inbox", "start: all, unknown: "+unknown, 1)
@@ -176,6 +178,7 @@ func TestPullSpeed(t *testing.T) {
 
 // A poll that finds nothing costs one request a stream, and none for a mapping that is as it was.
 func TestPullEmptyPollCostsOneRequest(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 704}, worldMapping, func(r *rig) {
 		r.pass(time.Minute, nil, pull.Streams()...)
 		time.Sleep(2 * time.Hour)
@@ -197,6 +200,7 @@ func TestPullEmptyPollCostsOneRequest(t *testing.T) {
 
 // More mapped properties than fit into a search: what does not fit is read by id, and no search is too long.
 func TestPullLongPropertyLists(t *testing.T) {
+	t.Parallel()
 	cfg := hubspotsim.Config{Seed: 705}
 	yaml := "mapping:\n  fields:\n"
 	for i := range 120 {

@@ -123,6 +123,7 @@ func (r *rig) erased(id int64) outcome {
 // After an erase no byte of the SQLite files, the WAL and the logs holds the person; HubSpot has no contact; every row is accounted for;
 // the others are as they were.
 func TestG9EraseLeavesNoByte(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 401, Latency: 10 * time.Millisecond}, bothCity+"\nlog: {level: debug}", func(r *rig) {
 		l := &logged{}
 		l.into(r)
@@ -177,6 +178,7 @@ func TestG9EraseLeavesNoByte(t *testing.T) {
 
 // On every dialect no row of any table holds the person.
 func TestG9EraseLeavesNoRow(t *testing.T) {
+	t.Parallel()
 	for _, p := range places(t) {
 		t.Run(p.dialect, func(t *testing.T) {
 			inScene(t, p, func(s *scene) {
@@ -404,6 +406,7 @@ func TestG9EraseWithACreateInFlight(t *testing.T) {
 
 // Whatever stands among the pending rows, an erase wins (finding 14a): it is not folded away, and what HubSpot does to it only delays it.
 func TestG9EraseWinsOverEverything(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"", "gdpr_delete=500x2", "gdpr_delete=lostx1", "gdpr_delete=hangx1", "gdpr_delete=429x1", "batch_read=500x2", "get=502htmlx2", "gdpr_delete=400x1"} {
 		inBubble(t, hubspotsim.Config{Seed: 404}, "", func(r *rig) {
 			r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
@@ -433,6 +436,7 @@ func TestG9EraseWinsOverEverything(t *testing.T) {
 // TestG9EraseOfIdsThatLookLikeMarkers: a lead whose id begins as the marker of a wiped row does is a lead like any other, and its erase wipes
 // it; so is one that copies a marker of somebody else's.
 func TestG9EraseOfIdsThatLookLikeMarkers(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 412}, "", func(r *rig) {
 		r.event("first", "lead.registered", "first@example.com", `{"firstname":"First"}`)
 		r.start()
@@ -458,6 +462,7 @@ func TestG9EraseOfIdsThatLookLikeMarkers(t *testing.T) {
 
 // A refusal of the erase is a row's own trouble: tried again, then dead with HubSpot's words, and the lead stays silent.
 func TestG9EraseRefused(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 405}, "push: {max_attempts: 2}", func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
 		r.start()
@@ -481,6 +486,7 @@ func TestG9EraseRefused(t *testing.T) {
 // Late and replayed events of an erased lead end as erased and leave nothing; the address stops a new lead, and not one that has a
 // contact; ids that differ in case are other leads; forgetting the tombstone lets the person come back.
 func TestG9EraseTombstone(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 406}, "", func(r *rig) {
 		r.insertAs(1000, person, "lead.registered", personEmail, `{"firstname":"`+personName+`"}`)
 		r.insertAs(1001, "linked", "lead.registered", "linked@example.com", `{"firstname":"Linked"}`)
@@ -539,6 +545,7 @@ func (r *rig) restart() {
 // Everything that HubSpot holds of the person goes: a contact in the recycle bin, one under an old address, one that people merged, one
 // that only the id property names; a contact of another lead stays.
 func TestG9EraseFindsEveryContact(t *testing.T) {
+	t.Parallel()
 	cfg := hubspotsim.Config{Seed: 407, Properties: []hubspotsim.Property{{Name: "lead_key", Type: "string", FieldType: "text", HasUniqueValue: true}}}
 	for _, yaml := range []string{"", "mapping: {id_property: lead_key}"} {
 		inBubble(t, cfg, yaml, func(r *rig) {
@@ -604,6 +611,7 @@ func (r *rig) inBin(id string) bool {
 
 // After a merge of two leads' contacts the erase of one is dead as shared_contact, and changes nothing, until an operator says so.
 func TestG9EraseSharedContact(t *testing.T) {
+	t.Parallel()
 	for _, known := range []bool{false, true} {
 		inBubble(t, hubspotsim.Config{Seed: 408}, "", func(r *rig) {
 			r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
@@ -639,6 +647,7 @@ func TestG9EraseSharedContact(t *testing.T) {
 
 // While another program still reads the old pages of the file, the row waits: it is delivered when they are gone.
 func TestG9EraseWaitsForReaders(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 409}, "", func(r *rig) {
 		r.event(person, "lead.registered", personEmail, `{"firstname":"`+personName+`"}`)
 		r.start()

@@ -9,6 +9,7 @@ import (
 
 // TestG9EraseAskedAgainAndAgain: erases that come while an erase waits for its second look end with it, and do not keep the lane busy.
 func TestG9EraseAskedAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	for _, known := range []bool{false, true} {
 		inBubble(t, hubspotsim.Config{Seed: 232}, "", func(r *rig) {
 			r.start()

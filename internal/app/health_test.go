@@ -56,6 +56,7 @@ func (r *rig) made(id int64) {
 // Work that waits while nothing succeeds turns status, the line of systemctl status and health red, each cause with its own code and
 // cure; what is mended turns them green again.
 func TestWorkThatStandsStillTurnsAllRed(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, fault, code, cure string }{
 		{"login", "any=401", "needs_login", "valid one into the token file"},
 		{"quota", "any=429daily", "quota", "after midnight"},
@@ -117,6 +118,7 @@ func TestWorkThatStandsStillTurnsAllRed(t *testing.T) {
 
 // TestPoisonStaysUntilARowGetsSomewhere: neither time nor a restart makes it green, but a row that is delivered, or a person who skips the dead ones.
 func TestPoisonStaysUntilARowGetsSomewhere(t *testing.T) {
+	t.Parallel()
 	for _, mend := range []string{"deliver", "skip"} {
 		inBubble(t, hubspotsim.Config{Seed: 4}, "", func(r *rig) {
 			r.patient = true
@@ -158,6 +160,7 @@ func TestPoisonStaysUntilARowGetsSomewhere(t *testing.T) {
 // TestStatusTellsOneMoment: from a second after rows were delivered status says that HubSpot answered and how many requests there were, at the
 // first start and after a restart; never are delivered rows beside "never" and 0.
 func TestStatusTellsOneMoment(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 5}, "", func(r *rig) {
 		check := func(when string) {
 			t.Helper()
@@ -190,6 +193,7 @@ func TestStatusTellsOneMoment(t *testing.T) {
 
 // A pause by hand is no alarm: the person knows. Neither are rows that are put off for a reason of their own.
 func TestWhatIsMeantToWaitIsNoAlarm(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {
 		r.patient = true
 		r.pause(status.LaneLive)
@@ -215,6 +219,7 @@ func TestWhatIsMeantToWaitIsNoAlarm(t *testing.T) {
 
 // The requests about a lead are kept, a bounded number of them, under its hash alone.
 func TestRequestsOfALeadAreKept(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {
 		r.start()
 		for i := range 30 {

@@ -32,6 +32,7 @@ func (r *rig) dialed(base http.RoundTripper) (*hubspot.Client, *Dialer) {
 
 // What a command asks is held back by the limit and counted in the portal's day, to the request, under the account's day.
 func TestG10CommandsKeepTheBudget(t *testing.T) {
+	t.Parallel()
 	const limit, asked = 20, 50
 	sim := hubspotsim.Config{Limit: limit, TimeZone: "America/Los_Angeles"} // where it is still the day before
 	inBubble(t, sim, "hubspot: {limits: {requests_per_10s: 20, share: 0.9, daily: 1000}}", func(r *rig) {
@@ -86,6 +87,7 @@ func TestG10CommandsKeepTheBudget(t *testing.T) {
 
 // A day that is used up stops a command before HubSpot is asked.
 func TestG10CommandsKeepTheDay(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "hubspot: {limits: {requests_per_10s: 100, share: 1, daily: 200}}", func(r *rig) {
 		r.start()
 		r.event("42", "lead.registered", "ada@example.com", "")
@@ -109,6 +111,7 @@ func TestG10CommandsKeepTheDay(t *testing.T) {
 
 // A portal that no daemon ever had gets no row by a command, and is limited all the same.
 func TestDialWithoutARow(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "hubspot: {limits: {requests_per_10s: 10, share: 1}}", func(r *rig) {
 		client, dial := r.dialed(r.sim.Transport())
 		began := time.Now()
@@ -130,6 +133,7 @@ func TestDialWithoutARow(t *testing.T) {
 
 // The stored day goes on wherever it is still going on, so that the count is not lost before the account has said its zone.
 func TestZoneOfTheStoredDay(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ now, stored, want string }{
 		{"2026-11-24T03:00:00Z", "2026-11-24", "2026-11-24"},
 		{"2026-11-24T03:00:00Z", "2026-11-23", "2026-11-23"}, // evening in America

@@ -15,6 +15,7 @@ import (
 // A rule that an admin adds in HubSpot refuses every row: nothing is dead, the lane pauses and names it, probes, and goes on by itself
 // when the rule is gone.
 func TestBrake(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 40, Latency: 10 * time.Millisecond}, "", func(r *rig) {
 		r.patient = true
 		r.event("warm", "lead.registered", "warm@example.com", `{"firstname":"W","jobtitle":"x"}`)
@@ -50,6 +51,7 @@ func TestBrake(t *testing.T) {
 
 // Two bad rows in a trickle are two bad rows, not a rule.
 func TestBrakeLeavesBadRowsAlone(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 41}, "", func(r *rig) {
 		a := r.event("1", "lead.registered", "fault-refused-a@example.com", `{"firstname":"F"}`)
 		r.start()
@@ -66,6 +68,7 @@ func TestBrakeLeavesBadRowsAlone(t *testing.T) {
 
 // HubSpot executes a request after our time-out and so puts an older value over a newer one: the second look finds and mends it.
 func TestSecondLook(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 42}, "", func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"company":"First"}`)
 		r.start()
@@ -87,6 +90,7 @@ func TestSecondLook(t *testing.T) {
 
 // Live rows go before backfill, whatever the backlog, and whether they need the same kind of request as it or another.
 func TestG10LiveBeforeBackfill(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 43, Latency: 150 * time.Millisecond, Limit: 190}, "hubspot: {limits: {requests_per_10s: 190, share: 1}}", func(r *rig) {
 		r.event("known", "lead.registered", "known@example.com", `{}`)
 		r.start()
@@ -132,6 +136,7 @@ func TestG10LiveBeforeBackfill(t *testing.T) {
 
 // Settled rows go when their time is over, dead ones only where the configuration says so, pending ones never; ids are not reused.
 func TestRetention(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 44}, "retention: {settled: 1h, dead: 2h}", func(r *rig) {
 		r.patient = true
 		for i := range 30 {
@@ -161,6 +166,7 @@ func TestRetention(t *testing.T) {
 // After a TRUNCATE or a restored dump new rows get ids below the ones that were settled: the lane stops and says so, since every
 // event would silently count as overtaken. When the sequence is raised it goes on.
 func TestIDsBackwards(t *testing.T) {
+	t.Parallel()
 	for _, running := range []bool{false, true} {
 		inBubble(t, hubspotsim.Config{Seed: 45}, "", func(r *rig) {
 			for i := range 40 {
@@ -204,6 +210,7 @@ func TestIDsBackwards(t *testing.T) {
 
 // A second row with the event_id of an earlier one is a duplicate; the same event_id in another portal is not.
 func TestDuplicateEvents(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 46}, "", func(r *rig) {
 		insert := func(portal, event, lead string) int64 {
 			res, err := r.db.Exec(`INSERT INTO lead_outbox (portal, event_id, lead_id, event_type, email) VALUES (?, ?, ?, 'lead.registered', ?)`, portal, event, lead, lead+"@example.com")
@@ -228,6 +235,7 @@ func TestDuplicateEvents(t *testing.T) {
 
 // A thousand events that change nothing cost no write request, and a thousand new leads at most ten, with three reads at the start.
 func TestRequestsPerThousand(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 47, Latency: 50 * time.Millisecond}, "", func(r *rig) {
 		register := func() {
 			r.events(func(insert func(lead, typ, email, properties string)) {
@@ -256,6 +264,7 @@ func TestRequestsPerThousand(t *testing.T) {
 
 // A second daemon on the same database stands by and takes over when the first one ends; rows are never written twice.
 func TestStandby(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 48, Latency: 20 * time.Millisecond}, "", func(r *rig) {
 		r.start()
 		first := r.running
@@ -284,6 +293,7 @@ func TestStandby(t *testing.T) {
 
 // push --once delivers what can be sent and says how many rows are left.
 func TestOnce(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 49}, "", func(r *rig) {
 		for i := range 250 {
 			r.event(fmt.Sprint(i), "lead.registered", fmt.Sprintf("p%d@example.com", i), `{}`)
@@ -308,6 +318,7 @@ func TestOnce(t *testing.T) {
 
 // What a person must correct ends the daemon at its start.
 func TestConfigErrors(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 50}, "", func(r *rig) {
 		r.write("hubspot-token", "unset")
 		_, err := New(Options{Config: r.config(), Log: r.log})
@@ -326,6 +337,7 @@ func TestConfigErrors(t *testing.T) {
 
 // A token of another account than the pinned one sends nothing.
 func TestWrongAccount(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 51}, "hubspot: {portal_id: 4711}", func(r *rig) {
 		id := r.event("1", "lead.registered", "ada@example.com", `{}`)
 		r.start()
@@ -342,6 +354,7 @@ func TestWrongAccount(t *testing.T) {
 
 // A token that is replaced in its file is found after the 401, without a restart.
 func TestStaleToken(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 52}, "", func(r *rig) {
 		r.start()
 		time.Sleep(time.Second)

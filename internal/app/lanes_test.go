@@ -45,6 +45,7 @@ func (r *rig) within(what string, most time.Duration, ids ...int64) {
 // The unsubscribe lane takes a lead out of a batch that is not sent yet, whatever stopped the contact lane, and whatever was paused and
 // resumed before.
 func TestLanesUnsubscribeLeavesPlannedBatch(t *testing.T) {
+	t.Parallel()
 	for _, paused := range []string{"", status.LaneLive, status.LaneBackfill} {
 		inBubble(t, hubspotsim.Config{Seed: 50, Latency: 10 * time.Millisecond}, "", func(r *rig) {
 			r.event("warm", "lead.registered", "warm@example.com", `{}`)
@@ -135,6 +136,7 @@ var statuses = []int{400, 403, 404, 409, 414, 418, 422, 423, 500, 503}
 // One registration that HubSpot cannot bear, whatever it answers, stops no other: not those that come after it, one by one, and not the
 // 99 of its batch.
 func TestLanesOneBadLeadStopsNobody(t *testing.T) {
+	t.Parallel()
 	for _, status := range testsize.Some(t, statuses, 3) {
 		inBubble(t, hubspotsim.Config{Seed: 51, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
 			f := r.fails("bad@example.com", status)
@@ -160,6 +162,7 @@ func TestLanesOneBadLeadStopsNobody(t *testing.T) {
 }
 
 func TestLanesOneBadLeadOfABatch(t *testing.T) {
+	t.Parallel()
 	for _, status := range testsize.Some(t, statuses, 3) {
 		for _, at := range testsize.Some(t, []int{0, 57, 99}, 1) {
 			inBubble(t, hubspotsim.Config{Seed: 52, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {
@@ -195,6 +198,7 @@ func TestLanesOneBadLeadOfABatch(t *testing.T) {
 
 // Bad registrations, one a second, stop no good one, however they are refused.
 func TestLanesBadRowsStopNobody(t *testing.T) {
+	t.Parallel()
 	kinds := []string{"x%d@mail.nosuchtld", "fault-refused-%d@example.com", "fault-whole400-%d@example.com", "fault-whole400named-%d@example.com",
 		"fault-400-%d@example.com", "fault-invalid-%d@example.com", "fault-409-%d@example.com", "fault-drop-%d@example.com"}
 	for _, kind := range testsize.Some(t, kinds, 3) {
@@ -254,6 +258,7 @@ func (r *rig) optOutBeside(what string, bad []string, goods int) {
 
 // Opt-outs that HubSpot refuses, or cannot bear, stop nobody else's: one that always fails, and six in a row.
 func TestLanesBadOptOutStopsNobody(t *testing.T) {
+	t.Parallel()
 	for _, many := range []bool{false, true} {
 		for _, batches := range []bool{false, true} {
 			for _, kind := range testsize.Some(t, []string{"400", "refused", "invalid", "500", "403", "409", "423", "502html"}, 4) {
@@ -296,6 +301,7 @@ func attempts(r *rig, typ string) (n int) {
 // A delete or an erase that HubSpot does not allow waits by itself, with its reason in its note and in status; the lane goes on, few requests
 // are spent on it, and the next hour brings it to its end.
 func TestLanesRefusedOperationStopsNoOther(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ typ, op, path string }{{"lead.erased", "gdpr_delete", "gdpr-delete"}, {"lead.deleted", "batch_archive", "batch/archive"}} {
 		for _, scope := range []bool{true, false} {
 			inBubble(t, hubspotsim.Config{Seed: 55, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3, second_look: 20s}", func(r *rig) {
@@ -354,6 +360,7 @@ func TestLanesRefusedOperationStopsNoOther(t *testing.T) {
 
 // One contact that HubSpot cannot bear, whatever is asked of it, stops nobody else.
 func TestLanesOneBadContactStopsNobody(t *testing.T) {
+	t.Parallel()
 	for _, typ := range []string{"lead.updated", "lead.deleted", "lead.erased"} {
 		for _, code := range testsize.Some(t, []int{400, 403, 404, 409, 500}, 2) {
 			inBubble(t, hubspotsim.Config{Seed: 56, Latency: 10 * time.Millisecond}, "push: {max_attempts: 3, second_look: 20s}", func(r *rig) {
@@ -381,6 +388,7 @@ func TestLanesOneBadContactStopsNobody(t *testing.T) {
 
 // Lead ids that differ in case alone are looked up and served, both of them, and nobody waits for them.
 func TestLanesIDsThatDifferInCase(t *testing.T) {
+	t.Parallel()
 	for _, winner := range []string{"app", "fill_empty"} { // the second one looks up before it writes
 		inBubble(t, hubspotsim.Config{Seed: 57, Latency: 10 * time.Millisecond, Properties: leadKey},
 			"mapping: {id_property: lead_key, fields: [{lead: company, contact: company, direction: both, winner: "+winner+"}]}", func(r *rig) {

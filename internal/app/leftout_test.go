@@ -38,6 +38,7 @@ func (r *rig) stay(d time.Duration) { time.Sleep(d) }
 // What was left out goes out by itself once HubSpot's definition takes it, whatever it was left out for, and whatever has the definitions
 // read again: the day, a refusal, a reload, a restart. It is owed until then, over restarts.
 func TestWhatWasLeftOutGoesOutOnceItFits(t *testing.T) {
+	t.Parallel()
 	for _, again := range []string{"day", "refusal", "reload", "restart"} {
 		inBubble(t, withPlan(1), "", func(r *rig) {
 			r.patient = true
@@ -94,6 +95,7 @@ func TestWhatWasLeftOutGoesOutOnceItFits(t *testing.T) {
 
 // What HubSpot itself refused, against definitions that were older, is owed too. It is not tried again while nothing has changed.
 func TestWhatHubSpotRefusedIsOwed(t *testing.T) {
+	t.Parallel()
 	inBubble(t, withPlan(2), "", func(r *rig) {
 		r.patient = true
 		r.start()
@@ -123,6 +125,7 @@ func TestWhatHubSpotRefusedIsOwed(t *testing.T) {
 
 // A value that a newer event supersedes is owed no longer: whether that is written, unchanged, or left out itself.
 func TestWhatIsOwedIsSuperseded(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		newer, want   string
 		leads, fields int64
@@ -153,6 +156,7 @@ func TestWhatIsOwedIsSuperseded(t *testing.T) {
 // A person changes the property in HubSpot while the application's value is owed: the winner decides as between an event and an edit, whether
 // pull has seen the edit or only the reading before the write, and both sides end equal.
 func TestWhatIsOwedMeetsAPersonsEdit(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		winner string
 		want   string
@@ -196,6 +200,7 @@ func TestWhatIsOwedMeetsAPersonsEdit(t *testing.T) {
 
 // A contact that has the value already, by a person's hand, is not written.
 func TestWhatIsOwedIsThereAlready(t *testing.T) {
+	t.Parallel()
 	inBubble(t, withPlan(1), "", func(r *rig) {
 		r.patient = true
 		r.start()
@@ -217,6 +222,7 @@ func TestWhatIsOwedIsThereAlready(t *testing.T) {
 // The answer to the write of an owed value is lost, or HubSpot is away, or refuses one lead's: it goes out all the same, and nobody's waits
 // for another's.
 func TestWhatIsOwedSurvivesTrouble(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"batch_update=lostx1", "batch_update=500x3", "batch_read=500x3"} {
 		inBubble(t, withPlan(1), "", func(r *rig) {
 			r.patient = true
@@ -238,6 +244,7 @@ func TestWhatIsOwedSurvivesTrouble(t *testing.T) {
 
 // An erase wipes what is owed, and a lead that is deleted owes nothing in its next life.
 func TestNothingIsOwedOfWhoIsGone(t *testing.T) {
+	t.Parallel()
 	for _, typ := range []string{"lead.erased", "lead.deleted"} {
 		inBubble(t, withPlan(1), "", func(r *rig) {
 			r.patient = true
@@ -273,6 +280,7 @@ func TestNothingIsOwedOfWhoIsGone(t *testing.T) {
 
 // With on_invalid_field: dead the row waits for a person, as a whole: nothing of it is owed. A value over the bound is not kept.
 func TestWhatIsNotOwed(t *testing.T) {
+	t.Parallel()
 	for yaml, properties := range map[string]string{
 		"push: {on_invalid_field: dead}\n": `{"plan":"b"}`,
 		"":                                 `{"firstname":"Ada B","added":"` + strings.Repeat("x", 9<<10) + `"}`,
@@ -291,6 +299,7 @@ func TestWhatIsNotOwed(t *testing.T) {
 
 // A value that HubSpot goes on refusing costs a bounded number of requests, keeps nobody's mended value back, and stops no lane.
 func TestWhatHubSpotGoesOnRefusingIsBounded(t *testing.T) {
+	t.Parallel()
 	inBubble(t, withPlan(2), "", func(r *rig) {
 		r.patient = true
 		r.start()

@@ -29,6 +29,7 @@ func (r *rig) ask(w *window, path string) (int, string) {
 
 // What the daemon shows on loopback is what it does: counters, gauges, health, and a history of the minutes.
 func TestListenerShowsTheDaemon(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Latency: 100 * time.Millisecond}, "hubspot: {limits: {requests_per_10s: 100}}", func(r *rig) {
 		r.patient = true
 		r.start()

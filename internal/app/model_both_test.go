@@ -21,7 +21,10 @@ import (
 // move, archive, restore, merge and purge contacts and opt out, requests fail, the daemon restarts. Held against a plain oracle: G1, G3,
 // G7, G8 and G9, and an application that applies its inbox, late and by the README's rule, ends with the values that HubSpot holds. Environment
 // as for TestModel.
-func TestModelBothWays(t *testing.T) { playHistories(t, 100, 25, bothHistory) }
+func TestModelBothWays(t *testing.T) {
+	t.Parallel()
+	playHistories(t, 100, 25, bothHistory)
+}
 
 // twoWay are the properties that flow both ways, with their winners; firstname and zip flow to HubSpot only.
 var twoWay = map[string]string{"company": "hubspot", "city": "app", "jobtitle": "newest"}

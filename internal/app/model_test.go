@@ -20,7 +20,10 @@ import (
 // A random history of everything that can happen to a portal, run through the whole daemon and held against a plain model that knows
 // nothing of how push works: the guarantees G1 to G5, one contact a lead, one lead a contact. A history that breaks a rule prints itself
 // as a script of one line a step, which LEADSYNC_SCRIPT=FILE plays again.
-func TestModel(t *testing.T) { playHistories(t, 40, 10, history) }
+func TestModel(t *testing.T) {
+	t.Parallel()
+	playHistories(t, 40, 10, history)
+}
 
 // playHistories runs as many random histories as it should, or those of the environment.
 func playHistories(t *testing.T, long, short int, history func(*rapid.T) script) {

@@ -267,6 +267,7 @@ func TestTokenEndpointAwayDegrades(t *testing.T) {
 // A login to another account with --repin, while the daemon runs: it starts over with the links of that account, and no contact of
 // the first one is written there.
 func TestRepinWhileRunning(t *testing.T) {
+	t.Parallel()
 	inOAuthBubble(t, hubspotsim.Config{Seed: 75}, func(r *oauthRig) {
 		cred := r.sim.Credentials()
 		r.login(0)
@@ -304,6 +305,7 @@ func TestRepinWhileRunning(t *testing.T) {
 
 // A token file that is replaced by one of another account sends nothing there.
 func TestOtherAccountsStaticTokenSendsNothing(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 76}, "", func(r *rig) {
 		r.start()
 		first := r.event("1", "lead.registered", "ada@example.com", `{}`)
@@ -328,6 +330,7 @@ func TestOtherAccountsStaticTokenSendsNothing(t *testing.T) {
 
 // After a rotation of the token key the old line can go: the hash key and, at the next refresh, the tokens are sealed anew.
 func TestTokenKeyRotation(t *testing.T) {
+	t.Parallel()
 	inOAuthBubble(t, hubspotsim.Config{Seed: 77}, func(r *oauthRig) {
 		r.login(0)
 		old, err := r.cfg.TokenKeys()

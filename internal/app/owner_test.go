@@ -36,6 +36,7 @@ func deadOwner(t *testing.T) (dead, alive string) {
 
 // Only a process of this place is proven to be gone, and only when it is; whatever is not sure counts as alive.
 func TestProvenGone(t *testing.T) {
+	t.Parallel()
 	dead, alive := deadOwner(t)
 	pid, place := strconv.Itoa(os.Getpid()), placeOfPids()
 	for owner, want := range map[string]bool{
@@ -63,6 +64,7 @@ func TestProvenGone(t *testing.T) {
 // A daemon that was killed has its portal again at once when it starts again on the same machine; the lease of a process that lives, or that
 // lived elsewhere, runs out. What the dead one still writes is refused.
 func TestNextOwnerDoesNotWaitForTheDead(t *testing.T) {
+	t.Parallel()
 	dead, alive := deadOwner(t)
 	for _, p := range places(t)[1:] {
 		t.Run(p.dialect, func(t *testing.T) {

@@ -48,6 +48,7 @@ func (r *rig) backfill(lead, email string) int64 {
 // A lane that an operator paused sends nothing within a poll, whatever restarts, and goes on when it is resumed; the other lane is not
 // hindered, also not by what waits in front of it.
 func TestPausedLanesSendNothing(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {
 		r.start()
 		first := r.event("1", "lead.registered", "ada@example.com", "")
@@ -97,6 +98,7 @@ func TestPausedLanesSendNothing(t *testing.T) {
 
 // What is planned or due again when the pause begins is held back too, and a paused lane does not keep the daemon busy.
 func TestPauseHoldsBackWhatWaits(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {
 		ids := []int64{r.event("1", "lead.registered", "ada@example.com", ""), r.event("2", "lead.registered", "bob@example.com", "")}
 		_, err := r.db.Exec(`UPDATE lead_outbox SET not_before = ?, attempts = 1`, time.Now().Add(5*time.Second).UnixMilli())
@@ -128,6 +130,7 @@ func TestPauseHoldsBackWhatWaits(t *testing.T) {
 
 // A pause of pull reads nothing from HubSpot, is no alarm, and leaves push alone; what was changed meanwhile is found afterwards.
 func TestPausedPullReadsNothing(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{IndexLag: 5 * time.Second}, both, func(r *rig) {
 		r.pull, r.patient = true, true
 		r.event("a", "lead.registered", "ada@example.com", `{"first_name":"Ada","city":"London"}`)

@@ -16,6 +16,7 @@ import (
 
 // What a preview says of a dead row is what becomes of it when it is put back.
 func TestPreviewTellsWhatARetryDoes(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {
 		r.start()
 		r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada","city":"Paris"}`)

@@ -68,6 +68,7 @@ func TestAnEmptyPollCostsOneRequest(t *testing.T) {
 
 // What happened while nobody was there is looked for at the start, and a restart does not run what ran lately.
 func TestMissedRunsAreCaughtUp(t *testing.T) {
+	t.Parallel()
 	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, _ *logText) {
 		before := r.stream("archived")
 		if before.LastRunAt == nil || before.NextRunAt == nil || time.Until(time.UnixMilli(*before.NextRunAt)) < time.Hour {
@@ -120,6 +121,7 @@ func (s slowPull) Commit(ctx context.Context, p settlement.Page) error {
 }
 
 func TestALongRunIsNotStartedTwice(t *testing.T) {
+	t.Parallel()
 	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *logText) {
 		r.stop()
 		var slow, long atomic.Bool
@@ -156,6 +158,7 @@ func TestALongRunIsNotStartedTwice(t *testing.T) {
 
 // A run that panics is reported and tried again; the leads that it held are let go.
 func TestAPanicOfARunIsReported(t *testing.T) {
+	t.Parallel()
 	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *logText) {
 		r.stop()
 		broken := atomic.Bool{}
@@ -195,6 +198,7 @@ func TestAPanicOfARunIsReported(t *testing.T) {
 
 // Nothing is asked of an account before it is known to be the right one, nor while HubSpot wants to be left alone.
 func TestPullWaitsForTheAccountAndForLimits(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, both+"hubspot: {portal_id: 77}\n", func(r *rig) {
 		r.pull, r.patient = true, true
 		r.start()
@@ -231,6 +235,7 @@ func TestPullWaitsForTheAccountAndForLimits(t *testing.T) {
 
 // A stop in the middle of a run ends at once, and the next start goes on.
 func TestStopEndsARun(t *testing.T) {
+	t.Parallel()
 	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *logText) {
 		must(t, r.sim.SetFaults("search=hang"))
 		must(t, r.sim.Edit(ada, map[string]string{"city": "Paris"}))
@@ -253,6 +258,7 @@ func TestStopEndsARun(t *testing.T) {
 
 // An outage costs time: the runs that fail say so, and what happened meanwhile comes when it is over.
 func TestPullOutage(t *testing.T) {
+	t.Parallel()
 	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *logText) {
 		must(t, r.sim.SetFaults("any=502html"))
 		must(t, r.sim.Edit(ada, map[string]string{"city": "Paris"}))
@@ -274,6 +280,7 @@ func TestPullOutage(t *testing.T) {
 
 // Acknowledged rows go after retention.inbox, the others stay.
 func TestAcknowledgedRowsGo(t *testing.T) {
+	t.Parallel()
 	inSchedule(t, hubspotsim.Config{}, "retention: {inbox: 2h}\n", func(r *rig, ada hubspotsim.Target, _ *logText) {
 		for _, city := range []string{"Paris", "Wien"} {
 			must(t, r.sim.Edit(ada, map[string]string{"city": city}))
@@ -290,6 +297,7 @@ func TestAcknowledgedRowsGo(t *testing.T) {
 
 // A backlog of the application does not keep pull from its share of the budget (G10).
 func TestG10PullHasAFloor(t *testing.T) {
+	t.Parallel()
 	inSchedule(t, hubspotsim.Config{}, "hubspot: {limits: {requests_per_10s: 10, daily: 0, share: 1}}\n", func(r *rig, ada hubspotsim.Target, _ *logText) {
 		leads := 15_000 // 150 requests, two and a half minutes
 		r.events(func(insert func(lead, typ, email, properties string)) {
@@ -309,6 +317,7 @@ func TestG10PullHasAFloor(t *testing.T) {
 
 // A daemon that stands by asks nothing; when it takes over it goes on where the other one was.
 func TestAStandbyDoesNotPull(t *testing.T) {
+	t.Parallel()
 	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, _ *logText) {
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan error, 1)
@@ -331,6 +340,7 @@ func TestAStandbyDoesNotPull(t *testing.T) {
 
 // The search budget is the account's: that another app used it up is waited for inside the run.
 func TestASearchLimitIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	inSchedule(t, hubspotsim.Config{}, "", func(r *rig, ada hubspotsim.Target, said *logText) {
 		must(t, r.sim.Edit(ada, map[string]string{"city": "Paris"}))
 		must(t, r.sim.SetFaults("search=429x3"))

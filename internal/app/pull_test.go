@@ -12,6 +12,7 @@ const both = `mapping: {fields: [{lead: first_name, contact: firstname, directio
 `
 
 func TestAnEditInHubSpotReachesTheInbox(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{IndexLag: 5 * time.Second}, both, func(r *rig) {
 		r.pull, r.patient = true, true
 		r.event("a", "lead.registered", "ada@example.com", `{"first_name":"Ada","city":"London","company":"Analytical Engines"}`)

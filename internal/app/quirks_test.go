@@ -15,6 +15,7 @@ import (
 // both answers of each that the push path touches, and under some pairs: it ends in the plain fold of the events every time, and the
 // same events once more change nothing and cost no write.
 func TestQuirks(t *testing.T) {
+	t.Parallel()
 	sets := [][]string{nil}
 	for _, q := range quirkNames {
 		sets = append(sets, []string{q})

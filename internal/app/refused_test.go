@@ -16,6 +16,7 @@ import (
 // TestStandbyWaitsForAServerThatRefuses: a daemon that ran once never ends with what systemd does not start again, whatever the server
 // says for a while, and a password that was changed in its file counts from then on.
 func TestStandbyWaitsForAServerThatRefuses(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		dialect      string
 		have         bool

@@ -32,6 +32,7 @@ func (r *rig) reload() {
 
 // A reload lets the requests under way end, loses no row, and what comes next obeys the new file.
 func TestReloadTakesOver(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Latency: 300 * time.Millisecond}, "", func(r *rig) {
 		log := listening(r)
 		r.start()
@@ -53,6 +54,7 @@ func TestReloadTakesOver(t *testing.T) {
 
 // A refused file, a missing credential and a key that only a restart can change leave everything as it was, and the log says where.
 func TestReloadRefused(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {
 		log := listening(r)
 		r.start()
@@ -89,6 +91,7 @@ func TestReloadRefused(t *testing.T) {
 
 // The level of the log is changed on the way, without an end of the work.
 func TestReloadOfTheLevel(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {
 		r.start()
 		time.Sleep(time.Second)
@@ -104,6 +107,7 @@ func TestReloadOfTheLevel(t *testing.T) {
 
 // A second signal cuts the requests short; the row stays pending and is delivered once at the next start.
 func TestHurry(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Latency: 10 * time.Second}, "", func(r *rig) {
 		hurry := make(chan struct{})
 		r.start()
@@ -129,6 +133,7 @@ func TestHurry(t *testing.T) {
 
 // An idle daemon says every quarter of an hour that it is there, and a database that is away is one line a minute and one at the end.
 func TestQuietLog(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {
 		log := listening(r)
 		r.patient = true
@@ -175,6 +180,7 @@ func (s stuck) Ready(ctx context.Context, lane outbox.Lane, after outbox.EntryID
 
 // The watchdog counts a loop that is late without a word, and none that waits knowingly or has ended.
 func TestLoops(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var l loops
 		stalled := func() string { return strings.Join(l.stalled(time.Now(), time.Minute), " ") }
@@ -203,6 +209,7 @@ func TestLoops(t *testing.T) {
 
 // Through an outage, a limit, an idle day and a stop, every loop of a daemon keeps its word; one that stands still is named.
 func TestWatchdogFollowsTheLoops(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {
 		stall, free := make(chan struct{}), make(chan struct{})
 		defer close(free)

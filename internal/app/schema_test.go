@@ -111,6 +111,7 @@ mapping: {fields: [{lead: name, contact: firstname}, {lead: plan, contact: plan}
 // A value is refused by our own check only after the definitions were read again: an option or a property that was added in HubSpot since is
 // found with the first row that needs it. However many rows are refused, that costs one request a minute.
 func TestARefusalOfOursReadsTheDefinitionsAgain(t *testing.T) {
+	t.Parallel()
 	options := []hubspotsim.Option{{Value: "a", Label: "A"}, {Value: "b", Label: "B"}, {Value: "c", Label: "C"}}
 	cfg := hubspotsim.Config{Properties: []hubspotsim.Property{{Name: "plan", Type: "enumeration", FieldType: "select", Options: options[:1]}}}
 	for _, policy := range []string{"drop", "dead"} {

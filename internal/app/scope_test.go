@@ -10,6 +10,7 @@ import (
 
 // A 403 for want of a scope stops what needs the scope, names it, uses no attempt, and is tried again once an hour.
 func TestMissingScope(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 61}, "", func(r *rig) {
 		r.patient = true
 		must(t, r.sim.SetFaults("properties=403,batch_create=403"))

@@ -11,6 +11,7 @@ import (
 
 // An address that a late or requeued older row names does not replace the one that a later row set.
 func TestStoryOlderAddressStaysBehind(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 202}, "", func(r *rig) {
 		r.start()
 		r.insertAs(1, "1", "lead.registered", "a@example.com", `{"firstname":"Ada"}`)
@@ -29,6 +30,7 @@ func TestStoryOlderAddressStaysBehind(t *testing.T) {
 
 // A row in backoff does not let a later one of its lead go ahead, and a later one brings it along.
 func TestStoryBackoffIsTheLeads(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 206}, "push: {max_attempts: 6}", func(r *rig) {
 		r.event("other", "lead.registered", "taken@example.com", `{}`)
 		r.start()
@@ -52,6 +54,7 @@ func TestStoryBackoffIsTheLeads(t *testing.T) {
 // Rows that wait along with a row whose address is taken are not asked for again and again: a lead costs the requests of its attempts
 // and no more.
 func TestTakenAddressCostsItsAttempts(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 207}, "push: {max_attempts: 5}", func(r *rig) {
 		r.start()
 		r.event("warm", "lead.registered", "warm@example.com", `{}`)
@@ -97,6 +100,7 @@ func (r *rig) settledBut(n int, d time.Duration) {
 // Of several pending addresses the last one that can be had counts: a taken one costs its own row and nothing else, with a contact and
 // without.
 func TestStoryEarlierAddressWhenTheLastIsTaken(t *testing.T) {
+	t.Parallel()
 	for _, linked := range []bool{true, false} {
 		for _, strangers := range []bool{true, false} {
 			inBubble(t, hubspotsim.Config{Seed: 208}, "push: {max_attempts: 3}", func(r *rig) {
@@ -142,6 +146,7 @@ func TestStoryEarlierAddressWhenTheLastIsTaken(t *testing.T) {
 
 // The rows of a lead are tried together: five rows whose address is taken cost the requests of one.
 func TestTakenAddressIsTriedOnceForAllRows(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 213}, "push: {max_attempts: 4}", func(r *rig) {
 		r.event("holder", "lead.registered", "taken@example.com", `{}`)
 		r.start()

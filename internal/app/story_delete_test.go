@@ -30,6 +30,7 @@ func (r *rig) nobody() {
 // lead.deleted archives the contact, the link stays with closed_at_id, and a later registration makes a fresh contact without what the old
 // one held. The application hears nothing of its own delete.
 func TestStoryDelete(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 301}, "", func(r *rig) {
 		reg := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada","company":"Engines"}`)
 		r.start()
@@ -63,6 +64,7 @@ func TestStoryDelete(t *testing.T) {
 
 // A delete is a barrier: what was before it is one life, what comes behind another, also when all rows wait together.
 func TestStoryDeleteIsABarrier(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 302}, "", func(r *rig) {
 		a := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada","company":"Engines"}`)
 		b := r.event("1", "lead.deleted", "", "")
@@ -87,6 +89,7 @@ func TestStoryDeleteIsABarrier(t *testing.T) {
 
 // Older rows that come late end overtaken, and so does a delete that is older than what was applied (finding 5 of the model).
 func TestStoryDeleteAndLateRows(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 303}, "", func(r *rig) {
 		r.insertAs(100, "1", "lead.deleted", "", "{}")
 		r.insertAs(200, "2", "lead.registered", "bob@example.com", `{"firstname":"Bob"}`)
@@ -110,6 +113,7 @@ func TestStoryDeleteAndLateRows(t *testing.T) {
 
 // A delete that was dead and is put back after the lead registered again does not archive the new contact (finding 5a).
 func TestStoryRequeuedDelete(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 304}, "push: {max_attempts: 2}", func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
 		r.start()
@@ -134,6 +138,7 @@ func TestStoryRequeuedDelete(t *testing.T) {
 // The create's answer is lost, or nobody ever heard of the contact: the delete looks the lead up before it says that nothing is there
 // (finding 5d).
 func TestStoryDeleteOfAnUnlinkedLead(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ fault, yaml, first string }{
 		{"batch_create=lostx1", "", "delivered"},
 		{"batch_create=500x1", "", "delivered"},
@@ -198,6 +203,7 @@ func TestStoryDeleteOfAnUnlinkedLead(t *testing.T) {
 
 // Rows before a delete that cannot be delivered any more end overtaken, and do not hold it up.
 func TestStoryDeleteOvertakesWhatWaits(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 307}, "", func(r *rig) {
 		r.event("2", "lead.registered", "taken@example.com", "{}")
 		waits := r.event("1", "lead.updated", "", `{"firstname":"Ada"}`)
@@ -219,6 +225,7 @@ func TestStoryDeleteOvertakesWhatWaits(t *testing.T) {
 
 // Already gone counts as delivered: archived by people, erased by people.
 func TestStoryDeleteOfWhatIsGone(t *testing.T) {
+	t.Parallel()
 	for _, purge := range []bool{false, true} {
 		inBubble(t, hubspotsim.Config{Seed: 308}, "", func(r *rig) {
 			r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
@@ -248,6 +255,7 @@ func TestStoryDeleteOfWhatIsGone(t *testing.T) {
 
 // After a merge the contact that is archived is the survivor; when the survivor is another lead's, the delete only unlinks (finding 15).
 func TestStoryDeleteAfterAMerge(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 309}, "", func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
 		r.event("2", "lead.registered", "bob@example.com", `{"firstname":"Bob"}`)
@@ -285,6 +293,7 @@ func TestStoryDeleteAfterAMerge(t *testing.T) {
 // More deletes than push.max_deletes_per_hour pause deletes and erases, over a restart too, and name the command that lets them go on;
 // nothing else waits for it.
 func TestDeleteBrake(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 311}, "push: {max_deletes_per_hour: 10}", func(r *rig) {
 		r.patient = true
 		all := func(typ string, from, to int) {

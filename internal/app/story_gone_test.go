@@ -12,6 +12,7 @@ import (
 // A contact that people archive while rows wait: updates end as contact_gone and the application hears of it once; a newer registration
 // makes a fresh contact, filled with what settled rows said before, and the order of events goes on.
 func TestStoryArchivedContact(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 241}, "", func(r *rig) {
 		reg := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada","company":"Engines","city":"London"}`)
 		r.start()
@@ -48,6 +49,7 @@ func TestStoryArchivedContact(t *testing.T) {
 // The registration comes before anybody has noticed that the contact is archived, and its create is lost or refused in any way: one
 // fresh contact, complete.
 func TestStoryArchivedAndRegisteredAtOnce(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"", "batch_create=lostx1", "batch_create=500x1", "batch_update=500x1", "batch_read=500x2", "get=502htmlx1", "batch_create=noidsx1"} {
 		for _, found := range []bool{false, true} {
 			inBubble(t, hubspotsim.Config{Seed: 242}, "", func(r *rig) {
@@ -76,6 +78,7 @@ func TestStoryArchivedAndRegisteredAtOnce(t *testing.T) {
 
 // A value that the contact held before it was archived and that HubSpot takes no more does not keep the fresh one from being made.
 func TestStoryFillThatIsRefused(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 243}, "push: {on_invalid_field: dead}", func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada","hs_lead_status":"OPEN"}`)
 		r.start()
@@ -91,6 +94,7 @@ func TestStoryFillThatIsRefused(t *testing.T) {
 
 // A contact that was erased in HubSpot for privacy is not made again, whatever the application registers; the reason says so.
 func TestStoryPurgedContact(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 244}, "", func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
 		r.start()
@@ -115,6 +119,7 @@ func TestStoryPurgedContact(t *testing.T) {
 // People archive many contacts at once and the application goes on updating them: each of its rows ends as contact_gone. The lane does
 // not stop for it, since the recycle bin shows that the ids are right, and it costs a few requests, not one a lead.
 func TestStoryManyArchived(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 245, Latency: 10 * time.Millisecond}, "", func(r *rig) {
 		all := func(typ, company string) {
 			r.events(func(insert func(lead, typ, email, properties string)) {
@@ -149,6 +154,7 @@ func TestStoryManyArchived(t *testing.T) {
 
 // Ids that HubSpot does not know at all, and that no recycle bin shows, look like another account's: the lane pauses and names it.
 func TestStoryManyUnknownIDs(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 246, Latency: 10 * time.Millisecond}, "", func(r *rig) {
 		all := func(typ, company string) {
 			r.events(func(insert func(lead, typ, email, properties string)) {
@@ -176,6 +182,7 @@ func TestStoryManyUnknownIDs(t *testing.T) {
 // Two leads' contacts are merged while rows of either, or of both, wait. The lead whose address the survivor has keeps it, the rows of
 // the other end as merged, each hears of it once, and no attempt is lost. Both answers to the survivor's id.
 func TestStoryMergedLeads(t *testing.T) {
+	t.Parallel()
 	for _, keeps := range []bool{false, true} {
 		for _, who := range []string{"both", "primary first", "other first", "primary only", "other only"} {
 			name := fmt.Sprintf("keeps=%t %s", keeps, who)
@@ -238,6 +245,7 @@ func TestStoryMergedLeads(t *testing.T) {
 
 // The contact of a lead is merged into one that no lead has: the lead follows, and goes on as before.
 func TestStoryMergedWithAStranger(t *testing.T) {
+	t.Parallel()
 	for _, keeps := range []bool{false, true} {
 		for _, primary := range []bool{false, true} {
 			inBubble(t, hubspotsim.Config{Seed: 248, Quirks: hubspotsim.Quirks{MergeKeepsPrimaryID: keeps}}, "push: {max_attempts: 2}", func(r *rig) {
@@ -272,6 +280,7 @@ func TestStoryMergedWithAStranger(t *testing.T) {
 // A new lead with an address that a merge left to another lead's contact does not take that contact, although nobody has followed the
 // merge yet.
 func TestStorySurvivorHasItsLead(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 249}, "push: {max_attempts: 2}", func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"company":"A"}`)
 		r.start()
@@ -289,6 +298,7 @@ func TestStorySurvivorHasItsLead(t *testing.T) {
 // Where one contact of a batch went cannot be found out at this moment: what HubSpot took of the others is settled all the same, and not
 // written a second time.
 func TestStoryUnansweredQuestionCostsNobodyElse(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 250}, "", func(r *rig) {
 		r.event("a", "lead.registered", "a@example.com", `{"company":"A"}`)
 		r.event("z", "lead.registered", "z@example.com", `{"company":"A"}`)

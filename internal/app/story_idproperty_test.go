@@ -14,6 +14,7 @@ const byKey = "push: {max_attempts: 3}\nmapping: {id_property: lead_key}"
 // With an id property new leads are upserted by it, after it was asked who has it: twenty requests for a thousand, and every contact holds
 // its lead's id.
 func TestIDPropertyUpsert(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 261, Latency: 20 * time.Millisecond, Properties: leadKey}, byKey, func(r *rig) {
 		r.events(func(insert func(lead, typ, email, properties string)) {
 			for i := range 1000 {
@@ -39,6 +40,7 @@ func TestIDPropertyUpsert(t *testing.T) {
 
 // Lead ids that differ in case only are two leads; they never stand in one batch, which HubSpot might refuse for it.
 func TestIDPropertyCase(t *testing.T) {
+	t.Parallel()
 	for _, folds := range []bool{false, true} {
 		inBubble(t, hubspotsim.Config{Seed: 262, Properties: leadKey, Quirks: hubspotsim.Quirks{DuplicateFoldsCase: folds}}, byKey, func(r *rig) {
 			a := r.event("Ab", "lead.registered", "one@example.com", `{"company":"One"}`)
@@ -55,6 +57,7 @@ func TestIDPropertyCase(t *testing.T) {
 
 // A contact that sales made is linked by its address and gets the lead's id, also when it lacks nothing else.
 func TestIDPropertyMarksWhatItFinds(t *testing.T) {
+	t.Parallel()
 	for _, equal := range []bool{false, true} {
 		for _, fault := range []string{"", "batch_update=lostx1", "batch_update=500x1"} {
 			inBubble(t, hubspotsim.Config{Seed: 263, Properties: leadKey}, byKey, func(r *rig) {
@@ -81,6 +84,7 @@ func TestIDPropertyMarksWhatItFinds(t *testing.T) {
 
 // A contact that holds another lead's id is that lead's, whatever address it has: address_taken, and nothing is written on it.
 func TestIDPropertyOfAnotherLead(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 264, Properties: leadKey}, byKey, func(r *rig) {
 		contact := r.stranger(map[string]string{"email": "ada@example.com", "company": "Theirs", "lead_key": "other"})
 		id := r.event("1", "lead.registered", "ada@example.com", `{"company":"Ours"}`)
@@ -99,6 +103,7 @@ func TestIDPropertyOfAnotherLead(t *testing.T) {
 // The create was applied, nobody heard of it, and a person changes the address of the new contact before it is found.
 // By its id it is found all the same: no second contact, also when the daemon was restarted meanwhile.
 func TestIDPropertyFindsALostCreate(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"lost", "cut", "noids", "late:2s"} {
 		for _, restart := range []bool{false, true} {
 			inBubble(t, hubspotsim.Config{Seed: 265, Properties: leadKey}, byKey, func(r *rig) {
@@ -134,6 +139,7 @@ func TestIDPropertyFindsALostCreate(t *testing.T) {
 
 // The database is restored without its links: every lead finds its contact by the id, under whatever address.
 func TestIDPropertyAfterLostLinks(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 266, Properties: leadKey}, byKey, func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada","company":"A"}`)
 		r.start()
@@ -155,6 +161,7 @@ func TestIDPropertyAfterLostLinks(t *testing.T) {
 
 // Where fields flow both ways or another winner counts, an upsert is preceded by a look, and goes by the first-link rule.
 func TestIDPropertyReadsFirst(t *testing.T) {
+	t.Parallel()
 	yaml := strings.Replace(firmMapping("both", "hubspot"), "mapping:", "mapping:\n  id_property: lead_key", 1)
 	inBubble(t, hubspotsim.Config{Seed: 267, Properties: leadKey}, yaml, func(r *rig) {
 		r.stranger(map[string]string{"email": "other@example.com", "company": "Theirs", "lead_key": "1"})

@@ -12,6 +12,7 @@ import (
 // Sales made and filled the contact before the application registered the lead. The first request must not overwrite
 // what stands there where HubSpot wins, and what the application lacks reaches it once.
 func TestStoryFirstWriteOverwritesNothing(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 221}, firmMapping("both", "hubspot"), func(r *rig) {
 		contact := r.stranger(map[string]string{"email": "ada@example.com", "company": "Theirs", "hs_lead_status": "CONNECTED"})
 		id := r.event("1", "lead.registered", "ada@example.com", `{"firm":"Ours"}`)
@@ -32,6 +33,7 @@ func TestStoryFirstWriteOverwritesNothing(t *testing.T) {
 // sales made. One of them has the contact; the other writes nothing on it, not even what stands there already, hears nothing of it, and
 // says at the end who has it.
 func TestStoryTwoLeadsOneAddress(t *testing.T) {
+	t.Parallel()
 	for _, made := range []bool{false, true} {
 		for _, equal := range []bool{false, true} {
 			inBubble(t, hubspotsim.Config{Seed: 222}, firmMapping("both", "hubspot"), func(r *rig) {
@@ -72,6 +74,7 @@ func TestStoryTwoLeadsOneAddress(t *testing.T) {
 // A linked lead moves to an address that a contact of sales has. It is not linked to that contact, its
 // other fields go to its own, and nothing of either contact is told as news.
 func TestStoryConflictNeverRelinks(t *testing.T) {
+	t.Parallel()
 	for _, quirk := range []string{"", "taken_is_400", "whole_400 named", "whole_400 unnamed"} {
 		var q hubspotsim.Quirks
 		setQuirk(&q, quirk)
@@ -98,6 +101,7 @@ func TestStoryConflictNeverRelinks(t *testing.T) {
 // the lead are delivered, and the lead has its contact. HubSpot's refusal names the property, or refuses the whole batch naming it, or
 // naming nothing.
 func TestStoryPoisonStaysInItsRow(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"dead", "drop"} {
 		for _, whole := range []string{"", "named", "unnamed"} {
 			for _, linked := range []bool{false, true} {
@@ -154,6 +158,7 @@ func TestStoryPoisonStaysInItsRow(t *testing.T) {
 // the same field. Where HubSpot wins the edit stays and is told, once, however often it is met; also when the request before it was
 // lost, applied or not.
 func TestStoryPersonsEditIsNotOverwritten(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"", "batch_update=lostx1", "batch_update=500x1", "batch_update=hangx1"} {
 		inBubble(t, hubspotsim.Config{Seed: 225}, firmMapping("both", "hubspot"), func(r *rig) {
 			r.event("1", "lead.registered", "ada@example.com", `{"firm":"First"}`)
@@ -183,6 +188,7 @@ func TestStoryPersonsEditIsNotOverwritten(t *testing.T) {
 // The create was applied and nobody heard of it; a person edits the new contact before it is
 // found. It is found, the edit stays and is told.
 func TestStoryEditOfALostCreate(t *testing.T) {
+	t.Parallel()
 	for _, restart := range []bool{false, true} {
 		inBubble(t, hubspotsim.Config{Seed: 226}, firmMapping("both", "hubspot"), func(r *rig) {
 			must(t, r.sim.SetFaults("batch_create=lostx1"))
@@ -208,6 +214,7 @@ func TestStoryEditOfALostCreate(t *testing.T) {
 // A create whose answer was lost belongs to its lead: another lead that names the address meanwhile waits and does not take the contact
 // for its own.
 func TestStoryLostCreateIsNotAnothersContact(t *testing.T) {
+	t.Parallel()
 	for n := range 12 { // waits have jitter: whose turn comes first differs
 		swapped := n%2 == 1
 		inBubble(t, hubspotsim.Config{Seed: 227}, "push: {max_attempts: 3}", func(r *rig) {
@@ -245,6 +252,7 @@ func TestStoryLostCreateIsNotAnothersContact(t *testing.T) {
 // An answer that leaves out the ids of its results, or says nothing of a row, is no evidence that a contact is there or not: the lead
 // is linked to the contact with its id, and to no second one.
 func TestStoryReadsWithoutIDs(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"noids", "empty200", "drop:9"} {
 		inBubble(t, hubspotsim.Config{Seed: 228}, "", func(r *rig) {
 			contact := r.stranger(map[string]string{"email": "old@example.com"})
@@ -267,6 +275,7 @@ func TestStoryReadsWithoutIDs(t *testing.T) {
 
 // One conflict refuses a batch of creates as a whole, without saying whose it is: the others are created and lose no attempt.
 func TestStoryWholeBatchConflict(t *testing.T) {
+	t.Parallel()
 	for _, id := range []bool{false, true} {
 		yaml := ""
 		if id {

@@ -9,6 +9,7 @@ import (
 
 // What was told of a life that a delete ended is no change of the next one: an application that reads its inbox late does not take it for one.
 func TestAgreeAfterTheNextLife(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 911, IndexLag: 2 * time.Second}, bothOf("city", "hubspot"), func(r *rig) {
 		r.pull = true
 		a := r.application()
@@ -35,6 +36,7 @@ func TestAgreeAfterTheNextLife(t *testing.T) {
 
 // Rows behind a delete that a person must decide about are another life: they go on at once.
 func TestRowsBehindADeleteThatAsks(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 912}, "", func(r *rig) {
 		r.stranger(map[string]string{"email": "stranger@example.com"})
 		del := r.event("1", "lead.deleted", "stranger@example.com", "")
@@ -49,6 +51,7 @@ func TestRowsBehindADeleteThatAsks(t *testing.T) {
 
 // The address that an unsubscribe named belongs to the life before the delete behind it: an update without an address has none.
 func TestAddressOfAWordBeforeADelete(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 913}, "", func(r *rig) {
 		r.event("1", "lead.unsubscribed", "ada@example.com", "")
 		r.start()
@@ -67,6 +70,7 @@ func TestAddressOfAWordBeforeADelete(t *testing.T) {
 
 // A lead that is out and begins anew with an address that another lead's contact has among its further ones opts nobody else out.
 func TestNewLifeOptsNobodyElseOut(t *testing.T) {
+	t.Parallel()
 	for _, yaml := range []string{"push: {max_attempts: 2}", "push: {max_attempts: 2}\nconsent: {unsubscribe: [1, 2]}"} {
 		consentTest(t, yaml, hubspotsim.Config{Seed: 914, Subscriptions: twoTypes}, func(r *rig) {
 			r.event("1", "lead.registered", "ada@example.com", "")

@@ -33,6 +33,7 @@ func (r *rig) requeue(id int64) {
 // The address is a field like any other. A registration that commits after a later change of address makes the contact
 // under the later address, or sets only what the later row did not, and never brings its own address back.
 func TestStoryLateRegistrationKeepsLaterAddress(t *testing.T) {
+	t.Parallel()
 	for _, together := range []bool{true, false} {
 		inBubble(t, hubspotsim.Config{Seed: 201}, "", func(r *rig) {
 			r.start()
@@ -55,6 +56,7 @@ func TestStoryLateRegistrationKeepsLaterAddress(t *testing.T) {
 // Rows that come before any address wait, whatever became of the row that brings one meanwhile, and are delivered
 // with it. Nothing is dead for lack of an address.
 func TestStoryRowsBeforeTheAddress(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"", "batch_create=500x1", "batch_create=lostx1", "batch_create=hangx1"} {
 		inBubble(t, hubspotsim.Config{Seed: 203}, "", func(r *rig) {
 			first := r.event("1", "lead.updated", "", `{"city":"London"}`)
@@ -85,6 +87,7 @@ func TestStoryRowsBeforeTheAddress(t *testing.T) {
 // ledger says HubSpot holds. Nothing may count as unchanged before the contact was looked at. The same with a daemon that dies in
 // between.
 func TestStoryLedgerIsBehind(t *testing.T) {
+	t.Parallel()
 	for _, crash := range []string{"", "restart", "restart while HubSpot is away"} {
 		for _, fault := range []string{"lost", "cut", "500", "hang", "late:2s"} {
 			inBubble(t, hubspotsim.Config{Seed: 204}, "", func(r *rig) {
@@ -125,6 +128,7 @@ func TestStoryLedgerIsBehind(t *testing.T) {
 // A row that is skipped as unchanged still counts in the order. The row before it, dead and put back later, does not bring
 // its value back.
 func TestStoryUnchangedCountsInTheOrder(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 205}, "push: {on_invalid_field: dead}", func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"phone":"A"}`)
 		r.start()
@@ -146,6 +150,7 @@ func TestStoryUnchangedCountsInTheOrder(t *testing.T) {
 
 // A null clears what a contact held before the lead was linked to it, although the ledger has never heard of the property.
 func TestStoryClearsWhatItHasNotSeen(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 209}, "", func(r *rig) {
 		r.stranger(map[string]string{"email": "ada@example.com", "company": "Old", "city": "London"})
 		r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
@@ -168,6 +173,7 @@ func TestStoryClearsWhatItHasNotSeen(t *testing.T) {
 // HubSpot accepts a step back of the lifecycle stage and keeps the old one, without showing it in the answer. The second
 // look reads it, the ledger remembers what was sent and what stands there, and the same event again costs nothing.
 func TestStoryStageNotMovedBack(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 210}, "", func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"lifecyclestage":"customer"}`)
 		r.start()
@@ -192,6 +198,7 @@ func TestStoryStageNotMovedBack(t *testing.T) {
 
 // A 401 or a limit in the middle of a backlog puts its leads off for as long as it lasts, not behind the whole backlog.
 func TestRefusedRequestKeepsItsPlace(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 211, Latency: 300 * time.Millisecond}, "push: {concurrency: 1}", func(r *rig) {
 		r.events(func(insert func(lead, typ, email, properties string)) {
 			for i := range 20_000 {
@@ -223,6 +230,7 @@ func TestRefusedRequestKeepsItsPlace(t *testing.T) {
 // A request that HubSpot executes after our time-out puts an older value of ours over the newer one. A reading in between, made for
 // another reason, does not take it for somebody's edit: the second look mends it.
 func TestStoryLateWriteIsNotAnEdit(t *testing.T) {
+	t.Parallel()
 	for _, id := range []bool{false, true} {
 		yaml := "push: {max_attempts: 4}"
 		if id {
@@ -250,6 +258,7 @@ func TestStoryLateWriteIsNotAnEdit(t *testing.T) {
 
 // HubSpot holds by chance what a row wants that then dies: the row before it is not overtaken by a row that was never delivered.
 func TestStoryDeadRowDoesNotOvertake(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 214}, "push: {on_invalid_field: dead}", func(r *rig) {
 		r.event("1", "lead.registered", "ada@example.com", `{"company":"A"}`)
 		r.start()

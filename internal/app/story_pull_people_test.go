@@ -52,6 +52,7 @@ func (r *rig) nameless(words ...string) {
 // Somebody who was erased comes back neither as a contact that nobody knows nor as a change, as long as HubSpot goes on to show the
 // contact, and not under an address of theirs either.
 func TestStoryPullErasedDoesNotComeBack(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 511}, everyMinute, func(r *rig) {
 		r.patient, r.pull = true, true
 		r.base = func(inner http.RoundTripper) http.RoundTripper { return keeps{inner} }
@@ -190,6 +191,7 @@ func TestStoryPullPageFromBeforeTheErase(t *testing.T) {
 
 // An erase that HubSpot refuses leaves a lead of whom nothing is told.
 func TestStoryPullRefusedEraseStaysSilent(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{}, "push: {max_attempts: 2}\n"+everyMinute, func(r *rig, ada hubspotsim.Target) {
 		must(t, r.sim.SetFaults("gdpr_delete=400"))
 		id := r.event("1", "lead.erased", "", "")
@@ -246,6 +248,7 @@ func TestStoryPullOwnDeleteIsNotTold(t *testing.T) {
 // A delete or an erase that waits, here for a person since there were more than a mistake may cost, has ended the life already: nothing of it
 // is told.
 func TestStoryPullWaitingDeleteIsSilent(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{}, "push: {max_deletes_per_hour: 1}\n"+everyMinute, func(r *rig, ada hubspotsim.Target) {
 		r.event("2", "lead.registered", "bob@example.com", "")
 		r.event("3", "lead.registered", "carol@example.com", "")

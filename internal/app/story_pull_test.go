@@ -60,6 +60,7 @@ func (r *rig) writes() int { return int(r.sim.Stats().WriteRequests) }
 
 // One edit on either side, fifty polls and restarts between them: exactly one write on the other side.
 func TestG8PullOneEditOneWrite(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{IndexLag: 3 * time.Second}, pullMapping, func(r *rig, ada hubspotsim.Target) {
 		r.wantTold() // our own create does not come back
 		writes := r.writes()
@@ -90,6 +91,7 @@ func TestG8PullOneEditOneWrite(t *testing.T) {
 // The application's own value that stands in HubSpot before its row is settled is no change (G8-ECHO), and what a person changes is told by
 // the rule of its field.
 func TestPullTellsByField(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{}, pullMapping, func(r *rig, ada hubspotsim.Target) {
 		must(t, r.sim.Edit(ada, map[string]string{"firstname": "Augusta", "company": "Looms", "city": "Turin", "message": "call her"}))
 		time.Sleep(5 * time.Minute)
@@ -107,6 +109,7 @@ func TestPullTellsByField(t *testing.T) {
 
 // A value that is cleared there is told as null.
 func TestPullTellsWhatWasCleared(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{}, pullMapping, func(r *rig, ada hubspotsim.Target) {
 		must(t, r.sim.Edit(ada, map[string]string{"company": ""}))
 		time.Sleep(5 * time.Minute)
@@ -116,6 +119,7 @@ func TestPullTellsWhatWasCleared(t *testing.T) {
 
 // Both sides change a field: the rule of the field decides, and a value that lost to a row which then dies is told after all.
 func TestPullDecidesConflicts(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		field, property, want string
 		told                  string
@@ -147,6 +151,7 @@ func TestPullDecidesConflicts(t *testing.T) {
 
 // Of two changes the newer one counts, by the history of the property itself: an edit of another field makes it no newer.
 func TestPullNewestGoesByHistory(t *testing.T) {
+	t.Parallel()
 	for _, later := range []bool{false, true} {
 		inPull(t, hubspotsim.Config{}, pullMapping, func(r *rig, ada hubspotsim.Target) {
 			r.stop()
@@ -176,6 +181,7 @@ func TestPullNewestGoesByHistory(t *testing.T) {
 
 // A value of HubSpot's that lost to the application's row is owed: when the row dies it is told (a winner that dies).
 func TestPullPaysWhatIsOwed(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{}, "push: {max_attempts: 2}\n"+pullMapping, func(r *rig, ada hubspotsim.Target) {
 		must(t, r.sim.Inject("batch_update=500x1,batch_update=400x20")) // after the first the contact is read, then the value is refused
 		must(t, r.sim.Edit(ada, map[string]string{"city": "Theirs"}))
@@ -191,6 +197,7 @@ func TestPullPaysWhatIsOwed(t *testing.T) {
 
 // Pull meets a conflict while the row waits: the application's value wins and HubSpot's is owed. When the row is then refused, it is told.
 func TestStoryPullOwesUntilTheRowIsDecided(t *testing.T) {
+	t.Parallel()
 	for _, dies := range []bool{false, true} {
 		inPull(t, hubspotsim.Config{}, "push: {max_attempts: 2}\n"+pullMapping, func(r *rig, ada hubspotsim.Target) {
 			r.stop()
@@ -222,6 +229,7 @@ func TestStoryPullOwesUntilTheRowIsDecided(t *testing.T) {
 // A row that says what is known already waits while a person changes the field and pull tells it: the row is overtaken, whoever wins, or
 // the application would know one value and HubSpot hold another.
 func TestStoryPullOvertakesARowThatSaysNothingNew(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{}, pullMapping, func(r *rig, ada hubspotsim.Target) {
 		r.stop()
 		id := r.event("1", "lead.updated", "", `{"town":"London","firm":"Engines"}`)
@@ -241,6 +249,7 @@ func TestStoryPullOvertakesARowThatSaysNothingNew(t *testing.T) {
 
 // A row that died before a person's edit was told does not come over it when it is tried again.
 func TestStoryPullStandsAboveDeadRows(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{}, pullMapping, func(r *rig, ada hubspotsim.Target) {
 		must(t, r.sim.SetFaults("batch_update=400"))
 		id := r.event("1", "lead.updated", "", `{"town":"Ours"}`)
@@ -329,6 +338,7 @@ func TestPullOptedOut(t *testing.T) {
 
 // An address that is changed there is matched through the link: the lead keeps its contact, and no second one is made.
 func TestPullAddressChangedThere(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{}, pullMapping, func(r *rig, ada hubspotsim.Target) {
 		must(t, r.sim.Edit(ada, map[string]string{"email": "countess@example.com", "company": "Looms"}))
 		time.Sleep(5 * time.Minute)
@@ -436,6 +446,7 @@ func TestPullUnknown(t *testing.T) {
 
 // A contact that we create is not told as somebody's, when the answer is lost and pull meets it before push has found out.
 func TestPullDoesNotTellOurOwnContact(t *testing.T) {
+	t.Parallel()
 	inPull(t, hubspotsim.Config{}, "pull: {unknown: inbox}\n"+pullMapping, func(r *rig, _ hubspotsim.Target) {
 		must(t, r.sim.SetFaults("batch_create=lostx1,batch_read=500"))
 		r.event("2", "lead.registered", "Grace@Example.com", `{"name":"Grace","firm":"Navy"}`)

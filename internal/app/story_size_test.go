@@ -12,6 +12,7 @@ import (
 // More rows of one lead wait for an address than are read at once: the row that brings it is found behind them, and all of them end as
 // one fold.
 func TestStoryAddressBehindManyRows(t *testing.T) {
+	t.Parallel()
 	for _, linked := range []bool{false, true} {
 		inBubble(t, hubspotsim.Config{Seed: 301}, "", func(r *rig) {
 			if linked { // rows that this version does not act on wait just so
@@ -49,6 +50,7 @@ func TestStoryAddressBehindManyRows(t *testing.T) {
 
 // A lead with more rows than are read at once and a taken address is tried when it is due and not all the time.
 func TestStoryTakenAddressOfManyRows(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 302}, "push: {max_attempts: 4}", func(r *rig) {
 		r.event("holder", "lead.registered", "taken@example.com", `{}`)
 		r.start()
@@ -74,6 +76,7 @@ func TestStoryTakenAddressOfManyRows(t *testing.T) {
 
 // A lead that names a dozen addresses which others have ends each of those rows after its attempts; what is left of it is delivered.
 func TestStoryManyTakenAddresses(t *testing.T) {
+	t.Parallel()
 	for _, linked := range []bool{false, true} {
 		inBubble(t, hubspotsim.Config{Seed: 303}, "push: {max_attempts: 3}", func(r *rig) {
 			for i := range 12 {
@@ -106,6 +109,7 @@ func TestStoryManyTakenAddresses(t *testing.T) {
 
 // Contacts that hold so much text that a hundred of them make too large an answer are read in smaller parts.
 func TestStoryReadsThatAreTooLarge(t *testing.T) {
+	t.Parallel()
 	yaml := "mapping: {fields: [{lead: a, contact: message, direction: both, winner: hubspot}, {lead: b, contact: address, direction: both, winner: hubspot}, {lead: c, contact: company, direction: both, winner: hubspot}, {lead: d, contact: jobtitle}]}"
 	inBubble(t, hubspotsim.Config{Seed: 304}, yaml, func(r *rig) {
 		long := strings.Repeat("x", 65_000)
@@ -132,6 +136,7 @@ func TestStoryReadsThatAreTooLarge(t *testing.T) {
 
 // A large backlog does not keep a row whose turn to be tried again has come: it goes first.
 func TestStoryRetriesBesideABacklog(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 305, Latency: 100 * time.Millisecond, Limit: 190}, "push: {max_attempts: 6}\nhubspot: {limits: {requests_per_10s: 190, share: 1}}", func(r *rig) {
 		r.event("holder", "lead.registered", "taken@example.com", `{}`)
 		r.start()

@@ -10,6 +10,7 @@ import (
 // An unsubscribe overtakes the delete before it, and brings the first address of the lead: the delete does not take that away from the row
 // that waits for one (found by TestModelBothWays).
 func TestAddressOfAWordBehindADelete(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 740}, func(r *rig) {
 		del := r.event("1", "lead.deleted", "", "")
 		update := r.event("1", "lead.updated", "", `{"company":"Looms"}`)
@@ -27,6 +28,7 @@ func TestAddressOfAWordBehindADelete(t *testing.T) {
 
 // The delete does not look for a contact at an address that came after it: who is there was never this lead's to archive.
 func TestDeleteLooksAtNoLaterAddress(t *testing.T) {
+	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 741}, func(r *rig) {
 		_, err := r.sim.Create(map[string]string{"email": "ada@example.com", "company": "Sales"})
 		must(t, err)

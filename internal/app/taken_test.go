@@ -10,6 +10,7 @@ import (
 
 // A new lead with the address of one that is linked already is told so at once and tried again, not parked as if it had no address.
 func TestTakenByALinkedLead(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 60}, "push: {max_attempts: 3}", func(r *rig) {
 		r.event("1", "lead.registered", "Ada.One@Example.com", `{"firstname":"One"}`)
 		r.start()

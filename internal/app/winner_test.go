@@ -90,6 +90,7 @@ mapping:
 // A lead meets the contact that sales made before it, under every direction and winner: what is equal stays, what one side lacks comes
 // from the other, what differs goes by the winner, and the application is told what it lacks, in fields that flow to it.
 func TestFirstLinkWinners(t *testing.T) {
+	t.Parallel()
 	const told = `contact.updated {"firm":{"value":"Theirs","was":null}}`
 	for _, c := range []struct {
 		direction, winner, ours, theirs string
@@ -188,6 +189,7 @@ func TestFirstLinkWinners(t *testing.T) {
 // A field whose winner is not the application is read right before it is written: what sales changed meanwhile is not overwritten
 // unseen, it goes by the winner, and the application is told. One request more for a hundred leads, and none where the winner is app.
 func TestEditBeforeWrite(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		winner string
 		late   bool // the edit is newer than the row
@@ -242,6 +244,7 @@ func TestEditBeforeWrite(t *testing.T) {
 
 // A hundred leads whose fields must be read first cost one read, not a hundred.
 func TestReadBeforeWriteIsBatched(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 103, Latency: 10 * time.Millisecond}, firmMapping("both", "hubspot"), func(r *rig) {
 		all := func(typ, firm string) {
 			r.events(func(insert func(lead, typ, email, properties string)) {
@@ -269,6 +272,7 @@ func TestReadBeforeWriteIsBatched(t *testing.T) {
 // The application's value wins, HubSpot's is owed: when the winning row then dies, or goes without the field, the application is told
 // what stands in HubSpot. When it is delivered nothing is told.
 func TestOwedValueIsPaid(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"dead", "drop"} {
 		for _, refused := range []bool{true, false} {
 			yaml := strings.Replace(firmMapping("both", "app"), "push: {", "push: {on_invalid_field: "+mode+", ", 1)
@@ -311,6 +315,7 @@ func TestOwedValueIsPaid(t *testing.T) {
 // An owed value is not paid while the winning row still waits, neither by its failed attempts nor by a second look at the contact,
 // which reads no rows: the application must not hear that HubSpot's value has won.
 func TestOwedValueWaitsForItsRow(t *testing.T) {
+	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 105}, strings.Replace(firmMapping("both", "app"), "3", "6", 1), func(r *rig) {
 		const failing = "fault-500-ada@example.com" // its writes fail, and others do not
 		r.event("1", "lead.registered", "ada@example.com", `{"firm":"First"}`)
@@ -341,6 +346,7 @@ func TestOwedValueWaitsForItsRow(t *testing.T) {
 // A row is committed while the contact is being read for an older one: it has its say in the conflict, and does not count as overtaken by
 // a value that the application had not been told of.
 func TestRowDuringTheRead(t *testing.T) {
+	t.Parallel()
 	for _, winner := range []string{"app", "hubspot"} {
 		inBubble(t, hubspotsim.Config{Seed: 106, Latency: 20 * time.Millisecond}, firmMapping("both", winner), func(r *rig) {
 			r.stranger(map[string]string{"email": "ada@example.com", "company": "Theirs"})
