@@ -79,7 +79,7 @@ func (a *App) lastSeen(portal *store.Portal) time.Time {
 	if err != nil || row.StatusAt == 0 {
 		return time.Now().Add(-a.cfg.HubSpot.Timeout)
 	}
-	return time.UnixMilli(row.StatusAt).Add(-a.cfg.HubSpot.Timeout)
+	return time.UnixMilli(min(row.StatusAt, time.Now().UnixMilli())).Add(-a.cfg.HubSpot.Timeout) // the clock may have been set back
 }
 
 func table(m config.Mapping) *mapping.Table {

@@ -1,6 +1,9 @@
 package ledger
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // maxMaybe bounds the values in doubt of one property; the oldest goes first. Each stands for a request that ended without an answer
 // within the time of one second look.
@@ -55,4 +58,26 @@ func (l *Link) EndDoubt(readAt int64) bool {
 		l.Fields[p] = f
 	}
 	return true
+}
+
+// CutWaits takes back what the link waits for beyond now (unix ms) and the longest wait that is ever set: it was written before the clock was
+// set back. look is the one of a second look and of the doubt about a SUBSCRIBED, which last that long from now, since no request of before is
+// executed later; retry is the one of the next try of an opt-out, which is made now. It reports whether anything stood there.
+func (l *Link) CutWaits(now, look, retry int64) bool {
+	cut := false
+	bring := func(at *int64, longest, to int64) {
+		if *at > now+longest {
+			*at, cut = to, true
+		}
+	}
+	bring(&l.SecondLookAt, look, now+look)
+	bring(&l.OptOut.NotBefore, retry, now)
+	bring(&l.OptOut.Again, look, now)
+	doubts := maps.Clone(l.OptOut.Doubts)
+	for a, until := range doubts {
+		bring(&until, look, now+look)
+		doubts[a] = until
+	}
+	l.OptOut.Doubts = doubts
+	return cut
 }

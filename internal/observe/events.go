@@ -40,12 +40,14 @@ const (
 	PortalLeaseTaken    = "portal lease taken"
 	PortalLeaseLost     = "portal lease lost"
 	OldEntriesPurged    = "old entries purged"
-	DeletesPaused       = "deletes paused"
-	OptOutRefused       = "opt-out refused"
-	OwnDefect           = "request refused by our own check"
-	NoBatches           = "opt-outs go out one by one"
-	PersonErased        = "person erased"
-	PropertyFault       = "mapped property at fault"
+	// WaitsCut: rows or links waited for a time that is never set, since the clock was set back.
+	WaitsCut      = "waits cut short"
+	DeletesPaused = "deletes paused"
+	OptOutRefused = "opt-out refused"
+	OwnDefect     = "request refused by our own check"
+	NoBatches     = "opt-outs go out one by one"
+	PersonErased  = "person erased"
+	PropertyFault = "mapped property at fault"
 )
 
 // Messages of the pull path.

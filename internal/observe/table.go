@@ -45,6 +45,7 @@ var Events = []Event{
 	{OwnDefect, slog.LevelError, []string{Hint, Err}, "leadsync built a request that breaks a rule of its own and did not send it: a defect of leadsync. The row uses up its attempts, all others go on.", "Report the line."},
 	{NoBatches, slog.LevelInfo, nil, "HubSpot grants no batches of opt-outs, so they go out one by one; asked again after a day.", ""},
 	{PersonErased, slog.LevelInfo, []string{OutboxID}, "An erase came to its end, and nothing about whom.", ""},
+	{WaitsCut, slog.LevelWarn, []string{Rows, "links", Hint}, "Rows or leads waited for a time that leadsync never sets: the clock was ahead when it was written. They are tried now.", "Set the clock of this machine: timedatectl set-ntp true."},
 	{OldEntriesPurged, slog.LevelInfo, []string{Count, OlderThan}, "Settled rows beyond the retention were removed.", ""},
 
 	{PullRunDone, slog.LevelInfo, []string{RunID, Pages, Seen, Applied, Echoes, Conflicts, WatermarkFrom, WatermarkTo, Elapsed}, "One look at what changed in HubSpot.", ""},

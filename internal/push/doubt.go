@@ -3,7 +3,6 @@ package push
 import (
 	"context"
 	"slices"
-	"time"
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
@@ -77,7 +76,7 @@ func (w *Worker) attemptUnclear(k *work) {
 			o.State, o.Reason, o.NotBefore = outbox.Pending, "", outbox.Millis(w.now().Add(w.wait(k, o.Attempts)))
 		}
 		if k.more { // rows that were not read have no not_before
-			k.hint.until = time.UnixMilli(o.NotBefore)
+			k.hint.rest(w.now(), o.NotBefore)
 		}
 		k.ended = append(k.ended, o)
 	}

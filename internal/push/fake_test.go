@@ -180,6 +180,22 @@ func (m *memory) LinksToLookAt(_ context.Context, _, now int64, limit int) ([]le
 	return all[:min(len(all), limit)], nil
 }
 
+func (m *memory) LinksWaiting(_ context.Context, _, look, optOut int64, _ int) ([]ledger.Link, error) {
+	return m.linksWhere(func(l *ledger.Link) bool { return l.SecondLookAt > look || l.OptOutDue() > optOut }), nil
+}
+
+func (m *memory) CutRowWaits(_ context.Context, latest int64) (n int64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.rows {
+		if e.NotBefore != nil && *e.NotBefore > latest && *e.NotBefore < outbox.Parked {
+			e.NotBefore = nil
+			n++
+		}
+	}
+	return n, nil
+}
+
 func (m *memory) LinksOwing(_ context.Context, _ int64, after lead.ID, limit int) ([]ledger.Link, error) {
 	all := m.linksWhere(func(l *ledger.Link) bool { return l.OwedFields() > 0 && l.LeadID > after })
 	slices.SortFunc(all, func(a, b ledger.Link) int { return strings.Compare(string(a.LeadID), string(b.LeadID)) })

@@ -211,7 +211,7 @@ func (w *Worker) putOff(k *work, rows []*intent.Row) {
 		k.ended = append(k.ended, o)
 	}
 	if k.more && until != 0 { // rows that were not read have no not_before
-		k.hint.until = time.UnixMilli(until)
+		k.hint.rest(w.now(), until)
 	}
 	for _, r := range along {
 		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, Note: "waits for an address", NotBefore: until})

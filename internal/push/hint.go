@@ -37,6 +37,9 @@ type hint struct {
 	refused map[outbox.EntryID]map[string]string
 }
 
+// rest leaves the lead alone until a time of the clock, unix ms. It is kept as a distance from now: a clock that is set back moves it no more.
+func (h *hint) rest(now time.Time, until int64) { h.until = now.Add(time.UnixMilli(until).Sub(now)) }
+
 func (h *hint) refuse(id outbox.EntryID, property, code string) {
 	if h.refused == nil {
 		h.refused = map[outbox.EntryID]map[string]string{}

@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -195,4 +196,16 @@ func TestRereadKnowsPendingRows(t *testing.T) {
 			t.Error("a reading wrote something")
 		}
 	})
+}
+
+// A rest is a distance on the clock that nobody sets, whatever the row's time says.
+func TestRestIsADistance(t *testing.T) {
+	now, h := time.Now(), &hint{}
+	h.rest(now, now.Add(time.Minute).UnixMilli())
+	if left := h.until.Sub(now); left <= time.Minute-time.Second || left > time.Minute {
+		t.Errorf("rests for %s", left)
+	}
+	if !strings.Contains(h.until.String(), " m=") {
+		t.Errorf("until %s, which moves with the clock", h.until)
+	}
 }

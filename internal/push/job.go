@@ -227,7 +227,7 @@ func (w *Worker) attemptFailed(k *work, last outbox.Reason, note string) {
 	for _, r := range k.plan.all.Rows {
 		o := w.retryLater(r, k, last, note)
 		if k.more { // rows that were not read have no not_before
-			k.hint.until = time.UnixMilli(o.NotBefore)
+			k.hint.rest(w.now(), o.NotBefore)
 		}
 		k.ended = append(k.ended, o)
 	}

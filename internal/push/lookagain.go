@@ -23,7 +23,10 @@ const lookEvery = 15 * time.Second
 func (w *Worker) LookAgain(ctx context.Context) {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
-	for {
+	for turn := 0; ; turn++ {
+		if turn%cutTurns == 0 {
+			cutWaits(ctx, w)
+		}
 		w.cfg.Turn(LoopSecondLook, lookEvery)
 		select {
 		case <-ctx.Done():
@@ -45,6 +48,48 @@ func (w *Worker) LookAgain(ctx context.Context) {
 				break
 			}
 		}
+	}
+}
+
+const (
+	cutTurns = int(time.Minute / lookEvery) // counted, since the clock is what is in question
+	cutSlack = time.Minute                  // what two clocks may differ by
+	clockSet = "the clock of this machine was set back: timedatectl set-ntp true keeps it right"
+)
+
+// cutWaits lets go of waits that stand beyond the longest that is ever set. The clock was set back since they were written, and rows and links
+// would wait for as long as it had been ahead.
+func cutWaits(ctx context.Context, w *Worker) {
+	look, retry := w.cfg.SecondLook, max(w.cfg.SecondLook, w.cfg.Retry.Cap, refusedWait, breaker.ScopeRetry)
+	now := outbox.Millis(w.now())
+	beyond := func(d time.Duration) int64 { return now + (d + cutSlack).Milliseconds() }
+	rows, err := w.store.CutRowWaits(ctx, beyond(retry))
+	var links []ledger.Link
+	if err == nil && w.account.Known() {
+		links, err = w.store.LinksWaiting(ctx, w.hubID(), beyond(look), beyond(retry), BatchSize)
+	}
+	cut := 0
+	for i := 0; i < len(links) && err == nil; i++ {
+		id := links[i].LeadID
+		if !w.claimLead(id) { // whoever has it writes its link; the next turn looks again
+			continue
+		}
+		var there map[lead.ID]*ledger.Link
+		there, err = w.store.Links(ctx, w.hubID(), []lead.ID{id})
+		if l := there[id]; err == nil && l != nil && l.CutWaits(now, look.Milliseconds(), retry.Milliseconds()) {
+			if err = w.settle(ctx, []*work{{id: id, hint: &hint{}, link: l, dirty: true, unread: true}}); err == nil {
+				cut++
+			}
+		}
+		w.unclaimLead(id)
+	}
+	if rows > 0 || cut > 0 {
+		w.cfg.Log.Warn(observe.WaitsCut, observe.Rows, rows, "links", cut, observe.Hint, clockSet)
+		w.Wake()
+		signal(w.consent.wake)
+	}
+	if err != nil && ctx.Err() == nil {
+		w.cfg.Log.Debug(observe.WaitsCut, "err", err) // the next turn tries again
 	}
 }
 

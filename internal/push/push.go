@@ -159,12 +159,16 @@ type Links interface {
 	LinksOwing(ctx context.Context, hubID int64, after lead.ID, limit int) ([]ledger.Link, error)
 	// LinksOwingOptOut are those whose OptOutDue has come.
 	LinksOwingOptOut(ctx context.Context, hubID int64, now int64, limit int) ([]ledger.Link, error)
+	// LinksWaiting are those whose second look stands beyond look, or whose OptOutDue beyond optOut.
+	LinksWaiting(ctx context.Context, hubID int64, look, optOut int64, limit int) ([]ledger.Link, error)
 }
 
 // Writer writes outcomes. Each call is one transaction that is fenced by the portal lease.
 type Writer interface {
 	// Settle writes a settlement and returns how many rows left pending.
 	Settle(ctx context.Context, s Settlement) (int, error)
+	// CutRowWaits makes rows ready that wait for a time beyond latest, and returns how many; parked ones stay.
+	CutRowWaits(ctx context.Context, latest int64) (int64, error)
 	// PinHub records the account behind the token; another one than before starts with no links.
 	PinHub(ctx context.Context, a hubspot.Account) error
 	// Purge deletes at most limit settled rows of the states that were settled before the time.

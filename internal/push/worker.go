@@ -153,7 +153,9 @@ func (w *Worker) Run(ctx, work context.Context) error { return w.run(ctx, work, 
 // Once pushes what is pending, of both lanes, and returns when nothing more can be sent now.
 func (w *Worker) Once(ctx, work context.Context) error {
 	var unsubscribes error
-	if w.account.Connect(ctx) == nil { // otherwise the contact lane says why
+	known := w.account.Connect(ctx) == nil
+	cutWaits(ctx, w)
+	if known { // otherwise the contact lane says why
 		unsubscribes = w.unsubscribe(ctx, work, true)
 	}
 	err := w.run(ctx, work, true)

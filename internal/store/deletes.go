@@ -41,6 +41,13 @@ func (p *Portal) AllowDeletes(ctx context.Context, asks []settlement.DeleteAsk, 
 		if err := g.Where("portal = ? AND hub_id = 0 AND kind = ? AND at <= ?", p.portal, kindTouch, now-deletesWindow).Delete(&contactRow{}).Error; err != nil {
 			return err
 		}
+		// One of a clock that was set back since would count for as long as that had been ahead.
+		if err := g.Model(&deleteRow{}).Where("portal = ? AND outbox_id > 0 AND at > ?", p.portal, now).Update("at", now).Error; err != nil {
+			return err
+		}
+		if err := g.Model(&contactRow{}).Where("portal = ? AND hub_id = 0 AND kind = ? AND at > ?", p.portal, kindTouch, now).Update("at", now).Error; err != nil {
+			return err
+		}
 		var known []deleteRow
 		if err := g.Where("portal = ? AND (outbox_id IN ? OR outbox_id = 0 OR at > 0)", p.portal, rowsOf(asks)).Find(&known).Error; err != nil {
 			return err

@@ -63,6 +63,19 @@ func (v *View) LinksOwingOptOut(ctx context.Context, hubID, now int64, limit int
 	return v.queryLinks(ctx, "read links that owe an opt-out", v.dialect.sql().optOutDue, v.portal, hubID, now, limit)
 }
 
+// LinksWaiting reads links whose second look stands beyond look, or the opt-out they owe beyond optOut, unix ms: at most limit of each, and
+// one that is both twice.
+func (v *View) LinksWaiting(ctx context.Context, hubID, look, optOut int64, limit int) ([]ledger.Link, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	looks, err := v.queryLinks(ctx, "read links that wait", beyond(v.dialect.sql().lookAt), v.portal, hubID, look, limit)
+	if err != nil {
+		return nil, err
+	}
+	outs, err := v.queryLinks(ctx, "read links that wait", beyond(v.dialect.sql().optOutDue), v.portal, hubID, optOut, limit)
+	return append(looks, outs...), err
+}
+
 // LinksOwing reads links that owe HubSpot a value that was left out, of leads greater than after, in their order.
 func (v *View) LinksOwing(ctx context.Context, hubID int64, after lead.ID, limit int) ([]ledger.Link, error) {
 	ctx, cancel := v.bound(ctx)

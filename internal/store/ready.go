@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"leadsync/internal/outbox"
 	"leadsync/internal/settlement"
@@ -121,11 +122,30 @@ func (o *Operator) Unpark(ctx context.Context, portal string) (int64, error) {
 }
 
 func (db *engine) unpark(ctx context.Context, portal string) (int64, error) {
+	return db.makeReady(ctx, "unpark rows", db.dialect.sql().unpark, portal, outbox.Parked)
+}
+
+// CutRowWaits makes rows of the portal ready that wait for a time beyond latest (unix ms), but those that are parked, and returns how many
+// there were.
+func (p *Portal) CutRowWaits(ctx context.Context, latest int64) (int64, error) {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
+	return p.makeReady(ctx, "cut waits of rows", beyond(p.dialect.sql().unpark), p.portal, latest)
+}
+
+// beyond makes a statement about what stands at a time, or up to it, one about what stands behind it.
+func beyond(text string) string {
+	rows := fmt.Sprintf("not_before < %d AND not_before > ?2", outbox.Parked) // text in a column of SQLite's is above each number
+	return strings.NewReplacer("not_before = ?2", rows, "_at <= ?", "_at > ?", "_due <= ?", "_due > ?").Replace(text)
+}
+
+// makeReady takes the time off rows, a chunk a transaction.
+func (db *engine) makeReady(ctx context.Context, doing, text, portal string, at int64) (int64, error) {
 	var total int64
 	for {
-		n, err := db.execAgain(ctx, db.dialect.sql().unpark, portal, outbox.Parked, unparkChunk)
+		n, err := db.execAgain(ctx, text, portal, at, unparkChunk)
 		if err != nil {
-			return total, fmt.Errorf("unpark rows: %w", err)
+			return total, fmt.Errorf("%s: %w", doing, err)
 		}
 		total += n
 		if n == 0 { // a chunk may hold as many again of the other lane's

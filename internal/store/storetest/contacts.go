@@ -30,6 +30,8 @@ func deleteBrakeCountsContacts(e *env) {
 		{50, []settlement.DeleteAsk{{Row: 4, Contacts: 6}}, "[] 50", true}, // alone it is too many
 		{60, []settlement.DeleteAsk{{Row: 5, Contacts: 5}}, "[5] 0", false},
 		{70 + hour, []settlement.DeleteAsk{{Row: 6, Contacts: 5}}, "[6] 0", false},
+		{80, []settlement.DeleteAsk{{Row: 6, Contacts: 5}}, "[6] 0", false}, // the clock was set back an hour: what it has counted is of now
+		{90 + hour, []settlement.DeleteAsk{{Row: 7, Contacts: 5}}, "[7] 0", false},
 	} {
 		allowed, paused, err := own(e.db, l, 0).AllowDeletes(e.Context(), c.asks, 5, c.now)
 		e.must(err)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
 	"leadsync/internal/store"
 )
@@ -133,5 +135,46 @@ func within(c <-chan struct{}, d time.Duration) bool {
 		return true
 	case <-time.After(d):
 		return false
+	}
+}
+
+// waitsBeyondAreCut: rows of both lanes and of consent that wait for longer than a time are ready, those that wait for less or are parked are
+// not; links are found by either of their waits.
+func waitsBeyondAreCut(e *env) {
+	l := e.acquire("one")
+	var far []outbox.EntryID
+	for _, more := range []string{`'a', 'lead.updated', 'live'`, `'b', 'lead.updated', 'backfill'`, `'c', 'lead.unsubscribed', 'live'`} {
+		far = append(far, e.insertWith(`lead_id, event_type, lane, not_before`, more+`, $1`, 5001))
+		e.insertWith(`lead_id, event_type, lane, not_before`, more+`, $1`, 5000)
+		e.insertWith(`lead_id, event_type, lane, not_before`, more+`, $1`, outbox.Parked)
+	}
+	other := e.insertWith(`lead_id, portal, not_before`, `'a', 'other', $1`, 9000)
+	p := own(e.db, l, 0)
+	for _, want := range []int64{3, 0} {
+		if n, err := p.CutRowWaits(e.Context(), 5000); err != nil || n != want {
+			e.Errorf("%d waits were cut (%v), want %d", n, err, want)
+		}
+	}
+	ready, err := e.db.View(portal).ReadyConsent(e.Context(), 0, 10)
+	e.must(err)
+	e.same("ready", append(append(e.ready(outbox.Live), e.ready(outbox.Backfill)...), idsOf(ready)...), far)
+	if r := e.entry(other); number(r.NotBefore) != 9000 {
+		e.Errorf("a row of another portal waits until %d", number(r.NotBefore))
+	}
+	link := func(id lead.ID, look, retry int64) ledger.Link {
+		k := linked(id, lead.ContactID("9"+id))
+		k.SecondLookAt, k.Consent, k.OptOut.NotBefore = look, ledger.Out, retry
+		return k
+	}
+	e.settle(decided{Lease: l, Links: []ledger.Link{link("1", 11, 21), link("2", 10, 21), link("3", 11, 20), link("4", 10, 20)}})
+	waiting, err := e.db.View(portal).LinksWaiting(e.Context(), hub, 10, 20, 10)
+	e.must(err)
+	var found []lead.ID
+	for _, k := range waiting {
+		found = append(found, k.LeadID)
+	}
+	slices.Sort(found)
+	if want := []lead.ID{"1", "1", "2", "3"}; !slices.Equal(found, want) {
+		e.Errorf("links %v wait, want %v", found, want)
 	}
 }

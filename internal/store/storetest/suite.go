@@ -54,6 +54,7 @@ func contracts() []contract {
 		{"RowsOfNewest", rowsOfNewest},
 		{"EarlierEvents", earlierEvents},
 		{"ParkedRows", parkedRows},
+		{"WaitsBeyondAreCut", waitsBeyondAreCut},
 		{"SettleWritesEverything", settleWritesEverything},
 		{"SettleLeavesSettledRowsAlone", settleLeavesSettledRowsAlone},
 		{"SettleUnderOldEpochChangesNothing", settleUnderOldEpoch},
