@@ -21,8 +21,6 @@ type Change struct {
 	Set      int64  // the outbox id whose word it is
 }
 
-func (c Change) Num() int64 { return c.Set }
-
 // Intent is what the folded rows of one lead add up to.
 type Intent struct {
 	Rows    []*Row            // the rows folded, in id order
@@ -66,11 +64,11 @@ func (in Intent) Registered(after int64) bool {
 // DropOvertaken removes what a later event has set already, field by field.
 func (in *Intent) DropOvertaken(l *ledger.Link) {
 	for p, c := range in.Changes {
-		if l.Overtaken(p, c.Num()) {
+		if l.Overtaken(p, c.Set) {
 			delete(in.Changes, p)
 		}
 	}
-	if in.Address != nil && l.Overtaken(ledger.AddressField, in.Address.Num()) {
+	if in.Address != nil && l.Overtaken(ledger.AddressField, in.Address.Set) {
 		in.Address = nil
 	}
 }
@@ -107,8 +105,8 @@ func (in Intent) HasAny(properties map[string]bool) bool {
 	return false
 }
 
-// ClearsUnknownField reports whether a property is to be cleared that the ledger has never heard of: a contact that was there before us may hold
-// a value.
+// ClearsUnknownField reports whether a property is to be cleared that the ledger has never heard of: a contact that was there before us
+// may hold a value.
 func (in Intent) ClearsUnknownField(l *ledger.Link) bool {
 	for p, c := range in.Changes {
 		if _, known := l.Fields[p]; c.Canon == "" && !known {

@@ -230,7 +230,7 @@ func (k *work) held() bool { return slices.ContainsFunc(k.rows, k.waits) }
 
 // waits reports whether the row's address is blocked and still the last word about it.
 func (k *work) waits(r *intent.Row) bool {
-	return k.blocked.has(r.Address) && r.Address != "" && !k.link.Overtaken(ledger.AddressField, r.Num()) && (k.plan.all.Address == nil || k.plan.all.Address.Num() < r.Num())
+	return k.blocked.has(r.Address) && r.Address != "" && !k.link.Overtaken(ledger.AddressField, r.Num()) && (k.plan.all.Address == nil || k.plan.all.Address.Set < r.Num())
 }
 
 // park lets rows wait that have neither contact nor address; a row that brings one folds them in.
