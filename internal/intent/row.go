@@ -32,6 +32,7 @@ type Row struct {
 	Consent  string
 	Evidence Evidence
 	Folded   bool // its fields are in the fold: what it says of consent is done
+	Erased   bool // its person was erased: it opts out what it names, and that is all it does
 }
 
 // Num is the row's outbox id as the ledger keeps it.

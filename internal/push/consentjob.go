@@ -127,7 +127,7 @@ func (k *work) optedOut(address string, now time.Time) {
 	if until := k.link.OptOut.Doubts[address]; until != 0 && until <= outbox.Millis(now) {
 		k.link.Doubt(address, 0)
 	}
-	if k.link.State == ledger.None && k.link.Address == "" {
+	if k.link.State == ledger.None && k.link.Address == "" && !slices.Contains(k.unnamed, address) {
 		k.link.Address = address // the lead is known by it
 	}
 	k.dirty = true
@@ -201,6 +201,9 @@ func (w *Worker) refusedOptOut(r *intent.Row, k *work, s *optOutAnswer) outbox.O
 	o := w.retryLater(r, k, reason, note)
 	if s.invalidAddress() {
 		o.State, o.Reason, o.NotBefore = outbox.Dead, reason, 0
+		if r.Erased { // nobody can be mailed there, and nothing is left for a person to decide
+			o.State, o.Reason, o.Note = outbox.Skipped, outbox.ErasedPerson, ""
+		}
 	}
 	return o
 }

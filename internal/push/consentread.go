@@ -237,8 +237,10 @@ func (w *Worker) consentWorks(ctx context.Context, ids []lead.ID) (works []*work
 		if r == nil || r.Parked() {
 			return false
 		}
-		k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool { return r.Consent == ledger.In }) // nobody is subscribed any more
-		return k.tomb != nil || len(k.words) == 0
+		k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool { // nobody is subscribed any more; the erase ends what came after its tombstone
+			return r.Consent == ledger.In || k.tomb != nil && !r.Erased
+		})
+		return len(k.words) == 0
 	})
 	for _, k := range read {
 		k.unread, k.hint = true, &hint{} // what the contact lane remembers of the lead is not touched

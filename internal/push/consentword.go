@@ -78,8 +78,11 @@ func (w *Worker) nextWord(k *work) {
 	})
 }
 
-// endWord ends a row that speaks of consent.
+// endWord ends a row that speaks of consent. That of an erased person leaves nothing but that.
 func (k *work) endWord(r *intent.Row, state outbox.State, reason outbox.Reason, note string) {
+	if r.Erased {
+		state, reason, note = outbox.Skipped, outbox.ErasedPerson, ""
+	}
 	k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: state, Reason: reason, Note: note, Attempts: r.Attempts, ContactID: k.link.ContactID})
 }
 
@@ -93,10 +96,10 @@ func (k *work) endWords() {
 			return true // the fold has it
 		case r.End != nil: // its fields are bad, its word was carried out all the same
 			k.ended = append(k.ended, *r.End)
-		case k.carries(r) && k.erasing() == nil:
+		case k.carries(r) && k.erasing() == nil && !r.Erased:
 			k.revisit = true
 		default:
-			if r.Address != "" && r.Address == k.link.Address && k.link.State == ledger.Linked {
+			if r.Address != "" && r.Address == k.link.Address && k.link.State == ledger.Linked && !r.Erased {
 				k.link.Raise(ledger.AddressField, r.Num())
 				k.dirty = true
 			}
@@ -124,6 +127,8 @@ func (w *Worker) parkWords(k *work) {
 			return false
 		case r.End != nil:
 			k.ended = append(k.ended, *r.End)
+		case r.Erased: // there is none, and will be none
+			k.endWord(r, outbox.Skipped, outbox.ErasedPerson, "")
 		case w.cfg.NoAddress > 0 && w.now().Sub(time.UnixMilli(r.CreatedAt)) > w.cfg.NoAddress:
 			k.endWord(r, outbox.Dead, outbox.NoAddress, "")
 		case r.NotBefore == nil || *r.NotBefore != outbox.Parked:

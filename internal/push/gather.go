@@ -138,7 +138,8 @@ func (w *Worker) safely(k *work, step func()) {
 }
 
 func (w *Worker) newWork(id lead.ID, lr LeadRows, link *ledger.Link, duplicate map[outbox.EntryID]bool) *work {
-	if link == nil {
+	fresh := link == nil
+	if fresh {
 		link = &ledger.Link{Portal: w.cfg.Portal, HubID: w.hubID(), LeadID: id}
 	}
 	w.mu.Lock()
@@ -147,7 +148,7 @@ func (w *Worker) newWork(id lead.ID, lr LeadRows, link *ledger.Link, duplicate m
 	if h == nil {
 		h = &hint{unknown: w.inDoubt()}
 	}
-	k := &work{id: id, more: lr.More, link: link, hint: h, doubt: link.InDoubt()}
+	k := &work{id: id, more: lr.More, link: link, hint: h, doubt: link.InDoubt(), fresh: fresh}
 	for i := range lr.Rows {
 		e := &lr.Rows[i]
 		if e.ID > k.top.ID {

@@ -66,6 +66,9 @@ type work struct {
 	closes bool          // a delete is among them
 	past   []string      // addresses of given-up rows, by which a delete looks for the contact
 	tomb   *Tomb         // the lead was erased
+	fresh  bool          // there is no link yet
+	// unnamed are addresses of erased people that unsubscribes name: they are opted out, and the link does not keep them.
+	unnamed []string
 	// claim is what the lead can say for itself where it has no contact and is deleted; asks are contacts of which a person must say whose
 	// they are; touches is how many contacts its erase would touch; by is the evidence by which its contact was found.
 	claim   *claim

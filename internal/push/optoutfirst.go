@@ -84,8 +84,10 @@ func (k *work) owesWordAt(address string) bool {
 // waitsForConsent reports whether the lead would get an address, or lose its contact, before the unsubscribe lane has decided what its
 // rows say of consent.
 func (k *work) waitsForConsent() bool {
-	if k.plan.op == opErase { // opt out before the tombstone: HubSpot may refuse to erase, and people may bring the contact back
-		return k.tomb == nil && k.owesWord()
+	// Opt out before the tombstone: HubSpot may refuse to erase, and people may bring the contact back. Behind it too: one that came late is
+	// overwritten with the rest.
+	if k.plan.op == opErase {
+		return k.owesWord()
 	}
 	if k.plan.op == opSettle && k.plan.del == nil || !k.undecided() && !k.presentOwed() {
 		return false

@@ -83,10 +83,12 @@ func (w *Worker) settlement(works []*work) (Settlement, bool) {
 		if k.fill != nil {
 			continue // the link waits for its first write
 		}
-		w.payOwed(k)
-		s.Inbox, s.Withdraw = append(s.Inbox, k.inbox...), append(s.Withdraw, w.withdrawal(k)...)
-		if k.dirty {
-			s.Links = append(s.Links, *k.link)
+		if k.tomb == nil { // nothing of an erased person is told
+			w.payOwed(k)
+			s.Inbox, s.Withdraw = append(s.Inbox, k.inbox...), append(s.Withdraw, w.withdrawal(k)...)
+		}
+		if l, write := linkToWrite(k); write {
+			s.Links = append(s.Links, l)
 		}
 	}
 	return s, len(s.Outcomes)+len(s.Links)+len(s.Inbox) > 0

@@ -20,7 +20,8 @@ type People interface {
 	KnownContacts(ctx context.Context, hubID int64, id lead.ID, rows []outbox.EntryID) (Known, error)
 	// Tombstoned tells who was erased. A lead with a tombstone is never written; an address with one stops only a lead without a contact.
 	Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, contacts []lead.ContactID, addresses []string) (Tombstoned, error)
-	// Entomb writes the tombstones of a person, and skips all other pending and dead rows of the lead. It may be repeated.
+	// Entomb writes the tombstones of a person, and skips all other pending and dead rows of the lead but unsubscribes that are pending. It may
+	// be repeated.
 	Entomb(ctx context.Context, hubID int64, p Person) error
 	// EachRow reads all rows of a lead, in any state, until each returns an error.
 	EachRow(ctx context.Context, id lead.ID, each func(outbox.Entry) error) error
@@ -34,7 +35,8 @@ type People interface {
 	Scrub(ctx context.Context, needles []string) error
 }
 
-// endErased ends the rows of leads that were erased: late ones, replayed ones, and those of a new lead under an erased address.
+// endErased ends the rows of leads that were erased: late ones, replayed ones, and those of a new lead under an erased address. Of an
+// unsubscribe the word is left: the unsubscribe lane opts out what it names, and ends it then.
 func (w *Worker) endErased(ctx context.Context, works []*work) error {
 	if len(works) == 0 {
 		return nil
@@ -62,12 +64,29 @@ func (w *Worker) endErased(ctx context.Context, works []*work) error {
 			k.tomb = &tomb
 		}
 		for _, r := range k.every {
-			if r.Event != outbox.Erased && (gone || k.link.State != ledger.Linked && r.Address != "" && t.Addresses[r.Address]) {
+			named := k.link.State != ledger.Linked && r.Address != "" && t.Addresses[r.Address]
+			switch {
+			case r.Event == outbox.Erased || !gone && !named:
+			case r.Consent != ledger.Out || !r.HasConsent() || r.Parked() || r.Folded: // a folded one has its word done
 				r.EndAs(outbox.Skipped, outbox.ErasedPerson, "")
+			default:
+				r.End, r.Values, r.Omitted, r.Erased = nil, nil, nil, true
+				if !gone {
+					k.unnamed = append(k.unnamed, r.Address)
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// linkToWrite is the link as it is written: without the addresses of people who were erased, and not at all where an erase has wiped it.
+func linkToWrite(k *work) (ledger.Link, bool) {
+	l := *k.link
+	for _, a := range k.unnamed {
+		l.Distrust(a)
+	}
+	return l, k.dirty && (k.tomb == nil || !k.fresh)
 }
 
 // scrubLate takes late and replayed rows of erased people, which are overwritten now, out of the files too. That it could not be done is
@@ -79,7 +98,7 @@ func (w *Worker) scrubLate(ctx context.Context, works []*work) {
 			return slices.ContainsFunc(k.ended, func(o outbox.Outcome) bool { return o.ID == r.ID && o.Reason == outbox.ErasedPerson })
 		}
 		for _, r := range k.every {
-			if r.End == nil || r.End.Reason != outbox.ErasedPerson || !erased(r) {
+			if !erased(r) {
 				continue
 			}
 			for _, s := range []string{string(k.id), r.Address, orEmpty(r.Email), orEmpty(r.Properties)} {

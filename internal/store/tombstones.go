@@ -45,7 +45,7 @@ type tombRow struct {
 func (tombRow) TableName() string { return "leadsync_tombstones" }
 
 // Entomb writes the tombstones of a person, skips all other rows of the lead as erased and takes the link out of every lane, in one
-// transaction: from here on nothing acts for the lead but its erase. It may be repeated.
+// transaction: from here on nothing acts for the lead but its erase, and the unsubscribes that are pending. It may be repeated.
 func (p *Portal) Entomb(ctx context.Context, hubID int64, person settlement.Person) error {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()
@@ -87,11 +87,14 @@ func (p *Portal) leadHash(id lead.ID) string           { return LeadTombstone(p.
 func (p *Portal) contactHash(id lead.ContactID) string { return p.cfg.Hash(tombContact, string(id)) }
 func (p *Portal) addressHash(address string) string    { return p.cfg.Hash(tombAddress, address) }
 
-// skipErased ends the other rows of a lead that is erased.
+// skipErased ends the other rows of a lead that is erased. An unsubscribe that is pending is left to its lane, which opts out what it names
+// before it ends: it may have come after the erase read the rows. One that waits for an address will never have any.
 func (db *engine) skipErased(ctx context.Context, tx *sql.Tx, portal string, id lead.ID, but outbox.EntryID, now int64) error {
 	g := db.narrow(db.joined(ctx, tx).Table("lead_outbox AS o"), portal, "", "", id, 0)
-	return g.Where("o.state IN ? AND o.id <> ?", []outbox.State{outbox.Pending, outbox.Dead}, but).Updates(map[string]any{
-		"state": outbox.Skipped, "reason": outbox.ErasedPerson, "note": nil, "not_before": nil, "settled_at": now}).Error
+	return g.Where("o.state IN ? AND o.id <> ?", []outbox.State{outbox.Pending, outbox.Dead}, but).
+		Where("NOT (o.state = ? AND coalesce(o.event_type, '') = ? AND coalesce(o.not_before, 0) <> ?)", outbox.Pending, outbox.Unsubscribed, outbox.Parked).
+		Updates(map[string]any{
+			"state": outbox.Skipped, "reason": outbox.ErasedPerson, "note": nil, "not_before": nil, "settled_at": now}).Error
 }
 
 // fenced runs f in one transaction under the lease.

@@ -17,7 +17,7 @@ import (
 // count as acknowledged then), also those that name no lead and are found by the person's contacts and addresses, and the links with their
 // ledgers, which are deleted. Rows keep their id, type, state and times, so that the account of rows still adds up. The row that asks for
 // the erase stays pending until Scrub is done, under a lead id that Tombstoned knows as a marker and with the note that is made of what was
-// overwritten. It may be repeated.
+// overwritten. An unsubscribe that is pending still is overwritten when it ends. It may be repeated.
 func (p *Portal) Wipe(ctx context.Context, person settlement.Person, note func(settlement.Wiped) string) error {
 	ctx, cancel := p.longer(ctx)
 	defer cancel()
@@ -32,7 +32,7 @@ func (p *Portal) Wipe(ctx context.Context, person settlement.Person, note func(s
 		}
 		bare := bareColumns()
 		g := p.narrow(p.joined(ctx, tx).Table("lead_outbox AS o"), p.portal, "", "", person.Lead, 0)
-		res := g.Where("o.id <> ?", person.Row).Updates(bare)
+		res := g.Where("o.id <> ? AND o.state <> ?", person.Row, outbox.Pending).Updates(bare)
 		if res.Error != nil {
 			return res.Error
 		}

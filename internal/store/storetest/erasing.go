@@ -142,6 +142,48 @@ func erasePhases(e *env) {
 	has(false)
 }
 
+// eraseKeepsUnsubscribes leaves a pending unsubscribe to its lane, which ends it as erased: then it is overwritten. One that waits for an
+// address will never have any.
+func eraseKeepsUnsubscribes(e *env) {
+	l := e.acquire("one")
+	ask := e.person(l)
+	columns, values := `lead_id, event_type, email, state, not_before`, `$1, 'lead.unsubscribed', $2, $3, $4`
+	const word = "lead-ada.left@example.com"
+	late, later := e.insertWith(columns, values, "lead-ada", word, "pending", nil), e.insertWith(columns, values, "lead-ada", word, "pending", 99)
+	parked := e.insertWith(columns, values, "lead-ada", nil, "pending", outbox.Parked)
+	dead := e.insertWith(columns, values, "lead-ada", word, "dead", nil)
+	done := e.insertWith(columns, values, "lead-ada", word, "delivered", nil)
+	want := func(when string, states ...outbox.State) {
+		e.Helper()
+		for i, id := range []outbox.EntryID{late, later, parked, dead, done} {
+			if got := e.entry(id); got.State != states[i] {
+				e.Errorf("%s row %d is %s, want %s", when, id, got.State, states[i])
+			}
+		}
+	}
+	person := settlement.Person{Lead: "lead-ada", Row: ask, Contacts: []lead.ContactID{"901"}, Addresses: []string{"lead-ada@example.com"}}
+	e.must(own(e.db, l, 50).Entomb(e.Context(), hub, person))
+	want("entombed,", outbox.Pending, outbox.Pending, outbox.Skipped, outbox.Skipped, outbox.Delivered)
+	wiped := settlement.Wiped{}
+	e.must(own(e.db, l, 60).Wipe(e.Context(), person, func(n settlement.Wiped) string { wiped = n; return "all gone" }))
+	want("wiped,", outbox.Pending, outbox.Pending, outbox.Skipped, outbox.Skipped, outbox.Delivered)
+	if wiped.Rows != 7 {
+		e.Errorf("%d rows were wiped, want 7", wiped.Rows)
+	}
+	if n := e.count(word); n != 2 {
+		e.Errorf("the address stands in %d rows, want the two that wait", n)
+	}
+	if got := e.entry(late); got.LeadID == nil || *got.LeadID != "lead-ada" {
+		e.Errorf("the row that waits: %+v", got)
+	}
+	var ends []outbox.Outcome
+	for _, id := range []outbox.EntryID{late, later} {
+		ends = append(ends, outbox.Outcome{ID: id, State: outbox.Skipped, Reason: outbox.ErasedPerson})
+	}
+	e.settle(decided{Lease: l, Now: 70, Outcomes: ends})
+	e.holdsNothing(word, "lead-ada.left")
+}
+
 // texts are all text columns of the tables of a person.
 var texts = map[string]string{
 	"lead_outbox":         "event_id, lead_id, event_type, email, properties, note, contact_id, correlation_id",

@@ -103,6 +103,7 @@ func contracts() []contract {
 		{"InboxListAckPurge", inboxListAckPurge},
 		{"G1AccountUnderFire", accountUnderFire},
 		{"G9ErasePhases", erasePhases},
+		{"G7EraseKeepsUnsubscribes", eraseKeepsUnsubscribes},
 		{"G9EraseUnderOldEpochChangesNothing", eraseUnderOldEpoch},
 		{"DeleteBrake", deleteBrake},
 		{"DeleteBrakeCountsContacts", deleteBrakeCountsContacts},
