@@ -73,21 +73,21 @@ func newExplainCommand(env *environment) *cobra.Command {
 func (e *environment) askLive(ctx context.Context, cfg *config.Loaded, db *store.DB, story *explain.Story) {
 	id := story.ContactID()
 	if id == "" {
-		story.Beside(nil, nil, time.Time{}, time.Now(), errors.New("the lead has no contact that could be asked for"))
+		story.Beside("", nil, nil, time.Time{}, time.Now(), errors.New("the lead has no contact that could be asked for"))
 		return
 	}
 	client, end, err := e.liveClient(ctx, cfg, db, story.Portal)
 	defer end()
 	if err != nil {
-		story.Beside(nil, nil, time.Time{}, time.Now(), err)
+		story.Beside("", nil, nil, time.Time{}, time.Now(), err)
 		return
 	}
 	found, err := client.Contact(ctx, lead.ContactID(id), story.Properties(), false)
 	switch {
 	case errors.Is(err, lead.ErrNotFound) || hubspot.Classify(err) == hubspot.ClassNotFound:
-		story.Beside(nil, nil, time.Time{}, time.Now(), nil)
+		story.Beside("", nil, nil, time.Time{}, time.Now(), nil)
 	case err != nil:
-		story.Beside(nil, nil, time.Time{}, time.Now(), err)
+		story.Beside("", nil, nil, time.Time{}, time.Now(), err)
 	default:
 		values := make(map[string]string, len(found.Properties))
 		for p, v := range found.Properties {
@@ -97,6 +97,6 @@ func (e *environment) askLive(ctx context.Context, cfg *config.Loaded, db *store
 		if defs, err := client.ContactProperties(ctx); err == nil { // without them a number may look changed that is written otherwise
 			table = table.With(defs)
 		}
-		story.Beside(values, table.Canon, found.UpdatedAt, time.Now(), nil)
+		story.Beside(found.ID, values, table.Canon, found.UpdatedAt, time.Now(), nil)
 	}
 }

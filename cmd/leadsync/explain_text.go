@@ -26,6 +26,9 @@ func (e *environment) printStory(s *explain.Story, now time.Time) error {
 	}
 	line("lead %s of portal %s, in logs %s", quoteEmpty(s.LeadID), status.Name(s.Portal), s.LeadHash)
 	line("contact  %s", contactLine(s, now))
+	if text := evidenceLine(s); text != "" {
+		line("evidence %s", text)
+	}
 	if len(s.Others) > 0 {
 		line("also     %s", strings.Join(s.Others, ", ")+" go by that name")
 	}
@@ -112,6 +115,32 @@ func contactLine(s *explain.Story, now time.Time) string {
 		text += "; HubSpot has no such contact now"
 	case s.Live != nil && s.Live.Updated > 0:
 		text += "; last changed there " + moment(s.Live.Updated, now.UnixMilli())
+	}
+	return text
+}
+
+// evidenceLine says why the contact is the lead's.
+func evidenceLine(s *explain.Story) string {
+	c := s.Contact
+	if c == nil || c.ID == "" && len(c.Had) == 0 {
+		return ""
+	}
+	text := "none: " + c.Evidence.Says()
+	if c.Evidence != "" {
+		text = string(c.Evidence) + ": " + c.Evidence.Says()
+	}
+	if c.Found {
+		text += "; it was there before the lead was linked to it (erase.adopted)"
+	}
+	if len(c.Had) > 0 {
+		had := make([]string, 0, len(c.Had))
+		for _, id := range c.Had[:min(len(c.Had), 5)] {
+			had = append(had, string(id))
+		}
+		if n := len(c.Had) - len(had); n > 0 {
+			had = append(had, fmt.Sprintf("%d more", n))
+		}
+		text += "; the lead had " + strings.Join(had, ", ") + " before"
 	}
 	return text
 }

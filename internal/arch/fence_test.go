@@ -41,7 +41,7 @@ var fence = map[string]string{
 	"status":          "lead outbox breaker store",                                          // what `leadsync status` says
 	"metrics":         "",                                                                   // numbers for Prometheus
 	"listen":          "metrics status",                                                     // health, metrics and the page on loopback
-	"explain":         "outbox lead ledger mapping intent breaker store status",             // why a lead stands as it does
+	"explain":         "outbox lead ledger mapping intent breaker settlement store status",  // why a lead stands as it does
 	"doctor":          "config status store lead hubspot mapping breaker",                   // examines an installation
 	"app":             "*",                                                                  // builds all of it
 	"hubspotsim":      "",                                                                   // stand-in for HubSpot; shares no code with hubspot

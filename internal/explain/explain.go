@@ -26,6 +26,7 @@ import (
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
 )
@@ -51,6 +52,7 @@ type View interface {
 	Links(ctx context.Context, hubID int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error)
 	LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error)
 	LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error)
+	KnownContacts(ctx context.Context, hubID int64, id lead.ID, rows []outbox.EntryID) (settlement.Known, error)
 	RequestsOf(ctx context.Context, leadHash string, limit int) ([]store.RequestRow, error)
 }
 
@@ -94,6 +96,9 @@ func Tell(ctx context.Context, db Database, q Query) (*Story, error) {
 	slices.Reverse(s.Requests)
 	repeated, err := db.View(s.Portal).EarlierEvents(ctx, rows)
 	if err != nil {
+		return nil, err
+	}
+	if s.known, err = db.View(s.Portal).KnownContacts(ctx, s.PortalID, lead.ID(s.LeadID), nil); err != nil {
 		return nil, err
 	}
 	s.tellEvents(rows, repeated)

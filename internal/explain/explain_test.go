@@ -13,6 +13,7 @@ import (
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/status"
 	"leadsync/internal/store"
 )
@@ -34,6 +35,7 @@ func TestEveryReasonHasARule(t *testing.T) {
 type tables struct {
 	rows  []outbox.Entry
 	links []ledger.Link
+	known settlement.Known
 	owner store.OwnerInfo
 	row   store.PortalRow
 }
@@ -56,6 +58,13 @@ type view struct {
 func (d view) Row(context.Context) (store.PortalRow, error) { return d.row, nil }
 func (d view) RequestsOf(context.Context, string, int) ([]store.RequestRow, error) {
 	return []store.RequestRow{{Op: "batch_update", StartedAt: 2}, {Op: "batch_create", StartedAt: 1}}, nil
+}
+
+func (d view) KnownContacts(_ context.Context, hub int64, id lead.ID, _ []outbox.EntryID) (settlement.Known, error) {
+	if hub != d.row.HubID || id != "42" {
+		return settlement.Known{}, nil
+	}
+	return d.known, nil
 }
 
 func (d *tables) Entries(_ context.Context, ids []outbox.EntryID) (out []outbox.Entry, _ error) {
@@ -150,7 +159,7 @@ func TestLiveBesideTheLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Beside(map[string]string{"plan": "gold", "city": "paris"}, func(_, v string) string { return v }, time.UnixMilli(5), time.UnixMilli(9), nil)
+	s.Beside("555", map[string]string{"plan": "gold", "city": "paris"}, func(_, v string) string { return v }, time.UnixMilli(5), time.UnixMilli(9), nil)
 	want := map[string]string{"plan": "changed in HubSpot since; push, app wins", "city": "in step", "age": "sent, not shown by HubSpot yet"}
 	for _, f := range s.Fields {
 		if f.Verdict != want[f.Property] {
@@ -159,6 +168,54 @@ func TestLiveBesideTheLedger(t *testing.T) {
 	}
 	if !s.Live.Found || s.Live.Updated != 5 || s.Requests[0].Op != "batch_create" {
 		t.Errorf("%+v %+v", s.Live, s.Requests)
+	}
+}
+
+// The evidence is a fact of its own: by the link, by what was there before, and by what HubSpot shows of the contact.
+func TestEvidenceIsTold(t *testing.T) {
+	type shown map[string]string
+	found := func(id lead.ContactID) settlement.Known {
+		return settlement.Known{Found: map[lead.ContactID]bool{id: true}}
+	}
+	had := func(id lead.ContactID, address string) settlement.Known {
+		return settlement.Known{Had: map[lead.ContactID][]string{id: {address}}}
+	}
+	none := settlement.Known{}
+	for name, c := range map[string]struct {
+		state ledger.State
+		known settlement.Known
+		as    lead.ContactID // HubSpot was asked, and answered with this contact
+		live  shown
+		want  string
+	}{
+		"made":                    {ledger.Linked, none, "", nil, `"link" false []`},
+		"found":                   {ledger.Linked, found("555"), "", nil, `"link" true []`},
+		"another was found":       {ledger.Linked, found("1"), "", nil, `"link" false []`},
+		"archived":                {ledger.Gone, none, "", nil, `"link" false []`},
+		"merged into another's":   {ledger.Passive, none, "", nil, `"merge" false []`},
+		"purged":                  {ledger.Purged, none, "", nil, `"" false []`},
+		"had another":             {ledger.Linked, had("9", ""), "", nil, `"link" false [9]`},
+		"had it before too":       {ledger.Linked, had("555", ""), "", nil, `"link" false []`},
+		"merged since":            {ledger.Linked, none, "600", shown{"hs_merged_object_ids": "1;555"}, `"merge" false []`},
+		"asked by its old id":     {ledger.Linked, none, "600", shown{}, `"merge" false []`},
+		"id property":             {ledger.Purged, none, "555", shown{"lead_key": "42"}, `"id property" false []`},
+		"another's id property":   {ledger.Purged, none, "555", shown{"lead_key": "4"}, `"" false []`},
+		"delivered, same address": {ledger.Purged, had("555", "ada@example.com"), "555", shown{"hs_additional_emails": "x@example.com;Ada@example.com"}, `"delivery" false []`},
+		"delivered, no address":   {ledger.Purged, had("555", "old@example.com"), "555", shown{"email": "ada@example.com"}, `"" false []`},
+	} {
+		d := scene()
+		d.known, d.links[2].State = c.known, c.state
+		s, err := tell(t, d, "42")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.table = mapping.New(nil, "lead_key")
+		if c.as != "" {
+			s.Beside(c.as, c.live, func(_, v string) string { return v }, time.UnixMilli(5), time.UnixMilli(9), nil)
+		}
+		if got := fmt.Sprintf("%q %t %v", s.Contact.Evidence, s.Contact.Found, s.Contact.Had); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
 	}
 }
 

@@ -10,9 +10,11 @@ import (
 
 	"leadsync/internal/breaker"
 	"leadsync/internal/intent"
+	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
+	"leadsync/internal/settlement"
 	"leadsync/internal/status"
 )
 
@@ -32,6 +34,7 @@ type Story struct {
 	Next       []string  `json:"next"`
 
 	link     *ledger.Link
+	known    settlement.Known
 	table    *mapping.Table
 	previews map[outbox.EntryID]intent.Preview
 }
@@ -45,6 +48,11 @@ type Contact struct {
 	AppliedID    int64        `json:"applied_id"`
 	ClosedAtID   int64        `json:"closed_at_id"`
 	SecondLookAt int64        `json:"second_look_at"`
+	// Evidence is why the contact is the lead's, of ledger.Whose; empty: nothing shows that it is. Found: it was there before the lead was linked
+	// to it. Had are contacts that the lead had in this account before.
+	Evidence ledger.Evidence  `json:"evidence"`
+	Found    bool             `json:"found"`
+	Had      []lead.ContactID `json:"had"`
 }
 
 // Event is one row of lead_outbox and what became of it.
@@ -97,9 +105,15 @@ type Live struct {
 	Updated int64  `json:"updated_at"` // when the contact was last changed there
 }
 
+// What of a contact is evidence besides the mapped properties.
+const (
+	moreAddresses = "hs_additional_emails"
+	mergedIDs     = "hs_merged_object_ids"
+)
+
 // Properties are those that should be asked for with the contact.
 func (s *Story) Properties() []string {
-	props := s.table.Properties()
+	props := append(s.table.Properties(), moreAddresses, mergedIDs)
 	for p := range s.fields() {
 		props = append(props, p)
 	}
@@ -165,13 +179,40 @@ func carries(r *outbox.Entry) []string {
 	return names
 }
 
+// whose asks the one place that decides whose a contact is.
+func (s *Story) whose(c ledger.Shown) ledger.Evidence {
+	return ledger.Whose(lead.ID(s.LeadID), s.link, s.known.Had, c)
+}
+
+// asShown is what HubSpot shows of the lead's contact, as evidence. It may answer with the record into which that was merged.
+func (s *Story) asShown(id lead.ContactID, values map[string]string) ledger.Shown {
+	c := ledger.Shown{ID: id, Mark: values[s.table.IDProperty()]}
+	for _, text := range append(strings.Split(values[moreAddresses], ";"), values[ledger.AddressField]) {
+		if a := lead.LowerKey(text); a != "" {
+			c.Addresses = append(c.Addresses, a)
+		}
+	}
+	merged := strings.Split(values[mergedIDs], ";")
+	c.Merged = func(other lead.ContactID) bool {
+		return other != id && (other == s.link.ContactID || slices.Contains(merged, string(other)))
+	}
+	return c
+}
+
 func (s *Story) tellLink() {
 	if s.link == nil {
 		return
 	}
 	l := s.link
 	s.Contact = &Contact{State: l.State, ID: string(l.ContactID), Address: l.Address, Consent: l.Consent, AppliedID: l.AppliedID, ClosedAtID: l.ClosedAtID,
-		SecondLookAt: l.SecondLookAt}
+		SecondLookAt: l.SecondLookAt, Found: s.known.Found[l.ContactID], Had: []lead.ContactID{}}
+	s.Contact.Evidence = s.whose(ledger.Shown{ID: l.ContactID, Addresses: []string{l.Address}})
+	for id := range s.known.Had {
+		if id != l.ContactID {
+			s.Contact.Had = append(s.Contact.Had, id)
+		}
+	}
+	slices.Sort(s.Contact.Had)
 	for _, p := range slices.Sorted(maps.Keys(l.Fields)) {
 		f := l.Fields[p]
 		direction, winner := s.table.Rule(p)
@@ -207,8 +248,9 @@ func (s *Story) tellLink() {
 	}
 }
 
-// Beside puts what HubSpot shows now beside the ledger; canon brings its values to the ledger's form. values nil: there is no such contact, or trouble says why nothing is known.
-func (s *Story) Beside(values map[string]string, canon func(property, value string) string, updated, now time.Time, trouble error) {
+// Beside puts what HubSpot shows now beside the ledger; canon brings its values to the ledger's form. values nil: there is no such contact, or
+// trouble says why nothing is known.
+func (s *Story) Beside(id lead.ContactID, values map[string]string, canon func(property, value string) string, updated, now time.Time, trouble error) {
 	s.Live = &Live{At: now.UnixMilli(), Found: values != nil}
 	if trouble != nil {
 		s.Live.Trouble = trouble.Error()
@@ -217,6 +259,7 @@ func (s *Story) Beside(values map[string]string, canon func(property, value stri
 	if values == nil {
 		return
 	}
+	s.Contact.Evidence = s.whose(s.asShown(id, values))
 	if !updated.IsZero() {
 		s.Live.Updated = updated.UnixMilli()
 	}

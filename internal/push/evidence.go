@@ -17,17 +17,16 @@ import (
 // follows a change of address, the write of a link. An address or an id in a row, of whatever state, proves nothing: end users type
 // addresses, and an application may write what it likes. Without evidence the act waits for an operator.
 
-// Evidence is why a contact is a lead's; the empty one: nothing shows that it is.
-type Evidence string
+// The kinds of evidence, see ledger.Whose.
+type Evidence = ledger.Evidence
 
-// The kinds of evidence. The words stand in notes.
 const (
-	ByLink       Evidence = "link"        // this account's link names it
-	ByMerge      Evidence = "merge"       // HubSpot's record says that the linked contact was merged into it, in any number of steps
-	ByIDProperty Evidence = "id property" // mapping.id_property on it holds exactly the lead's id
-	ByDelivery   Evidence = "delivery"    // the lead had it in this account, and it has an address that it had then
-	ByRequest    Evidence = "request"     // made by an app since a create of ours whose outcome is not known, under its address
-	SaidSo       Evidence = "operator"    // an operator said so for this row
+	ByLink       = ledger.ByLink
+	ByMerge      = ledger.ByMerge
+	ByIDProperty = ledger.ByIDProperty
+	ByDelivery   = ledger.ByDelivery
+	ByRequest    = ledger.ByRequest
+	SaidSo       = ledger.SaidSo
 )
 
 // claim is what a lead can say for itself when somebody asks whether a contact is its.
@@ -75,25 +74,11 @@ func (w *Worker) evidence(ctx context.Context, c *claim, v *contactView) (Eviden
 
 // evidence is the part of it that is known here.
 func (c *claim) evidence(v *contactView, marks bool) Evidence {
-	l := c.link
-	switch own := l.ContactID; {
-	case own == "" || l.State == ledger.None || l.State == ledger.Deleted || l.State == ledger.Purged:
-	case l.State == ledger.Passive && (v.id == own || v.swallowed(own)):
-		return ByMerge
-	case v.id == own:
-		return ByLink
-	case v.swallowed(own):
-		return ByMerge
+	shown := ledger.Shown{ID: v.id, Addresses: v.addresses(), Merged: v.swallowed}
+	if marks {
+		shown.Mark = v.mark
 	}
-	if marks && v.mark == string(c.id) {
-		return ByIDProperty
-	}
-	for id, had := range c.known.Had {
-		if (v.id == id || v.swallowed(id)) && slices.ContainsFunc(v.addresses(), func(a string) bool { return slices.Contains(had, a) }) {
-			return ByDelivery
-		}
-	}
-	return ""
+	return ledger.Whose(c.id, c.link, c.known.Had, shown)
 }
 
 // swallowed reports whether HubSpot says that the contact id was merged into this one. It says so in hs_merged_object_ids, of which it is not
