@@ -177,6 +177,57 @@ func TestG7UnsubscribeWhileAnEraseGoesOn(t *testing.T) {
 	}
 }
 
+// A delete or an erase that waits for an opt-out says so, and keeps what its note said before.
+func TestG7WaitingForAnOptOutIsSaid(t *testing.T) {
+	t.Parallel()
+	for _, typ := range []string{"lead.deleted", "lead.erased", "late"} {
+		for _, stopped := range []string{"refused", "paused"} {
+			consentTest(t, "", hubspotsim.Config{Seed: 786}, func(r *rig) {
+				r.event("1", "lead.registered", "ada@example.com", "")
+				r.start()
+				r.settled(time.Minute)
+				if stopped == "refused" {
+					must(t, r.sim.SetFaults("sub_all=400,sub_batch_all=400"))
+				} else {
+					r.pause("unsubscribe")
+					time.Sleep(5 * time.Second)
+				}
+				insert := func() int64 { return r.event("1", "lead.unsubscribed", "two@example.com", "") }
+				var unsub, id int64
+				if typ != "late" {
+					unsub = insert()
+					id = r.event("1", typ, "", "")
+				} else {
+					id = r.event("1", "lead.erased", "", "")
+					time.Sleep(time.Minute) // it looks again in two
+					unsub = insert()
+				}
+				time.Sleep(4 * time.Minute)
+				t.Log(typ, stopped)
+				r.want(unsub, "pending")
+				o := r.want(id, "pending")
+				if !strings.Contains(o.Note, "waits until the unsubscribe of the lead is carried out") {
+					t.Errorf("note %q", o.Note)
+				}
+				if typ == "late" && !strings.HasPrefix(o.Note, "erased in HubSpot: 1 contacts; ") {
+					t.Errorf("note %q", o.Note)
+				}
+				must(t, r.sim.SetFaults(""))
+				if stopped == "paused" {
+					r.resume("unsubscribe")
+				}
+				r.settled(time.Hour)
+				r.oneOf(unsub, "delivered,skipped/erased")
+				if o = r.want(id, "delivered"); strings.Contains(o.Note, "waits") || typ != "lead.deleted" && !strings.Contains(o.Note, "1 contacts in HubSpot") {
+					t.Errorf("note %q", o.Note)
+				}
+				r.out("two@example.com")
+				r.nobody()
+			})
+		}
+	}
+}
+
 // What HubSpot does to the late opt-out delays it and does not lose it; an address that is none ends it.
 func TestG7UnsubscribeAfterAnEraseMeetsTrouble(t *testing.T) {
 	t.Parallel()

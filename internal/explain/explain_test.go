@@ -228,6 +228,11 @@ func TestNext(t *testing.T) {
 	if got := strings.Join(s.Next, "|"); got != "event 2 is sent with the next request of its lane: update contact 555 (sends plan)|nothing is sent: no daemon serves portal default; leadsync status says more" {
 		t.Errorf("next %q", got)
 	}
+	note := "erased in HubSpot: 1 contacts; waits until the unsubscribe of the lead is carried out"
+	d.rows[1].Note = &note
+	if s, err = tell(t, d, "42"); err != nil || s.Next[0] != "event 2 goes on as soon as nothing holds it up: "+note {
+		t.Errorf("next %q, %v", s.Next, err)
+	}
 	text, _ := status.Snapshot{State: breaker.NeedsLogin, Cause: "unauthorized"}.Marshal()
 	d.row.Status, d.row.StatusAt, d.owner = string(text), 1795334399000, store.OwnerInfo{Alive: true, Owner: "host-1", Since: 1}
 	if s, err = tell(t, d, "42"); err != nil || !strings.HasSuffix(strings.Join(s.Next, "|"), "|nothing is sent while the lane is needs_login: unauthorized; leadsync status names the cure") {

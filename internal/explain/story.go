@@ -301,6 +301,8 @@ func (s *Story) tellNext(rows []outbox.Entry, p status.Portal, now time.Time) {
 				say("event %d is parked (%s); it is looked at again with the next event of the lead, or when the daemon starts", r.ID, deref(r.Note))
 			case r.NotBefore != nil && *r.NotBefore > now.UnixMilli():
 				say("event %d is tried again in %s (%s), then: %s", r.ID, status.Elapsed(time.UnixMilli(*r.NotBefore).Sub(now)), orWord(deref(r.Note), "put off"), would.Outcome)
+			case strings.Contains(deref(r.Note), "waits "):
+				say("event %d goes on as soon as nothing holds it up: %s", r.ID, deref(r.Note))
 			default:
 				say("event %d is sent with the next request of its lane: %s%s", r.ID, would.Outcome, details(would))
 			}

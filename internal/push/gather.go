@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -81,11 +82,13 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 		w.mu.Unlock()
 		return 0, err
 	}
+	var waits []outbox.Outcome
 	for _, k := range works {
 		taken[k.id] = true
 		w.safely(k, func() { w.decide(k) })
 		w.giveBackWord(k)
 		if k.waitsForConsent() {
+			waits = append(waits, waitNote(k, w.now())...)
 			w.leaveToConsent(k)
 			continue
 		}
@@ -98,7 +101,10 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 			p.add(k, w.now())
 		}
 	}
-	return len(works), w.settleDecided(ctx, decided)
+	if len(waits) > 0 {
+		_, err = w.store.Settle(ctx, Settlement{Outcomes: waits})
+	}
+	return len(works), errors.Join(err, w.settleDecided(ctx, decided))
 }
 
 // settleDecided settles leads that need no request at all.

@@ -33,6 +33,8 @@ type hint struct {
 	claims []string
 	// consent: the lead waits for the unsubscribe lane.
 	consent bool
+	// waits is since when a delete or an erase of the lead waits for it.
+	waits time.Time
 	// refused are values HubSpot refused by name, by row and property: the code.
 	refused map[outbox.EntryID]map[string]string
 }

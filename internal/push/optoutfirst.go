@@ -2,13 +2,16 @@ package push
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
 	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
+	"leadsync/internal/outbox"
 )
 
 // consentWait is how long an address waits that cannot be opted out now.
@@ -93,6 +96,36 @@ func (k *work) waitsForConsent() bool {
 		return false
 	}
 	return k.link.State != ledger.Linked || k.plan.diff.Address != nil || k.plan.del != nil
+}
+
+const (
+	// waitsForOptOut is what the row of a delete or an erase says that waits for the unsubscribe lane, once it has waited sayWaits: most wait
+	// no second.
+	waitsForOptOut = "waits until the unsubscribe of the lead is carried out"
+	sayWaits       = 10 * time.Second
+)
+
+// waitNote has the row that deletes or erases a lead say that it waits. nil: there is nothing new to say.
+func waitNote(k *work, now time.Time) []outbox.Outcome {
+	r := k.plan.del
+	if r == nil {
+		return nil
+	}
+	if k.hint.waits.IsZero() {
+		k.hint.waits = now
+	}
+	was := orEmpty(r.Note)
+	if now.Sub(k.hint.waits) < sayWaits || strings.Contains(was, waitsForOptOut) {
+		return nil
+	}
+	o := outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, Note: joinNotes(waitsForOptOut, evidenceSaid(was))}
+	if n := purgedBefore(r); n > 0 {
+		o.Note = joinNotes(fmt.Sprintf(purgedNote, n), o.Note)
+	}
+	if r.NotBefore != nil {
+		o.NotBefore = *r.NotBefore
+	}
+	return []outbox.Outcome{o}
 }
 
 // owesWord reports whether an unsubscribe of the lead is still to be carried out: not one that waits for an address.
