@@ -168,13 +168,16 @@ func grantLease(e *env) {
 // grantLeaseTogether: of processes that saw the same row one gets the lease.
 func grantLeaseTogether(e *env) {
 	e.connect(grant())
+	var dbs []*store.DB // once for all rounds: a server has a hundred connections for everybody
+	for range 6 {
+		dbs = append(dbs, OpenRaw(e, e.url))
+	}
 	for range 5 {
 		seen := e.grant()
 		var mu sync.Mutex
 		got := 0
 		var wg sync.WaitGroup
-		for i := range 6 {
-			db := OpenRaw(e, e.url)
+		for i, db := range dbs {
 			wg.Go(func() {
 				yes, err := db.Tokens().LeaseGrant(e.Context(), seen, "x"+string(rune('0'+i)), seen.LeaseUntil+1)
 				if err != nil {
