@@ -28,6 +28,7 @@ var fence = map[string]string{
 	"account":         "hubspot mapping breaker",                                            // whose token it is, and its property definitions
 	"batch":           "lead hubspot",                                                       // one batch write: an answer for each input
 	"intent":          "lead outbox ledger mapping",                                         // rows of a lead -> one intent; pure
+	"workqueue":       "lead",                                                               // one lead, one hand; when again
 	"push":            "outbox inbox lead ledger mapping hubspot backoff " + parts,          // outbox -> HubSpot
 	"pull":            "inbox lead ledger mapping hubspot settlement",                       // HubSpot -> inbox
 	"files":           "",                                                                   // files where others can change the names
@@ -61,7 +62,7 @@ var fence = map[string]string{
 }
 
 // parts are what the push loop is made of.
-const parts = "intent breaker account batch settlement"
+const parts = "intent workqueue breaker account batch settlement"
 
 // open is what every package may import.
 var open = []string{"observe", "secret"}
