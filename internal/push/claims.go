@@ -9,39 +9,11 @@ import (
 	"leadsync/internal/ledger"
 )
 
-// claimFree marks leads as busy that are in no job and need not wait, each once.
-func (w *Worker) claimFree(ids []lead.ID) []lead.ID {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := w.now()
-	suspects := w.breaker.SuspectsIn() <= 0
-	var out []lead.ID
-	for _, id := range ids {
-		if w.holds.wanted[id] > 0 {
-			w.holds.missed[id] = true
-			continue
-		}
-		if w.busyLead[id] || w.wanted[id] {
-			continue
-		}
-		if h := w.hints[id]; h != nil && (h.until.After(now) || h.suspect && !suspects) {
-			w.revisit[id] = true
-			continue
-		}
-		w.busyLead[id] = true
-		delete(w.revisit, id)
-		out = append(out, id)
-	}
-	return out
-}
-
 // addressWait is how long a lead waits while another one's request about the same address is under way.
 const addressWait = 200 * time.Millisecond
 
 // claimAddresses keeps the leads whose addresses are in no other lead's job; of two new ones the lower outbox id goes first.
 func (w *Worker) claimAddresses(works []*work) []*work {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	kept := works[:0]
 	for _, k := range works {
 		k.claims = k.addresses()
@@ -50,31 +22,31 @@ func (w *Worker) claimAddresses(works []*work) []*work {
 				k.claims = append(k.claims, a)
 			}
 		}
-		claimed := func(a string) bool {
-			o, ok := w.busyAddr[a]
-			return ok && o != k.id
-		}
-		switch clash := slices.ContainsFunc(k.claims, claimed); {
-		case clash && len(k.hint.claims) > 0:
-			// Two leads in doubt may each want what the other one holds: this one finds out about its own addresses first.
-			for _, a := range k.claims {
-				if claimed(a) {
-					k.block(a, blockage{note: "waits for another lead's request about the address", wait: time.Second})
-				}
+		taken := w.queue.ClaimAddresses(k.id, k.claims)
+		// Two leads in doubt may each want what the other one holds: this one finds out about its own addresses first.
+		for len(taken) > 0 && len(k.hint.claims) > 0 {
+			for _, a := range taken {
+				k.block(a, blockage{note: "waits for another lead's request about the address", wait: time.Second})
 			}
-			k.claims = slices.DeleteFunc(k.claims, claimed)
-		case clash:
-			k.hint.until = w.now().Add(addressWait)
-			w.hints[k.id] = k.hint
-			w.revisit[k.id] = true
-			continue
+			k.claims = slices.DeleteFunc(k.claims, func(a string) bool { return slices.Contains(taken, a) })
+			taken = w.queue.ClaimAddresses(k.id, k.claims)
 		}
-		for _, a := range k.claims {
-			w.busyAddr[a] = k.id
+		if len(taken) > 0 {
+			w.waitForAddress(k)
+			continue
 		}
 		kept = append(kept, k)
 	}
 	return kept
+}
+
+// waitForAddress puts a lead off whose address is in another lead's job.
+func (w *Worker) waitForAddress(k *work) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k.hint.until = w.now().Add(addressWait)
+	w.rememberLocked(k)
+	w.queue.Add(k.id)
 }
 
 // blockTaken finds addresses that are known to belong to another lead's contact, without a request. Before a row would be dead of
@@ -118,25 +90,40 @@ func (w *Worker) forgetLead(id lead.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if h := w.hints[id]; h != nil {
-		w.unclaimLocked(id, h.claims)
+		w.queue.ReleaseAddresses(id, h.claims)
 	}
 	delete(w.hints, id)
-	delete(w.revisit, id)
+	w.queue.Forget(id)
 }
 
 // claimMore claims further addresses for a lead in a job; false, and none claimed, when another lead has one of them.
 func (w *Worker) claimMore(k *work, addresses []string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, a := range addresses {
-		if o, ok := w.busyAddr[a]; ok && o != k.id {
-			return false
-		}
+	if len(w.queue.ClaimAddresses(k.id, addresses)) > 0 {
+		return false
 	}
 	for _, a := range addresses {
-		if w.busyAddr[a] = k.id; !slices.Contains(k.claims, a) {
+		if !slices.Contains(k.claims, a) {
 			k.claims = append(k.claims, a)
 		}
 	}
 	return true
+}
+
+// Hold keeps push and the second look away from leads, see workqueue.Queue.Reserve. Planned leads that wait for their batch are given up
+// at once and planned anew after the release, so that no plan outlives what the holder finds out.
+func (w *Worker) Hold(ctx context.Context, leads []lead.ID) (release func(), err error) {
+	return w.queue.Reserve(ctx, leads)
+}
+
+// turnWith is one turn of the loop: leads that are wanted by a holder are taken out of the pools.
+func (w *Worker) turnWith(p *pools) {
+	w.turn()
+	if !w.queue.AnyReserved() || p.empty() {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, k := range p.giveUp(w.queue.Reserved) {
+		w.releaseLocked(k, nil, w.now())
+	}
 }

@@ -92,7 +92,7 @@ func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
 	defer stop(nil)
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
-	defer w.wantNone()
+	defer w.queue.EndPreempts() // while the lane is closed nobody waits for it
 	c := w.consent
 	for ctx.Err() == nil {
 		if !w.account.Known() { // the contact lane learns the account
@@ -100,7 +100,7 @@ func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
 			continue
 		}
 		if c.breaker.OpenFor() > 0 {
-			w.wantNone()
+			w.queue.EndPreempts()
 			if once && c.idle() {
 				return errors.New("unsubscribes wait: " + c.breaker.Status().Cause)
 			}
@@ -109,7 +109,7 @@ func (w *Worker) unsubscribe(ctx, work context.Context, once bool) error {
 			}
 		}
 		if w.pausedLanes().Unsubscribe {
-			w.wantNone()
+			w.queue.EndPreempts()
 			if once {
 				break
 			}
@@ -276,25 +276,16 @@ func (w *Worker) consentEnded(works []*work, b blamed, err error) {
 
 // leaveConsentLocked lets one lead go.
 func (w *Worker) leaveConsentLocked(k *work) {
-	w.freeLocked(k.id)
-	delete(w.wanted, k.id)
-	w.unclaimLocked(k.id, k.claims)
+	w.queue.EndPreempt(k.id)
+	w.queue.ReleaseAddresses(k.id, k.claims)
 	if h := w.hints[k.id]; h != nil && h.consent {
 		h.consent, h.until = false, time.Time{}
+		w.queue.Delay(k.id, h.wait())
 	}
 	if len(k.rows) > 0 || k.revisit {
-		w.revisit[k.id] = true
+		w.queue.Add(k.id)
 	}
-}
-
-// wantNone takes back what the lane asked of the contact lane: while it is closed nobody waits for it.
-func (w *Worker) wantNone() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for id := range w.wanted {
-		w.revisit[id] = true
-	}
-	clear(w.wanted)
+	w.queue.Done(k.id)
 }
 
 // letGo takes leads that the unsubscribe lane waits for out of a job, unless a request with them is under way: before the job writes
@@ -302,12 +293,12 @@ func (w *Worker) wantNone() {
 func (w *Worker) letGo(j *job, open []*work) []*work {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.wanted) == 0 {
+	if !w.queue.AnyPreempted() {
 		return open
 	}
 	gone := map[*work]bool{}
 	for _, k := range j.works {
-		if w.wanted[k.id] {
+		if w.queue.Preempted(k.id) {
 			gone[k] = true
 			k.revisit = true
 			w.releaseLocked(k, nil, w.now())
@@ -334,15 +325,15 @@ func (w *Worker) letGo(j *job, open []*work) []*work {
 func (w *Worker) leaveToConsent(k *work) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.freeLocked(k.id)
-	w.unclaimLocked(k.id, k.claims)
+	w.queue.ReleaseAddresses(k.id, k.claims)
 	k.hint.claims = nil
 	k.hint.consent, k.hint.until = true, w.now().Add(time.Minute) // by then that lane has long told
-	w.hints[k.id] = k.hint
-	w.revisit[k.id] = true
+	w.rememberLocked(k)
+	w.queue.Add(k.id)
 	if slices.ContainsFunc(k.words, func(r *intent.Row) bool { return r.Parked() && !k.decided(r) }) {
-		w.wanted[k.id] = true // it waited for the address that has come now, and no reading of that lane finds it
+		w.queue.Preempt(k.id) // it waited for the address that has come now, and no reading of that lane finds it
 	}
+	w.queue.Done(k.id)
 	signal(w.consent.wake)
 }
 
@@ -354,8 +345,6 @@ func (w *Worker) giveBackWord(k *work) {
 	}) {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.wanted[k.id] = true
+	w.queue.Preempt(k.id)
 	signal(w.consent.wake)
 }

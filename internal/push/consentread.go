@@ -82,13 +82,11 @@ func (w *Worker) leaveConsent(works []*work, parts [][]lead.ID) {
 // consentLeads lists leads with rows that speak of consent, and those that owe an opt-out without one.
 func (w *Worker) consentLeads(ctx context.Context, room int) (ids []lead.ID, more bool, err error) {
 	now := outbox.Millis(w.now())
-	w.mu.Lock()
-	for id := range w.wanted {
-		if !w.busyLead[id] && !w.consent.isSuspect(id) {
+	for _, id := range w.queue.PreemptedFree() {
+		if !w.consent.isSuspect(id) {
 			ids = append(ids, id)
 		}
 	}
-	w.mu.Unlock()
 	due, err := w.store.DueConsent(ctx, now, scanRows)
 	if err != nil {
 		return nil, false, err
@@ -150,11 +148,7 @@ func (w *Worker) passOn(r ReadyRow) bool {
 		return false
 	}
 	w.consent.seen[r.ID] = true
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if id := r.Lead(); !w.busyLead[id] {
-		w.revisit[id] = true
-	}
+	w.queue.AddFree(r.Lead())
 	return true
 }
 
@@ -172,23 +166,17 @@ func (w *Worker) claimConsent(ids []lead.ID, room int) (out []lead.ID, left bool
 		if len(out) == room {
 			return out, true
 		}
-		if w.holds.wanted[id] > 0 && !w.busyLead[id] {
-			w.wanted[id] = true
-			continue
-		}
-		if w.busyLead[id] {
+		if !w.queue.TakeOver(id) {
 			k := (*work)(nil)
 			if w.pools != nil {
 				k = w.pools.remove(id)
 			}
 			if k == nil {
-				w.wanted[id] = true
 				continue
 			}
-			w.releaseLocked(k, nil, w.now())
+			w.putBackLocked(k, nil, w.now()) // the lead passes from hand to hand
+			w.queue.EndPreempt(id)
 		}
-		w.busyLead[id] = true
-		delete(w.wanted, id)
 		out = append(out, id)
 	}
 	return out, false
@@ -270,15 +258,12 @@ func (w *Worker) consentWorks(ctx context.Context, ids []lead.ID) (works []*work
 		if k.in != nil {
 			k.claims = append(k.claims, k.resubscribes())
 		}
-		if slices.ContainsFunc(k.claims, func(a string) bool { o, ok := w.busyAddr[a]; return ok && o != k.id }) {
+		if len(w.queue.ClaimAddresses(k.id, k.claims)) > 0 {
 			k.claims = nil
 			w.leaveConsentLocked(k)
-			w.wanted[k.id] = true
+			w.queue.Preempt(k.id)
 			kept[k.id] = true // it is let go already
 			continue
-		}
-		for _, a := range k.claims {
-			w.busyAddr[a] = k.id
 		}
 		kept[k.id] = true
 		works = append(works, k)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -363,4 +364,9 @@ func running(t *testing.T, w *Worker) (stop func()) {
 // SubscriptionDefinitions: the account of these tests has none.
 func (*answers) SubscriptionDefinitions(context.Context) ([]hubspot.SubscriptionDefinition, error) {
 	return nil, nil
+}
+
+// kept is how many of something the queue of a worker holds, by the name of its field.
+func kept(w *Worker, field string) int {
+	return reflect.ValueOf(w.queue).Elem().FieldByName(field).Len()
 }

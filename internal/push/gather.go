@@ -15,17 +15,15 @@ import (
 
 // plan reads the rows and links of leads that are free, plans each, and puts them into the pools. It returns how many it took.
 func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error) {
-	ids = w.claimFree(ids)
+	ids = w.queue.Claim(ids, w.breaker.SuspectsIn() <= 0)
 	if len(ids) == 0 {
 		return 0, nil
 	}
 	taken := make(map[lead.ID]bool, len(ids))
 	defer func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
 		for _, id := range ids {
 			if !taken[id] {
-				w.freeLocked(id)
+				w.queue.Done(id)
 			}
 		}
 	}()
@@ -76,8 +74,9 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 	if err := w.blockTaken(ctx, works); err != nil {
 		w.mu.Lock()
 		for _, k := range works {
+			w.queue.Add(k.id)
 			w.releaseLocked(k, nil, w.now())
-			w.revisit[k.id] = true
+			taken[k.id] = true
 		}
 		w.mu.Unlock()
 		return 0, err

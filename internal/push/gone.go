@@ -110,7 +110,7 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error
 				o.passive(v, now)
 				continue
 			}
-			if !w.claimLead(l.LeadID) { // in a job, where it finds out by itself
+			if !w.queue.ClaimOne(l.LeadID) { // in a job, where it finds out by itself
 				k.hint.until, k.done = w.now().Add(addressWait), true
 				return nil
 			}
@@ -121,7 +121,7 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error
 				rows = append(rows, leftThere(l.LeadID, v.id, v.email, now))
 			}
 			_, err := w.store.Settle(ctx, Settlement{Links: []ledger.Link{l}, Inbox: rows})
-			w.unclaimLead(l.LeadID)
+			w.queue.Done(l.LeadID)
 			if err != nil {
 				return err
 			}
@@ -149,12 +149,12 @@ func (w *Worker) movePassive(ctx context.Context, k *work, links []ledger.Link, 
 			o.link.ContactID, o.dirty = v.id, true
 			continue
 		}
-		if !w.claimLead(l.LeadID) {
+		if !w.queue.ClaimOne(l.LeadID) {
 			k.hint.until, k.done = w.now().Add(addressWait), true
 			return true, nil
 		}
 		err := w.follow(ctx, l.LeadID, v.id)
-		w.unclaimLead(l.LeadID)
+		w.queue.Done(l.LeadID)
 		if err != nil {
 			return false, err
 		}

@@ -8,6 +8,7 @@ import (
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
+	"leadsync/internal/workqueue"
 )
 
 // hint is what the worker remembers of a lead between two jobs. It may be lost in a crash without harm: the rows are still
@@ -41,6 +42,11 @@ type hint struct {
 
 // rest leaves the lead alone until a time of the clock, unix ms. It is kept as a distance from now: a clock that is set back moves it no more.
 func (h *hint) rest(now time.Time, until int64) { h.until = now.Add(time.UnixMilli(until).Sub(now)) }
+
+// wait is what keeps the lead from being read again.
+func (h *hint) wait() workqueue.Wait {
+	return workqueue.Wait{Until: h.until, Apart: h.suspect, FailedAt: h.failedAt}
+}
 
 func (h *hint) refuse(id outbox.EntryID, property, code string) {
 	if h.refused == nil {

@@ -99,12 +99,12 @@ func TestHeldLeadsAreReadAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := w.claimFree([]lead.ID{"a", "c"}); len(got) != 1 || got[0] != "c" {
+	if got := w.queue.Claim([]lead.ID{"a", "c"}, true); len(got) != 1 || got[0] != "c" {
 		t.Errorf("took %v, want c alone", got)
 	}
 	release()
-	if !w.revisit["a"] || w.revisit["b"] {
-		t.Errorf("to be read again: %v, want a alone", w.revisit)
+	if due := w.queue.Due(10, 10); len(due) != 1 || due[0] != "a" {
+		t.Errorf("to be read again: %v, want a alone", due)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestHoldersTakeTurns(t *testing.T) {
 		if _, err := w.Hold(ctx, []lead.ID{"c", "b"}); !errors.Is(err, gaveUp) {
 			t.Errorf("the second holder got %v, want its own cause", err)
 		}
-		if !w.claimLead("c") {
+		if !w.queue.ClaimOne("c") {
 			t.Error("a holder that gave up still has a lead")
 		}
 		got := make(chan struct{})
@@ -146,15 +146,13 @@ func TestHoldersTakeTurns(t *testing.T) {
 			close(got)
 		}()
 		synctest.Wait()
-		if w.claimLead("a") {
+		if w.queue.ClaimOne("a") {
 			t.Error("a second look took a lead that is held")
 		}
 		first()
 		<-got
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if len(w.holds.wanted)+len(w.holds.missed) != 0 || len(w.busyLead) != 1 {
-			t.Errorf("holds %v, busy %v", w.holds, w.busyLead)
+		if w.queue.AnyReserved() || kept(w, "dirty") != 0 || kept(w, "processing") != 1 {
+			t.Errorf("the holds left %+v", w.queue)
 		}
 	})
 }

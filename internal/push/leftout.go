@@ -122,7 +122,7 @@ func (o *owing) find(ctx context.Context) error {
 func (o *owing) lookSoon(ctx context.Context, ids []lead.ID) (busy bool, err error) {
 	var free []lead.ID
 	for _, id := range ids {
-		if o.w.claimLead(id) {
+		if o.w.queue.ClaimOne(id) {
 			free = append(free, id)
 		} else {
 			busy = true
@@ -130,7 +130,7 @@ func (o *owing) lookSoon(ctx context.Context, ids []lead.ID) (busy bool, err err
 	}
 	defer func() {
 		for _, id := range free {
-			o.w.unclaimLead(id)
+			o.w.queue.Done(id)
 		}
 	}()
 	if len(free) == 0 {

@@ -71,7 +71,7 @@ func cutWaits(ctx context.Context, w *Worker) {
 	cut := 0
 	for i := 0; i < len(links) && err == nil; i++ {
 		id := links[i].LeadID
-		if !w.claimLead(id) { // whoever has it writes its link; the next turn looks again
+		if !w.queue.ClaimOne(id) { // whoever has it writes its link; the next turn looks again
 			continue
 		}
 		var there map[lead.ID]*ledger.Link
@@ -81,7 +81,7 @@ func cutWaits(ctx context.Context, w *Worker) {
 				cut++
 			}
 		}
-		w.unclaimLead(id)
+		w.queue.Done(id)
 	}
 	if rows > 0 || cut > 0 {
 		w.cfg.Log.Warn(observe.WaitsCut, observe.Rows, rows, "links", cut, observe.Hint, clockSet)
@@ -109,13 +109,13 @@ func (w *Worker) lookOnce(ctx context.Context) (more bool, err error) {
 	more = len(links) == w.lookSize
 	var works []*work
 	for i := range links {
-		if w.claimLead(links[i].LeadID) {
+		if w.queue.ClaimOne(links[i].LeadID) {
 			works = append(works, &work{id: links[i].LeadID})
 		}
 	}
 	defer func() {
 		for _, k := range works {
-			w.unclaimLead(k.id)
+			w.queue.Done(k.id)
 		}
 	}()
 	if len(works) == 0 {

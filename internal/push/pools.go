@@ -222,6 +222,28 @@ func (p *pools) form(key poolKey, limit int) *job {
 	return j
 }
 
+// giveUp takes the leads out of the pools that out names.
+func (p *pools) giveUp(out func(lead.ID) bool) []*work {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var works []*work
+	for key, ks := range p.byKey {
+		kept := ks[:0]
+		for _, x := range ks {
+			if !out(x.id) {
+				kept = append(kept, x)
+				continue
+			}
+			works = append(works, x.work)
+			p.countLocked(x.work, -1)
+		}
+		if p.byKey[key] = kept; len(kept) == 0 {
+			delete(p.byKey, key)
+		}
+	}
+	return works
+}
+
 // abandon lets the planned leads go that no job has taken. The pools stay: they belong to the run, and are filled again.
 func (w *Worker) abandon(p *pools) {
 	w.mu.Lock()

@@ -73,11 +73,11 @@ func (w *Worker) heldApart(k *work) bool {
 	if r == nil || len(r.leads) < breaker.OutageLeast || r.leads[k.id] || !r.until.After(w.now()) {
 		return false
 	}
-	w.freeLocked(k.id)
-	w.unclaimLocked(k.id, k.claims)
+	w.queue.ReleaseAddresses(k.id, k.claims)
 	k.hint.claims, k.hint.until, k.hint.permission = nil, r.until, true
-	w.hints[k.id] = k.hint
-	w.revisit[k.id] = true
+	w.rememberLocked(k)
+	w.queue.Add(k.id)
+	w.queue.Done(k.id)
 	return true
 }
 
@@ -100,7 +100,8 @@ func (w *Worker) permitLocked() {
 	for id, h := range w.hints {
 		if h.permission {
 			h.permission, h.until = false, time.Time{}
-			w.revisit[id] = true
+			w.queue.Delay(id, h.wait())
+			w.queue.Add(id)
 		}
 	}
 }

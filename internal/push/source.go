@@ -2,7 +2,6 @@ package push
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"leadsync/internal/intent"
@@ -125,51 +124,19 @@ func (w *Worker) dueAgain(ctx context.Context) ([]lead.ID, error) {
 			ids = append(ids, r.Lead())
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now, suspects := w.now(), w.breaker.SuspectsIn() <= 0
-	var again []lead.ID
-	for id := range w.revisit {
-		h := w.hints[id]
-		switch {
-		case len(ids) >= scanRows+4*BatchSize, h != nil && h.until.After(now):
-		case h == nil || !h.suspect:
-			ids = append(ids, id)
-			delete(w.revisit, id)
-		case suspects:
-			again = append(again, id)
-		}
+	apart := 0
+	if w.breaker.SuspectsIn() <= 0 {
+		apart = 4 * BatchSize
 	}
-	// Of those that failed the one that was asked for longest ago goes first.
-	slices.SortFunc(again, func(a, b lead.ID) int { return w.hints[a].failedAt.Compare(w.hints[b].failedAt) })
-	for _, id := range again[:min(len(again), 4*BatchSize)] {
-		ids = append(ids, id)
-		delete(w.revisit, id)
-	}
-	return ids, nil
+	return append(ids, w.queue.Due(scanRows+4*BatchSize-len(ids), apart)...), nil
 }
 
 // soonest is how long until a lead that waits in memory may be read again, -1 when none waits.
 func (w *Worker) soonest() time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	d := time.Duration(-1)
-	if w.paused.All() {
-		return d
+	if w.pausedLanes().All() {
+		return -1
 	}
-	suspects := w.breaker.SuspectsIn()
-	for id := range w.revisit {
-		var left time.Duration
-		if h := w.hints[id]; h != nil {
-			if left = max(0, h.until.Sub(w.now())); h.suspect {
-				left = max(left, suspects)
-			}
-		}
-		if d < 0 || left < d {
-			d = left
-		}
-	}
-	return d
+	return w.queue.NextDue(w.breaker.SuspectsIn())
 }
 
 // soon reports whether a lead waits in memory for a moment that is near.

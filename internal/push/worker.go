@@ -18,6 +18,7 @@ import (
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
 	"leadsync/internal/settlement"
+	"leadsync/internal/workqueue"
 )
 
 // Worker pushes one portal. Run it once; the other methods are safe for concurrent use.
@@ -38,17 +39,14 @@ type Worker struct {
 	readFirst atomic.Bool
 	hinted    atomic.Bool // Hinted was called
 
-	mu       sync.Mutex // guards what follows
-	busyLead map[lead.ID]bool
-	wanted   map[lead.ID]bool // by the unsubscribe lane: no job of the contact lane begins with them
-	pools    *pools           // of the run under way
-	busyAddr map[string]lead.ID
+	queue *workqueue.Queue // who may act for a lead, and when again
+
+	mu    sync.Mutex // guards what follows; the queue is asked under it, never the other way round
+	pools *pools     // of the run under way
 	// refusedOps are the operations that HubSpot does not allow, see refusedop.go.
 	refusedOps map[op]*refusedOp
 	hints      map[lead.ID]*hint
-	revisit    map[lead.ID]bool // leads to read again that the scan has passed
 	paused     breaker.Lanes
-	holds      holds
 	scan       map[outbox.Lane]*scanner
 	jobsUnder  int
 	// suspectJobs are those of them whose leads failed before.
@@ -76,9 +74,9 @@ func New(cfg Config, hub HubSpot, store Store) *Worker {
 		cfg.Turn = func(string, time.Duration) {}
 	}
 	w := &Worker{cfg: cfg, hub: hub, store: store, began: cfg.Now(),
-		busyLead: map[lead.ID]bool{}, wanted: map[lead.ID]bool{}, busyAddr: map[string]lead.ID{}, refusedOps: map[op]*refusedOp{}, hints: map[lead.ID]*hint{}, revisit: map[lead.ID]bool{},
-		holds: holds{wanted: map[lead.ID]int{}, missed: map[lead.ID]bool{}},
-		scan:  newScan(), jobDone: make(chan struct{}, 1), deleteTurn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+		refusedOps: map[op]*refusedOp{}, hints: map[lead.ID]*hint{},
+		scan: newScan(), jobDone: make(chan struct{}, 1), deleteTurn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+	w.queue = workqueue.New(cfg.Now, w.Wake)
 	w.lookSize, w.owed = BatchSize, owing{w: w, pass: owedPass{refused: map[string]int{}}}
 	w.breaker = breaker.New(breaker.Config{Log: cfg.Log, Waits: cfg.Outage, Now: cfg.Now})
 	w.refusals = breaker.NewRefusals(w.breaker)
@@ -334,7 +332,7 @@ func (w *Worker) finished(j *job, err error) {
 		w.releaseLocked(k, err, now)
 	}
 	signal(w.jobDone)
-	if len(w.wanted) > 0 {
+	if w.queue.AnyPreempted() {
 		signal(w.consent.wake)
 	}
 }
@@ -352,46 +350,50 @@ func (w *Worker) setPools(p *pools) {
 	w.pools = p
 }
 
-// releaseLocked lets a lead go. What is not settled is read again, since the scan has passed its rows.
+// releaseLocked lets a lead go.
 func (w *Worker) releaseLocked(k *work, err error, now time.Time) {
-	w.freeLocked(k.id)
+	w.putBackLocked(k, err, now)
+	w.queue.Done(k.id)
+}
+
+// putBackLocked keeps of a lead what the next job with it must know. What is not settled is read again, since the scan has passed its
+// rows.
+func (w *Worker) putBackLocked(k *work, err error, now time.Time) {
 	settled := k.done && !k.unsettled && !k.hint.until.After(now) && k.answer.kind != heldBack
 	if settled && (err == nil || len(k.ended) == 0 && !k.hint.unknown) {
-		w.unclaimLocked(k.id, k.claims)
+		w.queue.ReleaseAddresses(k.id, k.claims)
 		if k.hint.claims = nil; k.hint.take == 0 {
 			delete(w.hints, k.id)
+			w.queue.Delay(k.id, workqueue.Wait{})
 		}
 		if k.revisit || k.hint.take > 0 {
-			w.revisit[k.id] = true
+			w.queue.Add(k.id)
 		}
 		return
-	}
-	w.hints[k.id] = k.hint
-	if !k.resting {
-		w.revisit[k.id] = true
 	}
 	if k.hint.unknown && (k.link.State != ledger.Linked || k.unsettled || k.fill != nil) {
 		k.hint.claims = k.claims
 	} else {
-		w.unclaimLocked(k.id, k.claims)
+		w.queue.ReleaseAddresses(k.id, k.claims)
 		k.hint.claims = nil
 	}
 	if err != nil && !k.hint.until.After(now) && k.hint.unknown && !k.resting {
 		k.hint.until = now.Add(w.cfg.Outage.Delay(1) / 2)
 	}
+	w.rememberLocked(k)
+	if !k.resting {
+		w.queue.Add(k.id)
+	}
+}
+
+// rememberLocked keeps what is known of a lead for its next job.
+func (w *Worker) rememberLocked(k *work) {
+	w.hints[k.id] = k.hint
+	w.queue.Delay(k.id, k.hint.wait())
 }
 
 // liveSlots are jobs that only live leads may start, so that they need not wait for one of a backfill to end.
 const liveSlots = 2
-
-// unclaimLocked lets addresses of a lead go.
-func (w *Worker) unclaimLocked(id lead.ID, addresses []string) {
-	for _, a := range addresses {
-		if w.busyAddr[a] == id {
-			delete(w.busyAddr, a)
-		}
-	}
-}
 
 // free is how many more jobs may be started: a few more than requests may be under way, so that one always waits at the limiter.
 func (w *Worker) free(live bool) int {
@@ -441,23 +443,6 @@ func (w *Worker) idle() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.jobsUnder == 0
-}
-
-// claimLead takes a lead that is in no job; a job of another lead needs to change its link.
-func (w *Worker) claimLead(id lead.ID) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.busyLead[id] || w.holds.wanted[id] > 0 {
-		return false
-	}
-	w.busyLead[id] = true
-	return true
-}
-
-func (w *Worker) unclaimLead(id lead.ID) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.freeLocked(id)
 }
 
 // pauseUntilWork waits for the next reason to read: a finished job, a hint, the poll, or the end of a linger.

@@ -78,8 +78,8 @@ func TestSkippedRowsAreForgotten(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if len(w.hints)+len(w.revisit)+len(w.busyAddr)+len(w.busyLead) != 0 {
-			t.Errorf("%d hints, %d to read again, %d addresses, %d leads are kept", len(w.hints), len(w.revisit), len(w.busyAddr), len(w.busyLead))
+		if len(w.hints)+kept(w, "dirty")+kept(w, "addressOwner")+kept(w, "processing") != 0 {
+			t.Errorf("%d hints, %d to read again, %d addresses, %d leads are kept", len(w.hints), kept(w, "dirty"), kept(w, "addressOwner"), kept(w, "processing"))
 		}
 	})
 }
@@ -99,9 +99,9 @@ func TestOutageKeepsMemoryBounded(t *testing.T) {
 		stop()
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		t.Logf("%d hints, %d to read again, %d addresses", len(w.hints), len(w.revisit), len(w.busyAddr))
-		if len(w.hints) > 2000 || len(w.revisit) > 2000 || len(w.busyAddr) > 2000 {
-			t.Errorf("%d hints, %d to read again, %d addresses after an hour", len(w.hints), len(w.revisit), len(w.busyAddr))
+		t.Logf("%d hints, %d to read again, %d addresses", len(w.hints), kept(w, "dirty"), kept(w, "addressOwner"))
+		if len(w.hints) > 2000 || kept(w, "dirty") > 2000 || kept(w, "addressOwner") > 2000 {
+			t.Errorf("%d hints, %d to read again, %d addresses after an hour", len(w.hints), kept(w, "dirty"), kept(w, "addressOwner"))
 		}
 	})
 }
@@ -121,8 +121,8 @@ func TestBackoffIsNotInMemory(t *testing.T) {
 		stop()
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if len(w.hints)+len(w.revisit)+len(w.busyAddr) != 0 {
-			t.Errorf("%d hints, %d to read again, %d addresses", len(w.hints), len(w.revisit), len(w.busyAddr))
+		if len(w.hints)+kept(w, "dirty")+kept(w, "addressOwner") != 0 {
+			t.Errorf("%d hints, %d to read again, %d addresses", len(w.hints), kept(w, "dirty"), kept(w, "addressOwner"))
 		}
 		for _, e := range m.rows {
 			if e.NotBefore == nil || e.Attempts != 1 {
