@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/lead"
 	"leadsync/internal/push"
+	"leadsync/internal/store"
 )
 
 // An unsubscribe that commits after the person was erased is carried out all the same: the address that it names is out, in every form.
@@ -111,6 +113,80 @@ func TestG7UnsubscribeAfterARefusedErase(t *testing.T) {
 			r.nobody()
 		})
 	}
+}
+
+// HubSpot does not erase the contact, so the opt-out of its lead stands: for other leads, and for the lead when it comes back.
+func TestG7RefusedEraseForgetsNoOptOut(t *testing.T) {
+	t.Parallel()
+	refused := func(r *rig) {
+		must(t, r.sim.SetFaults("gdpr_delete=400"))
+		id := r.event("1", "lead.erased", "", "")
+		r.settled(time.Hour)
+		r.want(id, "dead/refused")
+		must(t, r.sim.SetFaults(""))
+	}
+	allow := "{push: {max_attempts: 2}, consent: {resubscribe: allow}}"
+	consentTest(t, allow, hubspotsim.Config{Seed: 787, Quirks: hubspotsim.Quirks{SubscribeAfterAll: "lifts"}}, func(r *rig) {
+		r.event("1", "lead.registered", "ada@example.com", "")
+		r.event("2", "lead.registered", "bob@example.com", "")
+		r.start()
+		r.settled(time.Minute)
+		r.event("1", "lead.unsubscribed", "bob@example.com", "")
+		r.settled(time.Minute)
+		refused(r)
+		time.Sleep(time.Hour)
+		id := r.word("2", "lead.resubscribed", evidenceOf(0))
+		r.settled(time.Minute)
+		r.want(id, "skipped/consent_refused")
+		r.out("bob@example.com")
+	})
+	consentTest(t, allow, hubspotsim.Config{Seed: 788}, func(r *rig) {
+		r.event("1", "lead.registered", "ada@example.com", "")
+		r.start()
+		r.settled(time.Minute)
+		r.word("1", "lead.unsubscribed", "")
+		r.settled(time.Minute)
+		refused(r)
+		r.stop()
+		r.forget("1")
+		from := len(r.sim.ConsentLog())
+		r.start()
+		r.event("1", "lead.updated", "new@example.com", "")
+		r.settled(time.Minute)
+		r.out("new@example.com")
+		r.silentFrom(from)
+	})
+	consentTest(t, allow, hubspotsim.Config{Seed: 789}, func(r *rig) { // what is owed for an address that people gave the contact
+		r.pull = true
+		r.event("1", "lead.registered", "ada@example.com", "")
+		r.start()
+		r.settled(time.Minute)
+		r.word("1", "lead.unsubscribed", "")
+		r.settled(time.Minute)
+		must(t, r.sim.SetFaults("sub_all=400,gdpr_delete=400"))
+		must(t, r.sim.Edit(hubspotsim.Target{Email: "ada@example.com"}, map[string]string{"email": "moved@example.com"}))
+		time.Sleep(10 * time.Minute)
+		refused(r)
+		if r.sim.OptedOut("moved@example.com") {
+			t.Fatal("it is out already: the test proves nothing")
+		}
+		time.Sleep(3 * time.Hour)
+		r.out("moved@example.com")
+	})
+}
+
+// forget removes the tombstones of a lead.
+func (r *rig) forget(id lead.ID) {
+	r.t.Helper()
+	a := r.app()
+	must(r.t, a.openOnce(context.Background()))
+	hash := store.LeadTombstone(a.hasher.Tombstone, "default", id)
+	a.close()
+	r.operate(func(db *store.DB) {
+		if n, err := db.Operator().ForgetTombstones(context.Background(), "default", hash); err != nil || n == 0 {
+			r.t.Errorf("forgot %d tombstones, %v", n, err)
+		}
+	})
 }
 
 // atErase inserts a row right before one transaction of an erase: it commits after push has read the lead's rows.

@@ -60,6 +60,15 @@ func (l *Link) EndDoubt(readAt int64) bool {
 	return true
 }
 
+// LeaveToConsent takes the link out of every lane but that of consent: no second look, and nothing is owed.
+func (l *Link) LeaveToConsent() {
+	l.SecondLookAt, l.Fields = 0, maps.Clone(l.Fields)
+	for p, f := range l.Fields {
+		f.Left = nil
+		l.Fields[p] = f
+	}
+}
+
 // CutWaits takes back what the link waits for beyond now (unix ms) and the longest wait that is ever set: it was written before the clock was
 // set back. look is the one of a second look and of the doubt about a SUBSCRIBED, which last that long from now, since no request of before is
 // executed later; retry is the one of the next try of an opt-out, which is made now. It reports whether anything stood there.

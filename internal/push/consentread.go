@@ -228,7 +228,7 @@ func (w *Worker) consentWorks(ctx context.Context, ids []lead.ID) (works []*work
 		k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool { // nobody is subscribed any more; the erase ends what came after its tombstone
 			return r.Consent == ledger.In || k.tomb != nil && !r.Erased
 		})
-		return len(k.words) == 0
+		return len(k.words) == 0 && k.link.OptOutDue() == 0
 	})
 	for _, k := range read {
 		k.unread, k.hint = true, &hint{} // what the contact lane remembers of the lead is not touched

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,6 +95,7 @@ func (w *Worker) erase(ctx context.Context, k *work) error {
 	if err := w.store.Entomb(ctx, w.hubID(), f.Person); err != nil {
 		return w.withTrouble(err)
 	}
+	k.tomb = cmp.Or(k.tomb, &Tomb{ErasedAt: outbox.Millis(now)})
 	for _, id := range f.live {
 		if refused, err := w.purgeContact(ctx, k, id); err != nil || refused {
 			return err
@@ -132,6 +134,7 @@ func (w *Worker) purgeContact(ctx context.Context, k *work, id lead.ContactID) (
 		k.answer.refusal = batch.RefusalOf(err)
 		k.ended = append(k.ended, w.retryLater(k.plan.del, k, outbox.Refused, refusalNote(k.answer.refusal)))
 		k.ended[len(k.ended)-1].ContactID = ""
+		k.dirty = true // the contact stays, so what its lead owes of consent is owed again
 		k.answer, k.revisit = answer{}, false
 		return true, nil
 	}

@@ -80,11 +80,15 @@ func (w *Worker) endErased(ctx context.Context, works []*work) error {
 	return nil
 }
 
-// linkToWrite is the link as it is written: without the addresses of people who were erased, and not at all where an erase has wiped it.
+// linkToWrite is the link as it is written: without the addresses of people who were erased. That of an erased lead is in the unsubscribe lane
+// alone, and is not written at all where an erase has wiped it.
 func linkToWrite(k *work) (ledger.Link, bool) {
 	l := *k.link
 	for _, a := range k.unnamed {
 		l.Distrust(a)
+	}
+	if k.tomb != nil {
+		l.LeaveToConsent()
 	}
 	return l, k.dirty && (k.tomb == nil || !k.fresh)
 }

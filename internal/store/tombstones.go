@@ -45,7 +45,8 @@ type tombRow struct {
 func (tombRow) TableName() string { return "leadsync_tombstones" }
 
 // Entomb writes the tombstones of a person, skips all other rows of the lead as erased and takes the link out of every lane, in one
-// transaction: from here on nothing acts for the lead but its erase, and the unsubscribes that are pending. It may be repeated.
+// transaction: from here on nothing acts for the lead but its erase, and the unsubscribes that are pending. What is known of its consent stays
+// on the link until the end, since HubSpot may refuse to erase. It may be repeated.
 func (p *Portal) Entomb(ctx context.Context, hubID int64, person settlement.Person) error {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()
@@ -77,7 +78,7 @@ func (p *Portal) Entomb(ctx context.Context, hubID int64, person settlement.Pers
 			return err
 		}
 		return g.Table("leadsync_links").Where("portal = ? AND hub_id = ? AND lead_id = ?", p.portal, hubID, cleanText(string(person.Lead))).
-			Updates(map[string]any{"consent": "", "opt_out": "", "opt_out_due": nil, "second_look_at": nil, "owed": nil, "updated_at": now}).Error
+			Updates(map[string]any{"opt_out_due": nil, "second_look_at": nil, "owed": nil, "updated_at": now}).Error
 	})
 }
 
