@@ -253,7 +253,7 @@ func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 		case errors.As(a.refused(err), &act): // a password that is being changed, a server that refuses for a while
 			wait = min(a.databaseAway(err, attempt), standbyPatience)
 			a.loops.turn(loopStart, wait)
-			if !sleep(ctx, wait) {
+			if backoff.Sleep(ctx, wait) != nil {
 				return nil, ctx.Err()
 			}
 			return nil, errOpenAgain
@@ -261,7 +261,7 @@ func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 			wait = min(a.databaseAway(err, attempt), standbyPatience)
 		}
 		a.loops.turn(loopStart, wait)
-		if !sleep(ctx, wait) {
+		if backoff.Sleep(ctx, wait) != nil {
 			return nil, ctx.Err()
 		}
 	}
@@ -291,17 +291,5 @@ func (a *App) becomeReady() {
 	}
 	if a.ready != nil {
 		a.ready()
-	}
-}
-
-// sleep waits; false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

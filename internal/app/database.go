@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/backoff"
 	"leadsync/internal/config"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
@@ -37,7 +38,7 @@ func (a *App) open(ctx context.Context) error {
 		}
 		a.loops.turn(loopStart, wait)
 		_ = a.notify.ExtendTimeout(startPatience + wait) // systemd's clock of the start; a failure is told by Status
-		if !sleep(ctx, wait) {
+		if backoff.Sleep(ctx, wait) != nil {
 			return ctx.Err()
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"leadsync/internal/backoff"
 	"leadsync/internal/config"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/observe"
@@ -175,7 +176,7 @@ func (p *pulls) attached(ctx context.Context) (hubID int64, ok bool) {
 		if p.o.worker.Account().Known() {
 			return p.o.worker.Account().ID(), true
 		}
-		if !sleep(ctx, wait) {
+		if backoff.Sleep(ctx, wait) != nil {
 			return 0, false
 		}
 	}
@@ -189,7 +190,7 @@ func (p *pulls) startAt(ctx context.Context, hubID int64, s pull.Stream) (pull.P
 			p.begins(s, position)
 			return position, true
 		}
-		if !sleep(ctx, databaseWaits.Delay(attempt)) {
+		if backoff.Sleep(ctx, databaseWaits.Delay(attempt)) != nil {
 			return position, false
 		}
 	}
@@ -292,7 +293,7 @@ func (p *pulls) patiently(ctx context.Context, s pull.Stream, options pull.RunOp
 			return total, err
 		}
 		waits++
-		if !sleep(ctx, max(hubspot.RetryAfter(err), time.Second)) {
+		if backoff.Sleep(ctx, max(hubspot.RetryAfter(err), time.Second)) != nil {
 			return total, err
 		}
 	}

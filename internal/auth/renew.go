@@ -62,8 +62,8 @@ func (s *Source) renew(ctx context.Context) (live, error) {
 			if ok {
 				return l, nil // due, and another process is at it
 			}
-			if err := pause(ctx, 20*time.Millisecond+rand.N(30*time.Millisecond)); err != nil {
-				return live{}, err
+			if backoff.Sleep(ctx, 20*time.Millisecond+rand.N(30*time.Millisecond)) != nil {
+				return live{}, ErrClosed
 			}
 			continue
 		}
@@ -257,15 +257,4 @@ func (l *lease) busy(g Grant, me string, length time.Duration) bool {
 		*l = lease{g.LeaseOwner, g.LeaseUntil, time.Now()}
 	}
 	return time.Since(l.since) < length
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ErrClosed
-	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -10,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"leadsync/internal/backoff"
 )
 
 const million = 1_000_000
@@ -27,12 +28,12 @@ func backlog(b *bench) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := wait(s.ctx, 15*time.Second); err != nil {
+	if err := backoff.Sleep(s.ctx, 15*time.Second); err != nil {
 		return nil, err
 	}
 	var all []time.Duration
 	for i := range 60 {
-		if err := wait(s.ctx, time.Duration(200+13*(i%17))*time.Millisecond); err != nil {
+		if err := backoff.Sleep(s.ctx, time.Duration(200+13*(i%17))*time.Millisecond); err != nil {
 			return nil, err
 		}
 		began := time.Now()
@@ -129,15 +130,4 @@ func (s *scene) ready() (time.Duration, error) {
 	took := time.Since(began)
 	_, err = d.Stop(30 * time.Second)
 	return took, err
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

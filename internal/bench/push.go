@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"leadsync/internal/backoff"
 )
 
 func atLimit(b *bench) ([]result, error) {
@@ -158,7 +160,7 @@ func idle(b *bench, dialect string) (p50, p99 time.Duration, err error) {
 	}
 	var all []time.Duration
 	for i := range 200 {
-		if err := wait(s.ctx, time.Duration(300+7*(i%37))*time.Millisecond); err != nil {
+		if err := backoff.Sleep(s.ctx, time.Duration(300+7*(i%37))*time.Millisecond); err != nil {
 			return 0, 0, err
 		}
 		if _, err := s.one(fmt.Sprint("l", i), `{"firstname":"F"}`); err != nil {
@@ -188,7 +190,7 @@ func (s *scene) accepted(n int) (time.Duration, error) {
 		if time.Since(began) > 10*time.Second {
 			return 0, fmt.Errorf("the row has not arrived after 10s")
 		}
-		if err := wait(s.ctx, time.Millisecond); err != nil {
+		if err := backoff.Sleep(s.ctx, time.Millisecond); err != nil {
 			return 0, err
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
 
+	"leadsync/internal/backoff"
 	"leadsync/internal/stage"
 )
 
@@ -250,7 +251,7 @@ func (s *scene) delivered(id int64) error {
 		if time.Since(began) > 30*time.Second {
 			return fmt.Errorf("row %d is still pending after 30s", id)
 		}
-		if err := wait(s.ctx, 2*time.Millisecond); err != nil {
+		if err := backoff.Sleep(s.ctx, 2*time.Millisecond); err != nil {
 			return err
 		}
 	}

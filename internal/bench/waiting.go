@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/backoff"
 	"leadsync/internal/stage"
 )
 
@@ -89,14 +90,14 @@ func (s *scene) command(args ...string) error {
 
 // idle gives the share of a core, in percent, that the process uses from ten seconds after now on.
 func (s *scene) idle(d *stage.Process, within time.Duration) (float64, error) {
-	if err := wait(s.ctx, 10*time.Second); err != nil {
+	if err := backoff.Sleep(s.ctx, 10*time.Second); err != nil {
 		return 0, err
 	}
 	before, err := ticks(d.Cmd.Process.Pid)
 	if err != nil {
 		return 0, fmt.Errorf("%w\n%s", err, d.Log.Tail(5))
 	}
-	if err := wait(s.ctx, within); err != nil {
+	if err := backoff.Sleep(s.ctx, within); err != nil {
 		return 0, err
 	}
 	after, err := ticks(d.Cmd.Process.Pid)

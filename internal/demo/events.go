@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"leadsync/internal/backoff"
 	"leadsync/internal/outbox"
 )
 
@@ -143,7 +144,7 @@ func (s *story) afterwards(ctx context.Context) error {
 		if err := s.app.commit(ctx, []event{e}, true); err != nil {
 			return err
 		}
-		if err := pause(ctx, singleGap); err != nil {
+		if err := backoff.Sleep(ctx, singleGap); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"leadsync/internal/backoff"
 )
 
 // lateBy is how long after its arrival HubSpot applies the request whose sender is killed meanwhile.
@@ -27,12 +29,12 @@ func (s *story) killed(ctx context.Context, events []event) error {
 			s.happened("a request to be killed in", 0, 1)
 			break
 		}
-		if err := pause(ctx, pollEvery); err != nil {
+		if err := backoff.Sleep(ctx, pollEvery); err != nil {
 			return err
 		}
 	}
 	s.daemon.kill()
-	if err := pause(ctx, lateBy+pollEvery); err != nil {
+	if err := backoff.Sleep(ctx, lateBy+pollEvery); err != nil {
 		return err
 	}
 	if err := s.hub.sim.SetFaults(""); err != nil {

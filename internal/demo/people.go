@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/backoff"
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/observe"
 	"leadsync/internal/replay"
@@ -132,7 +133,7 @@ func (s *story) bothSides(ctx context.Context) error {
 		return err
 	}
 	s.lost = s.edits[len(s.edits)-1]
-	if err := pause(ctx, apart); err != nil {
+	if err := backoff.Sleep(ctx, apart); err != nil {
 		return err
 	}
 	wins := event{leadID: s.steady[newestLead], kind: updated, properties: `{"country":"Norway"}`, want: wellEnded}
@@ -198,7 +199,7 @@ func (s *story) hears(ctx context.Context, types ...string) error {
 			}
 			return nil
 		}
-		if err := pause(ctx, pollEvery); err != nil {
+		if err := backoff.Sleep(ctx, pollEvery); err != nil {
 			return err
 		}
 	}

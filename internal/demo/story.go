@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"leadsync/internal/backoff"
 	"leadsync/internal/replay"
 )
 
@@ -91,7 +92,7 @@ func (s *story) settled(ctx context.Context) error {
 			s.out.done(c)
 			return nil
 		}
-		if err := pause(ctx, pollEvery); err != nil {
+		if err := backoff.Sleep(ctx, pollEvery); err != nil {
 			return err
 		}
 	}
@@ -110,17 +111,6 @@ func (s *story) look(ctx context.Context) (counts, error) {
 	return c, err
 }
 
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // singleGap is the time between two commits of the first part.
 const singleGap = 10 * time.Millisecond
 
@@ -132,7 +122,7 @@ func (s *story) single(ctx context.Context, events []event) error {
 			return err
 		}
 		if i < 100 { // a large file is not made to wait
-			if err := pause(ctx, singleGap); err != nil {
+			if err := backoff.Sleep(ctx, singleGap); err != nil {
 				return err
 			}
 			if _, err := s.look(ctx); err != nil {

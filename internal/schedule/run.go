@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"leadsync/internal/backoff"
 )
 
 // slice is the longest sleep between two looks at the clock: one that was set forward, or a machine that was suspended, makes firings due
@@ -31,7 +33,7 @@ func (j *job) sleepUntilDue(ctx context.Context) bool {
 		regular, wall := j.regular, j.wall
 		j.mu.Unlock()
 		left := min(time.Until(regular), wall.Sub(j.scheduler.cfg.Now()))
-		if !sleep(ctx, min(left, slice)) {
+		if backoff.Sleep(ctx, min(left, slice)) != nil {
 			return false
 		}
 		if left <= slice {
@@ -61,7 +63,7 @@ func (j *job) fire(ctx context.Context, missed bool) {
 		defer j.mu.Unlock()
 		j.began = time.Time{}
 	}()
-	if !missed && !sleep(ctx, j.jitter(j.scheduler.cfg.Now().UTC())) {
+	if !missed && backoff.Sleep(ctx, j.jitter(j.scheduler.cfg.Now().UTC())) != nil {
 		return
 	}
 	j.runAndRetry(ctx)
@@ -76,7 +78,7 @@ func (j *job) runAndRetry(ctx context.Context) {
 			return
 		}
 		at := time.Now().Add(retry(attempt))
-		if !j.repeat(at) || !sleep(ctx, time.Until(at)) {
+		if !j.repeat(at) || backoff.Sleep(ctx, time.Until(at)) != nil {
 			return
 		}
 		j.again()
@@ -125,19 +127,4 @@ func (j *job) guarded(ctx context.Context) (err error) {
 		}
 	}()
 	return j.Run(ctx)
-}
-
-// sleep waits; false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
