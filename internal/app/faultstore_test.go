@@ -200,6 +200,14 @@ func (s shaky) LinksToLookAt(ctx context.Context, hubID, now int64, limit int) (
 	return through(ctx, s.shakes, "LinksToLookAt", func() ([]ledger.Link, error) { return s.Store.LinksToLookAt(ctx, hubID, now, limit) })
 }
 
+func (s shaky) LinksWaiting(ctx context.Context, hubID, look, optOut int64, limit int) ([]ledger.Link, error) {
+	return through(ctx, s.shakes, "LinksWaiting", func() ([]ledger.Link, error) { return s.Store.LinksWaiting(ctx, hubID, look, optOut, limit) })
+}
+
+func (s shaky) CutRowWaits(ctx context.Context, latest int64) (int64, error) {
+	return through(ctx, s.shakes, "CutRowWaits", func() (int64, error) { return s.Store.CutRowWaits(ctx, latest) })
+}
+
 func (s shaky) Settle(ctx context.Context, in push.Settlement) (int, error) {
 	return through(ctx, s.shakes, "Settle", func() (int, error) { return s.Store.Settle(ctx, in) })
 }
