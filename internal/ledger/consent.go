@@ -34,7 +34,7 @@ type OptOut struct {
 	// Left are the forms that HubSpot showed the person had left, besides the word: AllMail, or a subscription type, each with the addresses
 	// of which HubSpot has said so.
 	Left map[int64][]string `json:"left,omitempty"`
-	// Survivor is the contact into which the lead's own was merged, once its address was opted out too.
+	// Survivor is the contact into which the lead's own was merged, once its address was opted out too, of every form.
 	Survivor lead.ContactID `json:"survivor,omitempty"`
 	// NotBefore is the earliest next try without a row, after one that did not succeed.
 	NotBefore int64 `json:"not_before,omitempty"`
@@ -226,7 +226,7 @@ func (l *Link) OptOutDue() int64 {
 	for _, until := range l.OptOut.Doubts {
 		soonest(max(until, l.OptOut.NotBefore, 1))
 	}
-	if l.State == Linked && l.Address != "" && len(l.FormsOwed(l.Address)) > 0 {
+	if l.State == Linked && l.Address != "" && len(l.FormsOwed(l.Address)) > 0 || l.OwesSurvivor() {
 		soonest(max(1, l.OptOut.NotBefore))
 	}
 	if l.Consent != Out {
@@ -235,8 +235,14 @@ func (l *Link) OptOutDue() int64 {
 	if l.OptOut.Again != 0 {
 		soonest(l.OptOut.Again)
 	}
-	if l.State == Linked && l.Address != "" && !l.Evidenced(l.Address) || l.State == Passive && l.ContactID != "" && l.OptOut.Survivor != l.ContactID {
+	if l.State == Linked && l.Address != "" && !l.Evidenced(l.Address) {
 		soonest(max(1, l.OptOut.NotBefore))
 	}
 	return due
+}
+
+// OwesSurvivor reports whether the lead's contact was merged into another, and what the person has left, by its word or a form, is not known to
+// be left at that one's address.
+func (l *Link) OwesSurvivor() bool {
+	return l.State == Passive && l.ContactID != "" && l.OptOut.Survivor != l.ContactID && (l.Consent == Out || len(l.OptOut.Left) > 0)
 }

@@ -112,9 +112,6 @@ func (w *Worker) heardOptOut(k *work, said map[string]*optOutAnswer) {
 	if k.link.OptOut.NotBefore != 0 {
 		k.link.OptOut.NotBefore, k.dirty = 0, true
 	}
-	if k.link.State == ledger.Passive && k.link.Consent == ledger.Out && k.link.OptOut.Survivor != k.link.ContactID {
-		k.link.OptOut.Survivor, k.dirty = k.link.ContactID, true
-	}
 	k.endWords()
 	if k.owesOptOut() && len(k.outs) == 0 {
 		w.parkWords(k)

@@ -255,6 +255,9 @@ func (w *Worker) consentWorks(ctx context.Context, ids []lead.ID) (works []*work
 	defer w.mu.Unlock()
 	for _, k := range all {
 		k.claims = slices.Clone(k.outs)
+		if k.survivor != "" && !slices.Contains(k.claims, k.survivor) {
+			k.claims = append(k.claims, k.survivor)
+		}
 		if k.in != nil {
 			k.claims = append(k.claims, k.resubscribes())
 		}
@@ -306,9 +309,15 @@ func (w *Worker) findTargets(ctx context.Context, works []*work) error {
 		if err := w.aimAtDoubted(ctx, k); err != nil {
 			return err
 		}
+		if k.link.OwesSurvivor() {
+			if err := w.findSurvivor(ctx, k); err != nil {
+				return err
+			}
+		}
 		if k.link.Consent != ledger.Out {
 			continue
 		}
+		k.aim(k.survivor)
 		k.aim(k.link.Address)
 		if k.link.State == ledger.Linked && k.link.Address != "" {
 			continue
@@ -316,11 +325,6 @@ func (w *Worker) findTargets(ctx context.Context, works []*work) error {
 		if all := intent.Addresses(k.rows); !named && len(all) > 0 && k.link.Address == "" {
 			a := all[len(all)-1]
 			borrowed, byAddress[a] = append(borrowed, a), append(byAddress[a], k)
-		}
-		if k.link.State == ledger.Passive {
-			if err := w.aimAtSurvivor(ctx, k); err != nil {
-				return err
-			}
 		}
 	}
 	if err := w.aimAtPresent(ctx, works); err != nil {
@@ -404,12 +408,9 @@ func (k *work) aim(address string) {
 	}
 }
 
-// aimAtSurvivor: after a merge the person is mailed at the address of the contact that was kept, so an opt-out counts for it too. The contact
+// findSurvivor: after a merge the person is mailed at the address of the contact that was kept, so an opt-out counts for it too. The contact
 // that was kept may have been merged since, in any number of steps: HubSpot is asked for the record that has it now.
-func (w *Worker) aimAtSurvivor(ctx context.Context, k *work) error {
-	if k.link.ContactID == "" {
-		return nil
-	}
+func (w *Worker) findSurvivor(ctx context.Context, k *work) error {
 	views, _, err := w.readByID(hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite),
 		[]lead.ContactID{k.link.ContactID}, []string{ledger.AddressField, moreAddresses, optedOut, mergedIDs})
 	if err != nil {
@@ -419,7 +420,7 @@ func (w *Worker) aimAtSurvivor(ctx context.Context, k *work) error {
 		if v.archived {
 			continue
 		}
-		if k.aim(v.email); v.id != k.link.ContactID {
+		if k.survivor = v.email; v.id != k.link.ContactID {
 			k.link.ContactID, k.dirty = v.id, true
 		}
 	}

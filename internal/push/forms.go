@@ -190,14 +190,25 @@ func (w *Worker) leaveFormsAt(ctx context.Context, k *work, address string) (*op
 	return nil, nil
 }
 
-// leaveFormsHere opts the present address of a lead out of what is owed there: somebody changed it in HubSpot.
+// leaveFormsHere opts the present address of a lead out of what is owed there: somebody changed it in HubSpot, or its contact was merged.
 func (w *Worker) leaveFormsHere(ctx context.Context, k *work) error {
-	if k.link.State != ledger.Linked {
+	address := k.link.Address
+	switch {
+	case k.link.OwesSurvivor():
+		address = k.survivor
+	case k.link.State != ledger.Linked:
 		return nil
 	}
-	s, err := w.leaveFormsAt(ctx, k, k.link.Address)
-	if s != nil {
+	var s *optOutAnswer
+	var err error
+	if address != "" {
+		s, err = w.leaveFormsAt(ctx, k, address)
+	}
+	switch {
+	case s != nil:
 		k.waitAgain(w.now().Add(refusedWait))
+	case err == nil && k.in == nil && k.link.OwesSurvivor() && !slices.ContainsFunc(k.outs, func(a string) bool { return !k.link.Evidenced(a) }):
+		k.link.OptOut.Survivor, k.dirty = k.link.ContactID, true
 	}
 	return err
 }

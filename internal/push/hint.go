@@ -126,6 +126,7 @@ type work struct {
 	in          *intent.Row
 	outs        []string
 	readBack    bool
+	survivor    string // the address of the contact that was kept in a merge, where it may have to be opted out too
 
 	looked   bool // the addresses were looked up in this job
 	byMark   bool // the next lookup asks for the id property alone
