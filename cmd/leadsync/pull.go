@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"leadsync/internal/app"
 	"leadsync/internal/config"
 	"leadsync/internal/pull"
 )
@@ -68,9 +67,9 @@ func newPullCommand(env *environment) *cobra.Command {
 }
 
 // pullWhat reads the flags.
-func pullWhat(once bool, stream, since string) (app.PullOnce, error) {
-	what := app.PullOnce{Stream: stream}
-	wrong := func(format string, args ...any) (app.PullOnce, error) {
+func pullWhat(once bool, stream, since string) (pull.Once, error) {
+	what := pull.Once{Stream: stream}
+	wrong := func(format string, args ...any) (pull.Once, error) {
 		return what, &exitError{exitUsage, fmt.Errorf(format, args...)}
 	}
 	if !once {
@@ -97,7 +96,7 @@ func pullWhat(once bool, stream, since string) (app.PullOnce, error) {
 	return what, nil
 }
 
-func (e *environment) printPulled(p app.Pulled, asJSON bool) error {
+func (e *environment) printPulled(p pull.Done, asJSON bool) error {
 	if asJSON {
 		return e.printJSON(struct {
 			Stream string `json:"stream"`

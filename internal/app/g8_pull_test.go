@@ -252,7 +252,7 @@ func (r *rig) passAfter(wait, life time.Duration, fault func() (before, after er
 		for _, s := range streams {
 			parts.Go(func() {
 				time.Sleep(wait)
-				if _, err := o.pulls.puller.Run(ctx, s, pull.RunOptions{}); err != nil && fault == nil && ctx.Err() == nil {
+				if _, err := o.pulls.Puller.Run(ctx, s, pull.RunOptions{}); err != nil && fault == nil && ctx.Err() == nil {
 					r.t.Errorf("%s: %v", s, err)
 				}
 			})

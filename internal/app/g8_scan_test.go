@@ -161,7 +161,7 @@ func TestPullSpeed(t *testing.T) {
 			must(t, err)
 			time.Sleep(time.Hour)
 			began := time.Now()
-			done, err := r.app().PullOnce(context.Background(), PullOnce{Stream: string(pull.Changes)})
+			done, err := r.app().PullOnce(context.Background(), pull.Once{Stream: string(pull.Changes)})
 			must(t, err)
 			took := time.Since(began) - time.Second // what comes before the first search
 			rate := float64(done[0].Seen) / took.Seconds()

@@ -55,9 +55,6 @@ const (
 	loopHealth      = "health"      // seeing whether the work moves
 )
 
-// pageAtMost is how long a run of a stream may take for one page: it waits for its turn behind push, and for leads that push holds.
-const pageAtMost = 30 * time.Minute
-
 // part runs one of the loops of an ownership; when it returns it is no longer missed.
 func (o *ownership) part(parts *sync.WaitGroup, name string, run func()) {
 	parts.Go(func() {

@@ -161,7 +161,7 @@ func (o *ownership) snapshot() status.Snapshot {
 	}
 	o.app.meters.progress(&snap)
 	snap.WaitingSince = o.app.health.waitingSince()
-	snap.Streams, snap.ClockOff = o.pulls.status(), o.pulls.puller.ClockOff().Milliseconds()
+	snap.Streams, snap.ClockOff = o.pullStatus(), o.pulls.Puller.ClockOff().Milliseconds()
 	return snap
 }
 

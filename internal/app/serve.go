@@ -13,6 +13,7 @@ import (
 	"leadsync/internal/lead"
 	"leadsync/internal/mapping"
 	"leadsync/internal/observe"
+	"leadsync/internal/pull"
 	"leadsync/internal/push"
 	"leadsync/internal/settlement"
 	"leadsync/internal/store"
@@ -35,7 +36,7 @@ type ownership struct {
 	pauses *pauses
 	memory *memory
 	leave  context.CancelCauseFunc // ends the ownership while it is served
-	pulls  *pulls
+	pulls  *pull.Loop
 	began  time.Time
 }
 
@@ -116,7 +117,7 @@ func (a *App) serve(ctx context.Context, lease *store.Lease) error {
 	if _, err := o.portal.Unpark(ctx); err != nil && ctx.Err() == nil {
 		a.log.Warn(msgUnpark, observe.Err, err) // parked rows are read at the next start, or with a new row of their lead
 	}
-	o.pulls.recall(ctx)
+	o.recallPulls(ctx)
 	work, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	own, leave := context.WithCancelCause(ctx)
@@ -139,7 +140,7 @@ func (a *App) serve(ctx context.Context, lease *store.Lease) error {
 	o.part(&parts, push.LoopRetention, func() { o.worker.Retain(own) })
 	o.part(&parts, loopInbox, func() { o.retainInbox(own) })
 	if !a.noPull {
-		o.part(&parts, loopPull, func() { o.pulls.run(own, leave) })
+		o.part(&parts, loopPull, func() { o.pulls.Run(own, leave) })
 	}
 	o.part(&parts, push.LoopSummary, func() { o.worker.Summarise(own) })
 	o.part(&parts, loopMemory, func() { o.memory.keep(own) })
@@ -206,7 +207,7 @@ func (a *App) serveOnce(ctx context.Context, lease *store.Lease) error {
 	if _, err := a.db.Operator().Unpark(ctx, a.cfg.Portal); err != nil {
 		return errors.Join(err, release(lease, false))
 	}
-	o.pulls.recall(ctx)
+	o.recallPulls(ctx)
 	work, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	hold, letGo := context.WithCancel(context.WithoutCancel(ctx))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/pull"
 	"leadsync/internal/testsize"
 )
 
@@ -271,7 +272,7 @@ func TestStoryPullStandsAboveDeadRows(t *testing.T) {
 // pullOnce runs every stream once while nobody pushes.
 func (r *rig) pullOnce() {
 	r.t.Helper()
-	_, err := r.app().PullOnce(context.Background(), PullOnce{})
+	_, err := r.app().PullOnce(context.Background(), pull.Once{})
 	must(r.t, err)
 }
 

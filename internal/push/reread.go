@@ -15,7 +15,8 @@ import (
 
 // Attached tells the account and the mapping with its definitions; false while they are not known yet.
 func (w *Worker) Attached() (hubID int64, table *mapping.Table, ok bool) {
-	return w.account.ID(), w.account.Table(), w.account.Known()
+	ok = w.account.Known() // asked first: what is known stays known
+	return w.account.ID(), w.account.Table(), ok
 }
 
 // errMergeBusy: two leads' contacts were merged, and the other lead is in a request.
