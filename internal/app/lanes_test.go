@@ -22,12 +22,17 @@ import (
 // bySettled is how long a row waited from its insert to its end.
 func (r *rig) bySettled(id int64) time.Duration {
 	r.t.Helper()
-	var created, settled int64
-	must(r.t, r.db.QueryRow(`SELECT created_at, coalesce(settled_at, 0) FROM lead_outbox WHERE id = ?`, id).Scan(&created, &settled))
+	var settled int64
+	must(r.t, r.db.QueryRow(`SELECT coalesce(settled_at, 0) FROM lead_outbox WHERE id = ?`, id).Scan(&settled))
 	if settled == 0 {
 		return time.Duration(1<<63 - 1)
 	}
-	return time.Duration(settled-created) * time.Millisecond
+	at, known := r.inserted[id]
+	d := time.UnixMilli(settled).Sub(at)
+	if !known || d < -time.Second {
+		r.t.Fatalf("row %d settled %s after its insert (known: %t)", id, d, known)
+	}
+	return d
 }
 
 // within holds rows against how long they may have waited to be delivered.

@@ -45,6 +45,9 @@ type rig struct {
 	pull    bool // pull too; tests about push alone leave it out
 	patient bool // hours are faked: look for new rows every few seconds, not ten times in each
 
+	// inserted is when rows were inserted by event and events: the database's own clock is not faked.
+	inserted map[int64]time.Time
+
 	trace   *trace // of the requests; nil unless LEADSYNC_TRACE is set
 	daemon  *App   // the one that was started last
 	running *running
@@ -73,7 +76,7 @@ func newRig(t testing.TB, cfg hubspotsim.Config, yaml string) *rig {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	r := &rig{t: t, dir: dir, sim: sim, trace: newTrace(t.Name()), url: "sqlite://" + filepath.Join(dir, "leads.db"), yaml: yaml,
+	r := &rig{t: t, dir: dir, sim: sim, inserted: map[int64]time.Time{}, trace: newTrace(t.Name()), url: "sqlite://" + filepath.Join(dir, "leads.db"), yaml: yaml,
 		log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))}
 	r.write("token-key", people.NewKey())
 	r.write("hubspot-token", sim.Credentials().StaticToken)
@@ -189,6 +192,7 @@ func (r *rig) event(lead, typ, email, properties string) int64 {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.inserted[id] = time.Now()
 	return id
 }
 
@@ -205,9 +209,15 @@ func (r *rig) events(f func(insert func(lead, typ, email, properties string))) {
 	}
 	f(func(lead, typ, email, properties string) {
 		r.t.Helper()
-		if _, err := insert.Exec(lead, typ, email, properties); err != nil {
+		res, err := insert.Exec(lead, typ, email, properties)
+		if err != nil {
 			r.t.Fatal(err)
 		}
+		id, err := res.LastInsertId()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.inserted[id] = time.Now()
 	})
 	if err := tx.Commit(); err != nil {
 		r.t.Fatal(err)

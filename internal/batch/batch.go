@@ -8,6 +8,10 @@
 //
 // Design: a refused batch is halved, and parted at the property that the refusal names where that leaves the smaller part. Asking each
 // input by itself was rejected: a rule of the portal refuses all hundred alike, which after a few is known.
+//
+// A request without an answer is not taken apart here: what it did is not known, so its inputs are read before they are written again, by
+// whoever plans (push/blame.go), in tenths. The first one costs its neighbours the client's whole time-out, since an answer may still come;
+// a shorter one would make unknown outcomes of slow answers.
 package batch
 
 import (

@@ -52,10 +52,11 @@ type Breaker struct {
 	until     time.Time // when leads that have failed may go
 	fails     int       // in a row, without a success between
 	countedTo time.Time // failures before are one with the last that was counted
-	// freshAt is when leads that have not failed may go; freshFails are the requests in a row that held such alone. probe is the most leads
-	// in a request while the trouble lasts, 0 = any number.
+	// freshAt is when leads that have not failed may go; freshFails are the requests in a row that held such alone, aloneFails those that held
+	// one that had failed. probe is the most leads in a request while the trouble lasts, 0 = any number.
 	freshAt    time.Time
 	freshFails int
+	aloneFails int
 	probe      int
 
 	succeededAt map[string]time.Time // by operation
@@ -75,6 +76,10 @@ func New(cfg Config) *Breaker {
 	return &Breaker{cfg: cfg, verdict: Verdict{State: Running}, since: cfg.Now(), succeededAt: map[string]time.Time{},
 		changed: make(chan struct{})}
 }
+
+// Narrowed is how many leads the next request may hold after one of n that ended without a word about any of them. Tenths find the one that is
+// at fault in two steps where halves take seven, and each step may cost a whole time-out: it is the time of its neighbours.
+func Narrowed(n int) int { return max(1, (n+9)/10) }
 
 // Failure is what a request's end says of the trouble it ended with. The zero value is trouble that holds for all.
 type Failure struct {
@@ -123,7 +128,7 @@ func (b *Breaker) succeed(now time.Time) {
 	b.lastGood = now
 	b.fails, b.unsettled = 0, false
 	if !b.paused {
-		b.freshFails, b.probe = 0, 0
+		b.freshFails, b.aloneFails, b.probe = 0, 0, 0
 	}
 	if b.verdict.State == Running || b.paused {
 		return
@@ -153,7 +158,7 @@ func (b *Breaker) FailFor(err error, f Failure) {
 	if b.paused && v.State == Degraded { // the pause is the graver one
 		return
 	}
-	until, freshAt := b.admit(f, now, until)
+	until, freshAt := b.admit(f, now, until, v.Exact || v.Wait > 0)
 	if v.State == b.verdict.State && v.Cause == b.verdict.Cause {
 		if until.After(b.until) || freshAt.After(b.freshAt) {
 			b.until, b.freshAt = latest(b.until, until), latest(b.freshAt, freshAt)
@@ -190,16 +195,20 @@ func (b *Breaker) wait(v Verdict) time.Duration {
 	return max(v.Wait, b.cfg.Waits.Delay(b.fails))
 }
 
-// admit says when leads that failed and when others may go, after a failure for which the breaker would be open for all until then.
-func (b *Breaker) admit(f Failure, now, until time.Time) (suspects, others time.Time) {
+// admit says when leads that failed and when others may go, after a failure for which the breaker would be open for all until then; said:
+// HubSpot said how long.
+func (b *Breaker) admit(f Failure, now, until time.Time, said bool) (suspects, others time.Time) {
 	switch {
 	case f.Leads == 0: // it holds for all
 		return until, until
 	case f.Leads > 1: // the next one is smaller
-		b.probe = max(1, f.Leads/2)
+		b.probe = Narrowed(f.Leads)
 		return now.Add(NarrowWait), now.Add(NarrowWait)
 	case !f.Fresh && b.freshFails < OutageLeast && !f.Many:
 		b.probe = 1
+		if b.aloneFails++; b.aloneFails < OutageLeast && !said {
+			until = now.Add(NarrowWait) // others of its batch are not at fault for that
+		}
 		return until, b.freshAt
 	case f.Fresh:
 		b.freshFails++
@@ -222,7 +231,7 @@ func (b *Breaker) TokenRenewed() {
 	defer b.mu.Unlock()
 	switch {
 	case b.verdict.State == NeedsLogin, b.verdict.Token:
-		b.fails, b.freshFails, b.probe = 0, 0, 0
+		b.fails, b.freshFails, b.aloneFails, b.probe = 0, 0, 0, 0
 		b.recovered(now)
 	case b.verdict.State == Paused && !b.paused:
 		b.until, b.freshAt = now, now

@@ -76,7 +76,7 @@ func TestFailForSuspects(t *testing.T) {
 		b := quietBreaker()
 		narrow := breaker.NarrowWait
 		b.FailFor(outage, breaker.Failure{Leads: 100, Fresh: true})
-		wantWaits(t, b, "a batch of 100", narrow, narrow, narrow, 50)
+		wantWaits(t, b, "a batch of 100", narrow, narrow, narrow, 10)
 		time.Sleep(time.Second + time.Millisecond)
 		b.FailFor(outage, breaker.Failure{Leads: 1, Fresh: true})
 		wantWaits(t, b, "the first alone", time.Second, time.Second, 4*time.Second, 1)
@@ -96,6 +96,45 @@ func TestFailForSuspects(t *testing.T) {
 	})
 }
 
+// TestNeighboursOfTheOneAtFault: that a lead which had failed fails alone holds back nobody of its batch, until as many have as make an outage;
+// and the batch falls apart into tenths.
+func TestNeighboursOfTheOneAtFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := quietBreaker()
+		b.FailFor(outage, breaker.Failure{Leads: 100, Fresh: true})
+		for i, most := range []time.Duration{breaker.NarrowWait, breaker.NarrowWait, time.Hour} {
+			b.FailFor(outage, breaker.Failure{Leads: 1})
+			if d := b.SuspectsIn(); (d > most) || i == 2 && d < time.Second {
+				t.Errorf("after %d alone: suspects wait %s", i+1, d)
+			}
+			time.Sleep(most)
+		}
+		b.Succeed()
+		b.FailFor(outage, breaker.Failure{Leads: 1, Fresh: true})
+		time.Sleep(time.Minute)
+		b.FailFor(&hubspot.Error{Status: 503, RetryAfter: 20 * time.Second}, breaker.Failure{Leads: 1})
+		if d := b.SuspectsIn(); d < 20*time.Second {
+			t.Errorf("HubSpot asked for 20 s, suspects wait %s", d)
+		}
+	})
+	for n, want := range map[int]int{1: 1, 2: 1, 10: 1, 11: 2, 50: 5, 100: 10} {
+		if got := breaker.Narrowed(n); got != want {
+			t.Errorf("of %d leads %d go on together, want %d", n, got, want)
+		}
+	}
+}
+
+// TestPauseThatBeginsWithOneAskedAgain: it says nothing of leads that have not shown the fault, and they do not wait a minute for it.
+func TestPauseThatBeginsWithOneAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := quietBreaker()
+		b.Pause("opt-outs are refused: X", false)
+		if fresh, again := b.FreshIn(), b.SuspectsIn(); fresh > time.Second || again != breaker.ProbeEvery {
+			t.Errorf("fresh ones wait %s, those asked again %s", fresh, again)
+		}
+	})
+}
+
 // TestPause: between two probes nothing goes, a success of something else does not end it, and Resume does.
 func TestPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -105,7 +144,7 @@ func TestPause(t *testing.T) {
 		if s := b.Status(); s.State != breaker.Paused || s.Kind != breaker.KindRule || s.Cure == "" {
 			t.Errorf("%+v", s)
 		}
-		wantWaits(t, b, "paused", time.Second, time.Second, breaker.ProbeEvery, 1)
+		wantWaits(t, b, "paused", time.Second/2, time.Second/2, breaker.ProbeEvery, 1)
 		b.Succeed()
 		b.Fail(outage)
 		if s := b.Status(); s.State != breaker.Paused {

@@ -19,6 +19,7 @@ func (b *Breaker) Pause(cause string, fresh bool) {
 		b.cfg.Log.Error(observe.PushPaused, observe.Reason, cause, observe.Until, now.Add(ProbeEvery).UTC())
 		b.set(Verdict{State: Paused, Kind: KindRule, Cause: cause, Cure: cureRule}, now, now.Add(ProbeEvery))
 		b.paused, b.freshFails = true, 0
+		b.freshAt = now.Add(probeWait(0)) // the one that is asked again for its refusal says nothing of the others
 	}
 	if b.probe = 1; fresh {
 		b.freshFails++
@@ -34,7 +35,7 @@ func (b *Breaker) Pause(cause string, fresh bool) {
 func probeWait(n int) time.Duration {
 	const soon = 8
 	if n <= soon {
-		return ProbeEvery / 60
+		return ProbeEvery / 120
 	}
 	return min(ProbeEvery, ProbeEvery/60<<min(n-soon, 10))
 }
@@ -48,6 +49,6 @@ func (b *Breaker) Resume() {
 		return
 	}
 	b.cfg.Log.Info(observe.PushResumed, observe.PausedFor, now.Sub(b.since).Round(time.Second), observe.Reason, b.verdict.Cause)
-	b.freshFails, b.probe = 0, 0
+	b.freshFails, b.aloneFails, b.probe = 0, 0, 0
 	b.set(Verdict{State: Running}, now, time.Time{})
 }

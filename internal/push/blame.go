@@ -29,7 +29,7 @@ const (
 	manyFails     = 10
 	manyFailsWait = time.Minute
 	// suspectSlots are how many jobs may hold suspects while others go on.
-	suspectSlots = 2
+	suspectSlots = 4
 )
 
 // failed notes that a request which held the lead together with others, n in all, ended with err and without a word about the lead.
@@ -103,12 +103,12 @@ func (w *Worker) suspect(k *work) (own bool) {
 		k.answer = answer{}
 		return true
 	case n > 1 && apart[k.plan.op].op == op && (class == hubspot.ClassScope || class == hubspot.ClassForbidden):
-		h.size, h.until, own = max(1, n/2), now.Add(breaker.NarrowWait), true
+		h.size, h.until, own = breaker.Narrowed(n), now.Add(breaker.NarrowWait), true
 	case w.refusedApart(k, err):
 		return true
 	case n > 1:
-		if own || class == hubspot.ClassDefect {
-			h.size = max(1, n/2)
+		if own || since.IsZero() || class == hubspot.ClassDefect { // in an outage once
+			h.size = breaker.Narrowed(n)
 		}
 		h.until = now.Add(breaker.NarrowWait)
 	case class == hubspot.ClassScope:

@@ -417,7 +417,7 @@ func (w *Worker) free(live bool) int {
 func (w *Worker) slots() slots {
 	s := slots{any: w.free(false), live: w.free(true), suspects: suspectSlots, probe: w.breaker.ProbeSize()}
 	if s.probe > 0 {
-		s.suspects = 1
+		s.suspects = 2
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
