@@ -5,10 +5,12 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/push"
 )
 
 // bothOf maps one field each way with a winner, and pulls often.
@@ -73,6 +75,85 @@ func TestDoubtOutlivesTheRow(t *testing.T) {
 						}
 						time.Sleep(5 * time.Minute)
 						r.wantContact("ada@example.com", map[string]string{"city": before})
+					})
+				})
+			}
+		}
+	}
+}
+
+// A process was killed between its request and the settlement, and an operator skips the row before the next one starts: the doubt that the
+// row had stands on the link of its lead. The first plan waits until the database has said which rows those are.
+func TestDoubtOutlivesAKillAndASkip(t *testing.T) {
+	t.Parallel()
+	for what, e := range map[string][3]string{
+		"value":   {`{"city":"Old"}`, `{"city":"New"}`, `{"city":"Old"}`},
+		"cleared": {`{"city":"Old"}`, `{"city":null}`, `{"city":"Old"}`},
+		"set":     {`{"zip":"1"}`, `{"city":"New"}`, `{"city":null}`},
+		"address": {`{"city":"Old"}`, `{"city":"New"}`, `{"city":"Old"}`},
+		"create":  {"", `{"city":"New"}`, `{"city":"Old"}`},
+		"none":    {`{"city":"Old"}`, `{"city":"New"}`, ""},
+	} {
+		for _, broken := range []string{"", "refused", "lost", "hung", "slow"} {
+			for _, later := range []time.Duration{0, 5 * time.Second, 5 * time.Minute} {
+				if broken != "" && (what != "value" || later > 0) {
+					continue
+				}
+				t.Run(fmt.Sprint(what, "/", broken, "/", later), func(t *testing.T) {
+					inBubble(t, hubspotsim.Config{Seed: 907}, "", func(r *rig) {
+						var dead atomic.Bool
+						sh := &shakes{seen: map[string]bool{}, portalLost: func() {}}
+						r.between = func(s push.Store) push.Store { return shaky{dying{s, &dead}, sh} }
+						r.start()
+						if e[0] != "" {
+							r.event("1", "lead.registered", "ada@example.com", e[0])
+							r.settled(time.Minute)
+						}
+						time.Sleep(time.Minute)
+						dead.Store(true)
+						typ, address := "lead.updated", map[string]string{"address": "new@example.com"}[what]
+						if what == "create" {
+							typ, address = "lead.registered", "ada@example.com"
+						}
+						id := r.event("1", typ, address, e[1])
+						time.Sleep(time.Second)
+						if cs := r.sim.Contacts(); len(cs) != 1 || what != "cleared" && cs[0].Properties["city"] != "New" {
+							t.Fatalf("it was not applied: %v", cs)
+						}
+						r.stop()
+						dead.Store(false)
+						_, err := r.db.Exec(`UPDATE lead_outbox SET state = 'skipped', reason = 'by_operator', not_before = NULL, settled_at = ? WHERE id = ?`,
+							time.Now().UnixMilli(), id)
+						must(t, err)
+						if broken != "" {
+							sh.breaks("SkippedSince", broken)
+						}
+						start := func() { r.start(); time.Sleep(later) }
+						if later > 0 {
+							start()
+						}
+						if what != "none" {
+							r.event("1", typ, map[string]string{"address": "ada@example.com", "create": "ada@example.com"}[what], e[2])
+						}
+						if later == 0 {
+							start()
+						}
+						if broken != "" {
+							time.Sleep(30 * time.Second)
+							if sh.heals() == 0 {
+								t.Errorf("no call met the fault")
+							}
+						}
+						r.settled(5 * time.Minute)
+						city := map[string]string{"set": ""}[what]
+						if what != "set" {
+							city = "Old"
+						}
+						time.Sleep(5 * time.Minute)
+						if cs := r.sim.Contacts(); len(cs) != 1 {
+							t.Errorf("%d contacts", len(cs))
+						}
+						r.wantContact("ada@example.com", map[string]string{"city": city})
 					})
 				})
 			}

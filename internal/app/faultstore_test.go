@@ -34,8 +34,8 @@ var sqlKinds = []string{"refused", "lost", "hung", "slow", "lease lost"}
 var noSQL = []string{"MaySend", "Trouble"}
 
 // ownTest are those whose faults have a test of their own, because the scene has no row for them: TestG5UntakenFails,
-// TestG5ResubscribeAsks.
-var ownTest = []string{"Untaken", "SpokeOut", "PendingOptOut", "LinksOutAt"}
+// TestG5ResubscribeAsks, TestDoubtOutlivesAKillAndASkip.
+var ownTest = []string{"Untaken", "SpokeOut", "PendingOptOut", "LinksOutAt", "SkippedSince"}
 
 // shaky stands between push and the database: it notes every call, and lets those of one method fail. Safe for concurrent use.
 type shaky struct {
@@ -186,6 +186,10 @@ func (s shaky) LinksOutAt(ctx context.Context, hubID int64, address string) ([]l
 
 func (s shaky) SpokeOut(ctx context.Context, id lead.ID, since int64) (bool, error) {
 	return through(ctx, s.shakes, "SpokeOut", func() (bool, error) { return s.Store.SpokeOut(ctx, id, since) })
+}
+
+func (s shaky) SkippedSince(ctx context.Context, since int64) ([]outbox.EntryID, error) {
+	return through(ctx, s.shakes, "SkippedSince", func() ([]outbox.EntryID, error) { return s.Store.SkippedSince(ctx, since) })
 }
 
 func (s shaky) PendingOptOut(ctx context.Context, leads []lead.ID, address string, but lead.ID) (bool, error) {

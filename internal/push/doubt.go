@@ -2,10 +2,13 @@ package push
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"time"
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
+	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
 )
@@ -57,14 +60,82 @@ func (w *Worker) doubtsFold(k *work) {
 		return
 	}
 	for _, r := range k.plan.all.Rows {
-		for _, v := range r.Values {
-			k.link.MayHold(v.Property, v.Canon)
-		}
-		if r.Address != "" {
-			k.link.MayHold(ledger.AddressField, r.Address)
-		}
+		mayHold(k.link, r)
 	}
 	w.lookAfter(k)
+}
+
+// longestJob is more than a job takes from the reading of its rows to their settlement.
+const longestJob = 15 * time.Minute
+
+// doubtsSkipped does so at the start for rows that an operator skipped while they were, or may have been, on their way: the owner before was
+// killed and left no doubt on their links. The rows that are pending still are read back because they are.
+func doubtsSkipped(ctx context.Context, w *Worker) error {
+	if w.cfg.Doubt <= 0 || w.skipsDoubted {
+		return nil
+	}
+	ids, err := w.store.SkippedSince(ctx, outbox.Millis(w.cfg.LastSeen.Add(-longestJob)))
+	for part := range slices.Chunk(ids, BatchSize) {
+		if err == nil {
+			err = doubtsRows(ctx, w, part)
+		}
+	}
+	w.skipsDoubted = err == nil
+	return err
+}
+
+func doubtsRows(ctx context.Context, w *Worker, ids []outbox.EntryID) error {
+	entries, err := w.store.Entries(ctx, ids)
+	if err != nil {
+		return err
+	}
+	rows := map[lead.ID][]*intent.Row{}
+	for i := range entries {
+		if r := intent.NewRow(&entries[i], w.table(), false); r.End == nil && r.Event != outbox.Erased {
+			rows[entries[i].Lead()] = append(rows[entries[i].Lead()], r)
+		}
+	}
+	leads := slices.Collect(maps.Keys(rows))
+	release, err := w.queue.Reserve(ctx, leads)
+	if err != nil {
+		return err
+	}
+	defer release()
+	links, err := w.store.Links(ctx, w.hubID(), leads)
+	if err != nil {
+		return err
+	}
+	erased, err := w.store.Tombstoned(ctx, w.hubID(), leads, nil, nil)
+	if err != nil {
+		return err
+	}
+	var s Settlement
+	for id, all := range rows {
+		if _, gone := erased.Leads[id]; gone {
+			continue
+		}
+		k := w.newWork(id, LeadRows{}, links[id], nil)
+		for _, r := range all {
+			mayHold(k.link, r)
+			if k.link.State != ledger.Linked && r.Address != "" && (r.Event == outbox.Registered || r.Event == outbox.Updated) { // of a create
+				s.Asked = append(s.Asked, Unanswered{HubID: w.hubID(), Lead: id, Address: r.Address, At: outbox.Millis(w.cfg.LastSeen)})
+			}
+		}
+		w.lookAfter(k)
+		s.Links = append(s.Links, *k.link)
+	}
+	_, err = w.store.Settle(ctx, s)
+	return err
+}
+
+// mayHold notes what a row says as values that may stand in the lead's contact.
+func mayHold(l *ledger.Link, r *intent.Row) {
+	for _, v := range r.Values {
+		l.MayHold(v.Property, v.Canon)
+	}
+	if r.Address != "" {
+		l.MayHold(ledger.AddressField, r.Address)
+	}
 }
 
 // attemptUnclear counts one attempt of every due row of the fold whose request alone ended without an answer. A row that has had its last

@@ -134,6 +134,8 @@ type Reader interface {
 	PendingOf(ctx context.Context, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]LeadRows, error)
 	// Entries returns rows by id.
 	Entries(ctx context.Context, ids []outbox.EntryID) ([]outbox.Entry, error)
+	// SkippedSince lists the rows that an operator skipped at the time (unix ms) or later.
+	SkippedSince(ctx context.Context, since int64) ([]outbox.EntryID, error)
 	// EarlierEvents tells which of the rows repeat an event_id.
 	EarlierEvents(ctx context.Context, rows []outbox.Entry) (map[outbox.EntryID]bool, error)
 	// Untaken tells until when fields of a lead that an inbox row told were not acknowledged, by lead field name, unix ms: the newest such

@@ -34,6 +34,9 @@ type reading struct {
 // of backfill.
 func (w *Worker) fill(ctx context.Context, p *pools) (reading, error) {
 	var r reading
+	if err := doubtsSkipped(ctx, w); err != nil {
+		return r, err
+	}
 	if err := w.loadHigh(ctx); err != nil {
 		return r, err
 	}

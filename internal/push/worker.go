@@ -35,6 +35,8 @@ type Worker struct {
 
 	account *account.Account
 	began   time.Time
+	// skipsDoubted: see doubtsSkipped; one goroutine uses it.
+	skipsDoubted bool
 	// readFirst: more than a fifth of the last creates met an existing contact, so the next ones are looked up first.
 	readFirst atomic.Bool
 	hinted    atomic.Bool // Hinted was called

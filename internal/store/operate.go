@@ -118,6 +118,19 @@ func (o *Operator) SkipRows(ctx context.Context, q Selection) (int64, error) {
 	return n, wrapChange("skip rows", err)
 }
 
+// SkippedSince lists the rows that an operator skipped at the time (unix ms) or later.
+func (v *View) SkippedSince(ctx context.Context, since int64) ([]outbox.EntryID, error) {
+	ctx, cancel := v.bound(ctx)
+	defer cancel()
+	var ids []outbox.EntryID
+	err := v.gread.WithContext(ctx).Table("lead_outbox").Where("portal = ? AND state = ? AND state <> 'pending' AND reason = ? AND settled_at >= ?",
+		v.portal, outbox.Skipped, outbox.ByOperator, since).Pluck("id", &ids).Error
+	if err != nil {
+		return nil, fmt.Errorf("look for skipped rows: %w", err)
+	}
+	return ids, nil
+}
+
 func wrapChange(doing string, err error) error {
 	if err == nil || errors.Is(err, ErrNothingSelected) {
 		return err

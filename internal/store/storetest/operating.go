@@ -83,6 +83,16 @@ func requeueAndSkip(e *env) {
 		_, err := f()
 		e.wants(err, store.ErrNothingSelected)
 	}
+	skipped := func(portal string, since int64, want ...outbox.EntryID) {
+		e.Helper()
+		got, err := e.db.View(portal).SkippedSince(e.Context(), since)
+		e.must(err)
+		slices.Sort(got)
+		e.same(fmt.Sprint("skipped since ", since), got, want)
+	}
+	skipped(portal, 5, byOp)
+	skipped(portal, 6)
+	skipped("other", 0)
 	change("requeue by another portal", requeue(store.Selection{Portal: "other", State: outbox.Dead}), 0)
 	change("requeue by reason", requeue(store.Selection{Reason: outbox.Refused}), 1)
 	if r := e.entry(dead); r.State != outbox.Pending || r.Attempts != 0 || r.Reason != nil || r.Note != nil || r.SettledAt != nil || r.NotBefore != nil {
@@ -96,6 +106,7 @@ func requeueAndSkip(e *env) {
 		e.Errorf("skipped row %+v", r)
 	}
 	change("skip by id", skip(store.Selection{IDs: []outbox.EntryID{byOp, unchanged, done, waits}}), 2)
+	skipped(portal, 1000, dead2, byOp, waits)
 	change("skip what is settled", skip(store.Selection{State: outbox.Delivered}), 0)
 	if r := e.entry(done); r.State != outbox.Delivered {
 		e.Errorf("delivered row became %s", r.State)
