@@ -28,7 +28,6 @@ import (
 	"leadsync/internal/observe"
 	"leadsync/internal/people"
 	"leadsync/internal/pull"
-	"leadsync/internal/push"
 	"leadsync/internal/sdnotify"
 	"leadsync/internal/store"
 )
@@ -79,8 +78,8 @@ type App struct {
 	db        *store.DB
 	hasher    *people.Hasher
 	keys      *people.Keyring
-	wakeEvery time.Duration               // 0 = the store's own; tests that fake hours ask less often
-	between   func(push.Store) push.Store // tests put faults between push and the database; nil = nothing
+	wakeEvery time.Duration     // 0 = the store's own; tests that fake hours ask less often
+	between   func(Store) Store // tests put faults between push and the database; nil = nothing
 
 	betweenPull func(pull.Store) pull.Store // the same for pull
 	noPull      bool                        // tests that are about push alone

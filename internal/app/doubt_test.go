@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
-	"leadsync/internal/push"
 )
 
 // bothOf maps one field each way with a winner, and pulls often.
@@ -103,7 +102,7 @@ func TestDoubtOutlivesAKillAndASkip(t *testing.T) {
 					inBubble(t, hubspotsim.Config{Seed: 907}, "", func(r *rig) {
 						var dead atomic.Bool
 						sh := &shakes{seen: map[string]bool{}, portalLost: func() {}}
-						r.between = func(s push.Store) push.Store { return shaky{dying{s, &dead}, sh} }
+						r.between = func(s Store) Store { return shaky{dying{s, &dead}, sh} }
 						r.start()
 						if e[0] != "" {
 							r.event("1", "lead.registered", "ada@example.com", e[0])

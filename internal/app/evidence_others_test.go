@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
-	"leadsync/internal/push"
 )
 
 // A contact that the lead had is not the lead's any more once somebody else has its address, or once another lead has the contact, be it live
@@ -100,7 +99,7 @@ func TestDeleteFindsWhatAKilledProcessMade(t *testing.T) {
 	for _, ended := range []string{"dead/gave_up", "dead/refused", "dead/panic", "skipped/by_operator", "skipped/overtaken"} {
 		inBubble(t, hubspotsim.Config{Seed: 722}, "", func(r *rig) {
 			var dead atomic.Bool
-			r.between = func(s push.Store) push.Store { return dying{s, &dead} }
+			r.between = func(s Store) Store { return dying{s, &dead} }
 			dead.Store(true)
 			must(t, r.sim.SetFaults("batch_create=lost"))
 			reg := r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)

@@ -30,7 +30,7 @@ import (
 //	lease lost  another daemon had the portal in between
 var sqlKinds = []string{"refused", "lost", "hung", "slow", "lease lost"}
 
-// noSQL are the methods of push.Store that ask the database nothing.
+// noSQL are the methods of Store that ask the database nothing.
 var noSQL = []string{"MaySend", "Trouble"}
 
 // ownTest are those whose faults have a test of their own, because the scene has no row for them: TestG5UntakenFails,
@@ -39,7 +39,7 @@ var ownTest = []string{"Untaken", "SpokeOut", "PendingOptOut", "LinksOutAt", "Sk
 
 // shaky stands between push and the database: it notes every call, and lets those of one method fail. Safe for concurrent use.
 type shaky struct {
-	push.Store
+	Store
 	*shakes
 }
 
@@ -59,7 +59,7 @@ func (s *shakes) into(sc *scene) {
 		_, err := sc.db.Exec(`UPDATE leadsync_portals SET epoch = epoch + 1, lease_until = 0`)
 		must(sc.t, err)
 	}
-	sc.between = func(inner push.Store) push.Store { return shaky{inner, s} }
+	sc.between = func(inner Store) Store { return shaky{inner, s} }
 	sc.betweenPull = func(inner pull.Store) pull.Store { return shakyPull{inner, s} }
 }
 
@@ -277,7 +277,7 @@ type shakyPull struct {
 	*shakes
 }
 
-// pullName tells the methods of pull.Store from those of push.Store.
+// pullName tells the methods of pull.Store from those of Store.
 func pullName(method string) string { return "pull " + method }
 
 func (s shakyPull) Position(ctx context.Context, hubID int64, stream string) (string, error) {
@@ -315,7 +315,7 @@ func (s shakyPull) Commit(ctx context.Context, p settlement.Page) error {
 	return err
 }
 
-// pullEffects are the methods of pull.Store, as sqlEffects are those of push.Store.
+// pullEffects are the methods of pull.Store, as sqlEffects are those of Store.
 func pullEffects(t *testing.T, seen map[string]bool) []string {
 	t.Helper()
 	var all []string
@@ -328,12 +328,12 @@ func pullEffects(t *testing.T, seen map[string]bool) []string {
 	return all
 }
 
-// sqlEffects are the methods of push.Store that ask the database. One that push has and shaky does not pass on, or that the scene never
+// sqlEffects are the methods of Store that ask the database. One that push has and shaky does not pass on, or that the scene never
 // calls, fails the test.
 func sqlEffects(t *testing.T, seen map[string]bool) []string {
 	t.Helper()
 	var all []string
-	for m := range reflect.TypeFor[push.Store]().Methods() {
+	for m := range reflect.TypeFor[Store]().Methods() {
 		if slices.Contains(noSQL, m.Name) || slices.Contains(ownTest, m.Name) {
 			continue
 		}

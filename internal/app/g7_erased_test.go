@@ -191,7 +191,7 @@ func (r *rig) forget(id lead.ID) {
 
 // atErase inserts a row right before one transaction of an erase: it commits after push has read the lead's rows.
 type atErase struct {
-	push.Store
+	Store
 	moment string
 	insert func()
 	once   sync.Once
@@ -225,7 +225,7 @@ func TestG7UnsubscribeWhileAnEraseGoesOn(t *testing.T) {
 		for _, address := range []string{personSecond, personEmail, ""} {
 			consentTest(t, "", hubspotsim.Config{Seed: 783}, func(r *rig) {
 				var late int64
-				r.between = func(s push.Store) push.Store {
+				r.between = func(s Store) Store {
 					return &atErase{Store: s, moment: moment, insert: func() { late = r.event(person, "lead.unsubscribed", address, "") }}
 				}
 				r.event(person, "lead.registered", personEmail, "")

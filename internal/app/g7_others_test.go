@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
-	"leadsync/internal/push"
 )
 
 // The stricter of everything known wins, through whichever lead: an address that another lead has, had, or named when it was opted out refuses
@@ -80,7 +79,7 @@ func TestG5ResubscribeAsks(t *testing.T) {
 		for _, kind := range []string{"refused", "lost", "hung", "slow"} {
 			consentTest(t, "consent: {resubscribe: allow}", hubspotsim.Config{Seed: 776, Quirks: hubspotsim.Quirks{SubscribeAfterAll: "lifts"}}, func(r *rig) {
 				sh := &shakes{seen: map[string]bool{}, portalLost: func() {}}
-				r.between = func(s push.Store) push.Store { return shaky{s, sh} }
+				r.between = func(s Store) Store { return shaky{s, sh} }
 				r.event("1", "lead.registered", "ada@example.com", "")
 				r.word("1", "lead.unsubscribed", "")
 				r.start()

@@ -31,7 +31,7 @@ func TestG7RandomHistories(t *testing.T) {
 		consentTest(t, yaml, hubspotsim.Config{Seed: uint64(seed), Subscriptions: twoTypes, Quirks: hubspotsim.Quirks{SubscribeAfterAll: "lifts"}}, func(r *rig) {
 			h.rig = r
 			r.patient = true
-			r.between = func(s push.Store) push.Store { return dying{s, &h.dead} }
+			r.between = func(s Store) Store { return dying{s, &h.dead} }
 			h.run()
 			h.judge()
 			if t.Failed() {
@@ -43,7 +43,7 @@ func TestG7RandomHistories(t *testing.T) {
 
 // dying is a database that takes no outcome any more: what HubSpot did is forgotten, as in a crash.
 type dying struct {
-	push.Store
+	Store
 	dead *atomic.Bool
 }
 

@@ -208,7 +208,7 @@ func (f faultyPages) Commit(ctx context.Context, p settlement.Page) error {
 
 // faultySettles does the same to push.
 type faultySettles struct {
-	push.Store
+	Store
 	fault func() (before, after error)
 }
 
@@ -236,7 +236,7 @@ func (r *rig) passAfter(wait, life time.Duration, fault func() (before, after er
 	defer kill()
 	a := r.app()
 	if fault != nil {
-		a.between = func(s push.Store) push.Store { return faultySettles{s, fault} }
+		a.between = func(s Store) Store { return faultySettles{s, fault} }
 		a.betweenPull = func(s pull.Store) pull.Store { return faultyPages{s, fault} }
 	}
 	must(r.t, a.openOnce(context.Background()))

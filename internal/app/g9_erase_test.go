@@ -231,7 +231,7 @@ func TestG9EraseLeavesNoRow(t *testing.T) {
 
 // fuse kills the daemon at one moment: before or after a call of the database or of HubSpot. From then on nothing it does arrives.
 type fuse struct {
-	push.Store
+	Store
 	mu    sync.Mutex
 	armed bool
 	at, n int
@@ -334,7 +334,7 @@ func TestG9EraseCrashBetweenPhases(t *testing.T) {
 		inBubble(t, hubspotsim.Config{Seed: 402, Latency: 10 * time.Millisecond}, bothCity, func(r *rig) {
 			l, f := &logged{}, &fuse{at: at}
 			l.into(r)
-			r.between = func(s push.Store) push.Store { f.Store = s; return f }
+			r.between = func(s Store) Store { f.Store = s; return f }
 			r.base = func(inner http.RoundTripper) http.RoundTripper { return fusedWire{inner, f} }
 			r.lives(3)
 			f.mu.Lock()

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"leadsync/internal/hubspotsim"
-	"leadsync/internal/push"
 	"leadsync/internal/testsize"
 )
 
@@ -33,7 +32,7 @@ func TestHistoriesHarmNobody(t *testing.T) {
 			h := &harmHistory{consentHistory: &consentHistory{rig: r, types: types, rnd: rand.New(rand.NewPCG(seed, 1843))}, app: r.application(),
 				merged: map[int]bool{}, twins: map[int]bool{}, erased: map[int]bool{}, left: map[int][]leftForm{}, skipped: map[int64]bool{}, forged: map[int64]bool{}}
 			r.pull, r.patient = true, true
-			r.between = func(s push.Store) push.Store { return dying{s, &h.dead} }
+			r.between = func(s Store) Store { return dying{s, &h.dead} }
 			h.play()
 			h.account()
 			if t.Failed() {

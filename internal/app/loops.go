@@ -50,6 +50,7 @@ const (
 	loopToken       = "token"       // renewing the token
 	loopUnsubscribe = "unsubscribe" // the unsubscribe lane
 	loopPull        = "pull"        // firing the streams
+	loopRetention   = "retention"   // removing settled rows
 	loopInbox       = "inbox"       // removing acknowledged inbox rows
 	loopMemory      = "memory"      // keeping what was asked about each lead
 	loopHealth      = "health"      // seeing whether the work moves

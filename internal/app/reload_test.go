@@ -165,7 +165,7 @@ func TestQuietLog(t *testing.T) {
 
 // stuck is a database whose answers never come once stall is closed, whatever the context says, until free is.
 type stuck struct {
-	push.Store
+	Store
 	stall, free chan struct{}
 }
 
@@ -214,7 +214,7 @@ func TestWatchdogFollowsTheLoops(t *testing.T) {
 		stall, free := make(chan struct{}), make(chan struct{})
 		defer close(free)
 		r.patient = true
-		r.between = func(s push.Store) push.Store { return stuck{s, stall, free} }
+		r.between = func(s Store) Store { return stuck{s, stall, free} }
 		r.start()
 		watch := func(d time.Duration) (late string) {
 			for end := time.Now().Add(d); time.Now().Before(end) && late == ""; time.Sleep(5 * time.Second) {

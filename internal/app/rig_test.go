@@ -22,7 +22,6 @@ import (
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/people"
 	"leadsync/internal/pull"
-	"leadsync/internal/push"
 	"leadsync/internal/status"
 	"leadsync/internal/store/storetest"
 )
@@ -39,7 +38,7 @@ type rig struct {
 	base func(http.RoundTripper) http.RoundTripper // wraps the network
 	yaml string
 	// between puts faults between push and the database.
-	between     func(push.Store) push.Store
+	between     func(Store) Store
 	betweenPull func(pull.Store) pull.Store
 
 	pull    bool // pull too; tests about push alone leave it out

@@ -15,29 +15,31 @@ import (
 	"leadsync/internal/observe"
 	"leadsync/internal/pull"
 	"leadsync/internal/push"
+	"leadsync/internal/retention"
 	"leadsync/internal/settlement"
 	"leadsync/internal/store"
 )
 
 // between is set by a build for tests alone, see stall.go.
-var between func(push.Store) push.Store
+var between func(Store) Store
 
 // releaseTimeout bounds giving the portal back, so that a stop ends also while the database is away.
 const releaseTimeout = 5 * time.Second
 
 // ownership is one time of owning the portal.
 type ownership struct {
-	app    *App
-	cfg    *config.Loaded // of this time; a reload ends it
-	lease  *store.Lease
-	portal *store.Portal
-	hub    *hub
-	worker *push.Worker
-	pauses *pauses
-	memory *memory
-	leave  context.CancelCauseFunc // ends the ownership while it is served
-	pulls  *pull.Loop
-	began  time.Time
+	app     *App
+	cfg     *config.Loaded // of this time; a reload ends it
+	lease   *store.Lease
+	portal  *store.Portal
+	entries retention.Entries // the outbox in it
+	hub     *hub
+	worker  *push.Worker
+	pauses  *pauses
+	memory  *memory
+	leave   context.CancelCauseFunc // ends the ownership while it is served
+	pulls   *pull.Loop
+	began   time.Time
 }
 
 func (a *App) own(lease *store.Lease) (*ownership, error) {
@@ -49,7 +51,7 @@ func (a *App) own(lease *store.Lease) (*ownership, error) {
 	memory := a.newMemory(portal)
 	paused := &pauses{portal: portal}
 	remembered := accountStore{portal}
-	var s push.Store = pinned{portal, a.pin(remembered, h)}
+	var s Store = pinned{portal, a.pin(remembered, h)}
 	if between != nil {
 		s = between(s)
 	}
@@ -59,15 +61,15 @@ func (a *App) own(lease *store.Lease) (*ownership, error) {
 	cfg := push.Config{
 		Portal: a.cfg.Portal, PollInterval: a.cfg.Push.PollInterval, Linger: a.cfg.Push.Linger, Concurrency: a.cfg.Push.Concurrency,
 		MaxAttempts: a.cfg.Push.MaxAttempts, OnInvalid: push.Mode(a.cfg.Push.OnInvalidField), Retry: rowWaits, Outage: outageWaits,
-		SecondLook: a.cfg.Push.SecondLook, RetainSettled: a.cfg.Retention.Settled, RetainDead: a.cfg.Retention.Dead,
-		Paused: paused.lanes, Watch: watch{a.meters, memory}, Consent: consent(a.cfg.Consent), MaxDeletes: a.cfg.Push.MaxDeletesPerHour,
+		SecondLook: a.cfg.Push.SecondLook,
+		Paused:     paused.lanes, Watch: watch{a.meters, memory}, Consent: consent(a.cfg.Consent), MaxDeletes: a.cfg.Push.MaxDeletesPerHour,
 		AskAdopted: a.cfg.Erase.Adopted == config.AskAdopted,
 		Mapping:    table(a.cfg.Mapping), OnDefinitions: account.CompareWith(remembered, a.log), Log: a.log, Person: a.person, Turn: a.loops.turn,
 	}
 	if !lease.CleanBefore() { // requests of the owner before may still be executed
 		cfg.Doubt, cfg.LastSeen = a.cfg.HubSpot.Timeout, a.lastSeen(portal)
 	}
-	o := &ownership{app: a, cfg: a.cfg, lease: lease, hub: h, worker: push.New(cfg, h, s), portal: portal, pauses: paused, memory: memory,
+	o := &ownership{app: a, cfg: a.cfg, lease: lease, hub: h, worker: push.New(cfg, h, s), portal: portal, entries: s, pauses: paused, memory: memory,
 		began: time.Now()}
 	o.remember()
 	o.pulls = o.newPulls()
@@ -137,8 +139,13 @@ func (a *App) serve(ctx context.Context, lease *store.Lease) error {
 		}
 	})
 	o.part(&parts, push.LoopSecondLook, func() { o.worker.LookAgain(own) })
-	o.part(&parts, push.LoopRetention, func() { o.worker.Retain(own) })
-	o.part(&parts, loopInbox, func() { o.retainInbox(own) })
+	o.part(&parts, loopRetention, func() {
+		c := retention.Config{Log: a.log, Turn: func(wait time.Duration) { a.loops.turn(loopRetention, wait) }}
+		retention.KeepEntries(own, c, o.entries, o.cfg.Retention.Settled, o.cfg.Retention.Dead)
+	})
+	if keep := o.cfg.Retention.Inbox; keep > 0 {
+		o.part(&parts, loopInbox, func() { retention.KeepInbox(own, retention.Config{Log: a.log}, o.portal, keep) })
+	}
 	if !a.noPull {
 		o.part(&parts, loopPull, func() { o.pulls.Run(own, leave) })
 	}

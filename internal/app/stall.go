@@ -14,10 +14,10 @@ import (
 // Built with -tags stallable, for the test of the watchdog alone: while $STATE_DIRECTORY/stall is there, the reading loop stands still in
 // a call that never returns.
 func init() {
-	between = func(s push.Store) push.Store { return stalling{s} }
+	between = func(s Store) Store { return stalling{s} }
 }
 
-type stalling struct{ push.Store }
+type stalling struct{ Store }
 
 func (s stalling) Ready(ctx context.Context, lane outbox.Lane, after outbox.EntryID, limit int) ([]push.ReadyRow, error) {
 	if _, err := os.Stat(filepath.Join(os.Getenv("STATE_DIRECTORY"), "stall")); err == nil {

@@ -10,12 +10,11 @@ import (
 
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/lead"
-	"leadsync/internal/push"
 )
 
 // failingUntaken is a database in which the question what the application has not taken yet fails some times.
 type failingUntaken struct {
-	push.Store
+	Store
 	left *atomic.Int32
 	err  error
 }
@@ -35,7 +34,7 @@ func TestG5UntakenFails(t *testing.T) {
 		for _, times := range []int32{1, 3} {
 			inBubble(t, hubspotsim.Config{Seed: 231}, firmMapping("both", "hubspot"), func(r *rig) {
 				var left atomic.Int32
-				r.between = func(s push.Store) push.Store { return failingUntaken{s, &left, trouble} }
+				r.between = func(s Store) Store { return failingUntaken{s, &left, trouble} }
 				r.event("1", "lead.registered", "ada@example.com", `{"name":"Ada","firm":"First"}`)
 				r.start()
 				r.settled(time.Minute)

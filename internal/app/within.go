@@ -5,6 +5,7 @@ import (
 
 	"leadsync/internal/hubspot"
 	"leadsync/internal/push"
+	"leadsync/internal/retention"
 	"leadsync/internal/store"
 )
 
@@ -21,7 +22,13 @@ type pinned struct {
 	pin func(context.Context, hubspot.Account) error
 }
 
-var _ push.Store = pinned{}
+// Store is the database as the loops see it that only write outcomes down or remove them; tests put faults between.
+type Store interface {
+	push.Store
+	retention.Entries
+}
+
+var _ Store = pinned{}
 
 // PinHub records the account behind the token.
 func (p pinned) PinHub(ctx context.Context, a hubspot.Account) error {

@@ -31,6 +31,7 @@ var fence = map[string]string{
 	"workqueue":       "lead",                                                                // one lead, one hand; when again
 	"push":            "outbox inbox lead ledger mapping hubspot backoff " + parts,           // outbox -> HubSpot
 	"pull":            "inbox lead ledger mapping hubspot settlement schedule backoff",       // HubSpot -> inbox
+	"retention":       "outbox",                                                              // old rows go away
 	"files":           "",                                                                    // files where others can change the names
 	"schedule":        "backoff",                                                             // cron
 	"store":           "lead outbox ledger inbox settlement auth files backoff /migrations",  // the only one that knows SQL

@@ -247,10 +247,7 @@ func (m *memory) Settle(_ context.Context, s Settlement) (int, error) {
 }
 
 func (m *memory) PinHub(context.Context, hubspot.Account) error { return nil }
-func (m *memory) Purge(context.Context, []outbox.State, int64, int) (int64, error) {
-	return 0, nil
-}
-func (m *memory) MaySend() bool { return true }
+func (m *memory) MaySend() bool                                 { return true }
 func (m *memory) Trouble(err error) error {
 	if strings.Contains(err.Error(), "disk") {
 		return settlement.ErrDatabaseAway

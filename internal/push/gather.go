@@ -125,6 +125,9 @@ func (w *Worker) settleDecided(ctx context.Context, works []*work) error {
 	return failed
 }
 
+// msgPanic is a log message of a rare event, beside those of observe.
+const msgPanic = "push step panicked"
+
 // safely runs a step of one lead; a panic ends its rows, not the lane.
 func (w *Worker) safely(k *work, step func()) {
 	defer func() {

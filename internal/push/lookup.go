@@ -204,3 +204,19 @@ func heldBy(id lead.ContactID) string {
 	}
 	return "held by contact " + string(id)
 }
+
+// learnExisting counts how many of a batch's leads existed already: when it is more than a fifth, the next ones are looked up
+// before they are created, so that errors stay low; when it is not, creating first costs one request instead of two.
+func (w *Worker) learnExisting(works []*work) {
+	found := 0
+	for _, k := range works {
+		if k.linked || len(k.blocked) > 0 {
+			found++
+		}
+	}
+	if len(works) >= BatchSize/5 && !w.readFirst.Load() && found >= BatchSize/5 {
+		w.readFirst.Store(true)
+	} else if w.readFirst.Load() && len(works) >= BatchSize/5 && 5*found <= len(works) {
+		w.readFirst.Store(false)
+	}
+}

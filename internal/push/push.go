@@ -65,10 +65,8 @@ type Config struct {
 	MaxDeletes int
 	// AskAdopted: an erase of a contact that was there before its lead waits for an operator.
 	AskAdopted bool
-	RetainSettled,
-	RetainDead time.Duration // 0 = for ever
-	Consent Consent
-	Mapping *mapping.Table
+	Consent    Consent
+	Mapping    *mapping.Table
 	// OnDefinitions is told of definitions that were just read, see account.Config; may be nil.
 	OnDefinitions func(ctx context.Context, accountID int64, table *mapping.Table) []mapping.Problem
 	Log           *slog.Logger
@@ -173,8 +171,6 @@ type Writer interface {
 	CutRowWaits(ctx context.Context, latest int64) (int64, error)
 	// PinHub records the account behind the token; another one than before starts with no links.
 	PinHub(ctx context.Context, a hubspot.Account) error
-	// Purge deletes at most limit settled rows of the states that were settled before the time.
-	Purge(ctx context.Context, states []outbox.State, before int64, limit int) (int64, error)
 }
 
 // Store is the database as push sees it.

@@ -249,7 +249,6 @@ const (
 	LoopPush       = "push" // reads and plans
 	LoopRequests   = "requests"
 	LoopSecondLook = "second look"
-	LoopRetention  = "retention"
 	LoopSummary    = "summary"
 )
 
