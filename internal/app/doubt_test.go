@@ -160,6 +160,57 @@ func TestDoubtOutlivesAKillAndASkip(t *testing.T) {
 	}
 }
 
+// A lead whose contact people archived is linked to another one, and the first write there has no answer. The link is written when that is
+// done, but the doubt stands on it at once: whatever becomes of the row, what the request did is no person's edit.
+func TestDoubtOfALeadThatIsLinkedAnew(t *testing.T) {
+	t.Parallel()
+	for _, winner := range []string{"app", "hubspot", "newest", "fill_empty"} {
+		for _, restart := range []bool{false, true} {
+			for _, next := range []string{`{"city":"Next"}`, `{"city":"Old"}`, `{"zip":"9"}`} {
+				t.Run(fmt.Sprint(winner, "/", restart, "/", next), func(t *testing.T) {
+					inBubble(t, hubspotsim.Config{Seed: 908}, bothOf("city", winner), func(r *rig) {
+						r.event("1", "lead.registered", "ada@example.com", `{"city":"Old"}`)
+						r.start()
+						r.settled(time.Minute)
+						must(t, r.sim.Archive(hubspotsim.Target{Email: "ada@example.com"}))
+						r.event("1", "lead.updated", "", `{"zip":"1"}`)
+						r.settled(time.Minute)
+						r.stranger(map[string]string{"email": "ada@example.com"})
+						must(t, r.sim.SetFaults("batch_update=lostx1,batch_read=500x3"))
+						id := r.event("1", "lead.registered", "ada@example.com", `{"city":"New"}`)
+						for range 100 {
+							if time.Sleep(100 * time.Millisecond); r.contact("ada@example.com")["city"] == "New" {
+								break
+							}
+						}
+						_, err := r.db.Exec(`UPDATE lead_outbox SET state = 'skipped', reason = 'by_operator', not_before = NULL, settled_at = 1 WHERE id = ?`, id)
+						must(t, err)
+						r.wantContact("ada@example.com", map[string]string{"city": "New"})
+						time.Sleep(20 * time.Second)
+						if restart {
+							r.restart()
+							time.Sleep(time.Minute)
+						}
+						r.event("1", "lead.registered", "ada@example.com", next)
+						r.settled(5 * time.Minute)
+						time.Sleep(5 * time.Minute)
+						city := "Old"
+						if strings.Contains(next, "Next") {
+							city = "Next"
+						}
+						r.wantContact("ada@example.com", map[string]string{"city": city})
+						var told int
+						must(t, r.db.QueryRow(`SELECT count(*) FROM lead_inbox WHERE properties LIKE '%New%'`).Scan(&told))
+						if told > 0 {
+							t.Error("our own value was told")
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
 // unclear answers 503 to the writes whose body holds a word, applied or not.
 type unclear struct {
 	inner   http.RoundTripper

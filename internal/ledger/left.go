@@ -36,9 +36,10 @@ func (l *Link) Took(property string) {
 	}
 }
 
-// Renewed is what stays of a property for another contact of the lead: the order of the events, and what is owed.
+// Renewed is what stays of a property for another contact of the lead: the order of the events, what is owed, and what is in doubt: a request
+// to the other contact may have had no answer before the lead was linked to it.
 func (f Field) Renewed() Field {
-	n := Field{Set: f.Set, Left: f.Left}
+	n := Field{Set: f.Set, Left: f.Left, Maybe: f.Maybe}
 	if n.Left != nil {
 		n.Refused = f.Refused
 	}

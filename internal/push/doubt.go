@@ -38,20 +38,33 @@ func (k *work) mayHaveBeenSent() bool {
 // doubts notes a request with an unknown outcome: what was sent for the lead may stand in its contact.
 func (w *Worker) doubts(k *work) {
 	k.hint.unknown, k.doubt = true, true
-	for p, c := range k.plan.diff.Changes {
-		k.link.MayHold(p, c.Canon)
-	}
-	if c := k.plan.diff.Address; c != nil {
-		k.link.MayHold(ledger.AddressField, c.Canon)
-	} else if k.link.State != ledger.Linked && k.plan.addr != "" {
-		k.link.MayHold(ledger.AddressField, k.plan.addr)
+	for _, l := range written(k) {
+		for p, c := range k.plan.diff.Changes {
+			l.MayHold(p, c.Canon)
+		}
+		if c := k.plan.diff.Address; c != nil {
+			l.MayHold(ledger.AddressField, c.Canon)
+		} else if k.link.State != ledger.Linked && k.plan.addr != "" {
+			l.MayHold(ledger.AddressField, k.plan.addr)
+		}
 	}
 	w.lookAfter(k)
 }
 
+// written are the link of a lead, and the one that stands in the database until the first write to another contact is done.
+func written(k *work) []*ledger.Link {
+	if k.fill == nil || k.before == nil {
+		return []*ledger.Link{k.link}
+	}
+	return []*ledger.Link{k.link, k.before}
+}
+
 // lookAfter lets the contact be read once more, after the last moment at which a request of until now can be executed.
 func (w *Worker) lookAfter(k *work) {
-	k.link.SecondLookAt, k.dirty = max(k.link.SecondLookAt, outbox.Millis(w.now().Add(w.cfg.SecondLook))), true
+	k.dirty = true
+	for _, l := range written(k) {
+		l.SecondLookAt = max(l.SecondLookAt, outbox.Millis(w.now().Add(w.cfg.SecondLook)))
+	}
 }
 
 // doubtsFold does so for a lead of which an earlier owner may have sent what its rows say.
@@ -60,7 +73,9 @@ func (w *Worker) doubtsFold(k *work) {
 		return
 	}
 	for _, r := range k.plan.all.Rows {
-		mayHold(k.link, r)
+		for _, l := range written(k) {
+			mayHold(l, r)
+		}
 	}
 	w.lookAfter(k)
 }

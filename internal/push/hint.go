@@ -97,6 +97,8 @@ type work struct {
 	// fill is the ledger of a contact that is gone, when the lead is linked to another one: what it holds goes there too. The link is
 	// written when that is done and not before, so that a crash between leads to a repeat.
 	fill map[string]ledger.Field
+	// before is the link as it was until then; its doubt, if any, is written at once.
+	before *ledger.Link
 	// unfit are properties whose value out of the ledger HubSpot refused.
 	unfit map[string]bool
 

@@ -80,8 +80,11 @@ func (w *Worker) settlement(works []*work) (Settlement, bool) {
 				s.High = s.High.Raised(k.top)
 			}
 		}
-		if k.fill != nil {
-			continue // the link waits for its first write
+		if k.fill != nil { // the link waits for its first write
+			if k.before != nil && k.before.InDoubt() {
+				s.Links = append(s.Links, *k.before)
+			}
+			continue
 		}
 		if k.tomb == nil { // nothing of an erased person is told
 			w.payOwed(k)

@@ -19,6 +19,10 @@ import (
 // begin starts the ledger of another life: what the old contact held says nothing of this one, but the application's word stands, and
 // so does the order of its events.
 func (k *work) begin() {
+	if !k.dirty { // else what happened to the old contact is still to be told, together with the link
+		before := *k.link
+		k.before = &before
+	}
 	k.fill, k.link.Fields = k.link.Fields, make(map[string]ledger.Field, len(k.link.Fields))
 	for p, f := range k.fill {
 		if p != ledger.AddressField && f.Sent != "" {
