@@ -106,9 +106,11 @@ type statements struct {
 	linkedAfter   string // the same in state linked
 	// pendingAddresses is portal, addresses; e-mail columns of pending rows that may be one of them.
 	pendingAddresses string
-	inboxColumns     string // of lead_inbox, in the order of InboxRow
-	unread           string // rows of a lead that tell changes and are not acknowledged; those that its reader has locked are left out
-	told             string // all rows of a lead that tell changes, newest first
-	purgeInbox       string // portal, before, limit
-	leadMatch        string // a condition on one argument given twice: rows of this lead, by the index
+	// pendingOptOuts is the same of unsubscribes; e-mail column and the beginning of the lead id.
+	pendingOptOuts string
+	inboxColumns   string // of lead_inbox, in the order of InboxRow
+	unread         string // rows of a lead that tell changes and are not acknowledged; those that its reader has locked are left out
+	told           string // all rows of a lead that tell changes, newest first
+	purgeInbox     string // portal, before, limit
+	leadMatch      string // a condition on one argument given twice: rows of this lead, by the index
 }

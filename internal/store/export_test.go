@@ -45,6 +45,7 @@ func (db *DB) HotStatements(portal string, leads, contacts, addresses, events []
 		{"byContact", s.byContact, []any{1, d.texts(contacts)}},
 		{"holders", s.holders, []any{1, d.texts(contacts)}},
 		{"pendingAddresses", s.pendingAddresses, []any{portal, d.texts(append(addresses, ""))}},
+		{"pendingOptOuts", s.pendingOptOuts, []any{portal, d.texts(append(addresses, ""))}},
 		{"strays by id", straysOf(d), nil},
 		{"createdAt", s.createdAt, []any{ids[0]}},
 		{"lookAt", s.lookAt, []any{portal, 1, 1000, 100}},

@@ -100,13 +100,16 @@ func mysqlStatements(collation string) *statements {
 		linkedAfter: strings.Replace(linkedAfter, `leadsync_links `, `leadsync_links FORCE INDEX (leadsync_links_known) `, 1),
 		pendingAddresses: `SELECT STRAIGHT_JOIN DISTINCT o.email FROM ` + mysqlLeads + `
   JOIN lead_outbox o FORCE INDEX (lead_outbox_address) ON o.portal = ?1 AND o.state = 'pending' AND o.address_key = j.v AND octet_length(o.email) <= 4096`,
+		pendingOptOuts: `SELECT STRAIGHT_JOIN DISTINCT o.email, substr(o.lead_id, 1, 256) FROM ` + mysqlLeads + `
+  JOIN lead_outbox o FORCE INDEX (lead_outbox_address) ON o.portal = ?1 AND o.state = 'pending' AND o.address_key = j.v
+    AND o.event_type = 'lead.unsubscribed' AND octet_length(o.email) <= 4096`,
 		inboxColumns: inboxColumns,
 		unread:       unreadRows + skipLocked,
 		told:         toldRows,
 		purgeInbox:   `DELETE FROM lead_inbox WHERE portal = ?1 AND acked_at < ?2 ORDER BY acked_at LIMIT ?3`,
 		leadMatch:    `o.lead_id = ? AND o.lead_id = ?`,
 	}
-	for _, text := range []*string{&s.pendingOf, &s.links, &s.byAddress, &s.byContact, &s.holders, &s.eventsThere, &s.pendingAddresses} {
+	for _, text := range []*string{&s.pendingOf, &s.links, &s.byAddress, &s.byContact, &s.holders, &s.eventsThere, &s.pendingAddresses, &s.pendingOptOuts} {
 		*text = withCollation(*text, collation)
 	}
 	return s

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"strings"
 
 	"gorm.io/gorm/clause"
 
@@ -120,7 +119,7 @@ func (v *View) PendingOptOut(ctx context.Context, leads []lead.ID, address strin
 	if key, ok := addressKey(address); ok {
 		keys = append(keys, key)
 	}
-	rows, err := v.rows(ctx, v.read, optingOut(v.dialect.sql().pendingAddresses), v.portal, v.dialect.texts(keys))
+	rows, err := v.rows(ctx, v.read, v.dialect.sql().pendingOptOuts, v.portal, v.dialect.texts(keys))
 	if err != nil {
 		return false, fmt.Errorf("look for pending unsubscribes: %w", err)
 	}
@@ -135,13 +134,4 @@ func (v *View) PendingOptOut(ctx context.Context, leads []lead.ID, address strin
 		found = found || lead.LowerKey(email) == address && (id == nil || lead.ID(*id) != but)
 	}
 	return found, rows.Err()
-}
-
-// optingOut narrows the statement over pending addresses to rows that opt somebody out, and has it name their leads.
-func optingOut(text string) string {
-	i := strings.Index(text, "octet_length(")
-	alias := text[i+len("octet_length("):][:1]
-	text = text[:i] + alias + ".event_type = 'lead.unsubscribed' AND " + text[i:]
-	return strings.NewReplacer("DISTINCT o.email FROM", "DISTINCT o.email, substr(o.lead_id, 1, 256) FROM", "(SELECT email FROM", "(SELECT email, lead_id FROM",
-		"CAST(p.email AS TEXT) FROM", "CAST(p.email AS TEXT), substr(CAST(p.lead_id AS TEXT), 1, 256) FROM").Replace(text)
 }

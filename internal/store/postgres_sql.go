@@ -90,6 +90,11 @@ var postgresStatements = func() *statements {
 		pendingAddresses: `SELECT DISTINCT o.email FROM unnest(?2::text[]) AS j(key) CROSS JOIN LATERAL (SELECT email FROM lead_outbox p
   WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND CASE WHEN p.email COLLATE "C" ~ '[^ -~]' THEN ''
     ELSE substr(lower(btrim(p.email) COLLATE "C"), 1, 255) END = j.key AND octet_length(p.email) <= 4096 OFFSET 0) AS o`,
+		pendingOptOuts: `SELECT DISTINCT o.email, substr(o.lead_id, 1, 256) FROM unnest(?2::text[]) AS j(key) CROSS JOIN LATERAL (
+    SELECT email, lead_id FROM lead_outbox p
+    WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND CASE WHEN p.email COLLATE "C" ~ '[^ -~]' THEN ''
+      ELSE substr(lower(btrim(p.email) COLLATE "C"), 1, 255) END = j.key
+      AND p.event_type = 'lead.unsubscribed' AND octet_length(p.email) <= 4096 OFFSET 0) AS o`,
 		inboxColumns: inboxColumns,
 		unread:       unreadRows + skipLocked,
 		told:         toldRows,

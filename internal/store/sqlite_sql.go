@@ -111,6 +111,9 @@ var sqliteStatements = func() *statements {
 		pendingAddresses: `SELECT DISTINCT CAST(p.email AS TEXT) FROM json_each(?2) j CROSS JOIN lead_outbox p
   WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND ` + sqliteAddress + ` = j.value
     AND octet_length(p.email) <= 4096`,
+		pendingOptOuts: `SELECT DISTINCT CAST(p.email AS TEXT), substr(CAST(p.lead_id AS TEXT), 1, 256) FROM json_each(?2) j CROSS JOIN lead_outbox p
+  WHERE p.portal = ?1 AND p.state = 'pending' AND p.email IS NOT NULL AND ` + sqliteAddress + ` = j.value
+    AND p.event_type = 'lead.unsubscribed' AND octet_length(p.email) <= 4096`,
 		// What an application put there is acknowledged, also when it is no number.
 		inboxColumns: strings.Replace(inboxColumns, `acked_at`, `CASE WHEN acked_at IS NULL OR typeof(acked_at) = 'integer' THEN acked_at ELSE 0 END`, 1),
 		unread:       unreadRows,

@@ -260,6 +260,9 @@ func unsubscribesAreFound(e *env) {
 	word("a", "lead.updated", "named@example.com", "pending", 9000, 9000)
 	word("c", "lead.unsubscribed", " Named@Example.com", "pending", 1, 1)
 	word("d", "lead.unsubscribed", "old@example.com", "delivered", 1, 1)
+	word("e", "lead.unsubscribed", "\u00c4rger@example.com", "pending", 1, 1)
+	e.insertWith(`lead_id, event_type, email, portal`, `'f', 'lead.unsubscribed', 'other@example.com', 'other'`)
+	e.insertWith(`event_type, email`, `'lead.unsubscribed', 'nobodys@example.com'`)
 	for range 300 {
 		word("a", "lead.updated", "", "delivered", 9000, 9000)
 	}
@@ -281,6 +284,7 @@ func unsubscribesAreFound(e *env) {
 		want    bool
 	}{
 		{nil, "named@example.com", "a", true}, {nil, "named@example.com", "c", false}, {nil, "old@example.com", "a", false},
+		{nil, "\u00e4rger@example.com", "a", true}, {nil, "other@example.com", "a", false}, {nil, "nobodys@example.com", "a", true},
 		{[]lead.ID{"a", "b"}, "x@example.com", "", false}, {[]lead.ID{"a", "c"}, "x@example.com", "", true},
 	} {
 		got, err := e.db.View(portal).PendingOptOut(e.Context(), c.leads, c.address, c.but)
