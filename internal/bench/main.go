@@ -93,6 +93,7 @@ var figures = []figure{
 	{"poison", "one bad row in a batch of 100: requests beyond the one", poison},
 	{"backlog", "1,000,000 pending backfill rows: memory of the daemon, and live rows beside it at 190 requests / 10 s", backlog},
 	{"waiting", "1,000,000 pending rows of a paused lane, each database: the time of status, the idle daemon's processor time, pull of 2,000 unknown contacts", waiting},
+	{"large", "one row with a text of 100 MB, each text column and database: memory of the daemon", large},
 	{"start", "1,000,000 settled rows: from the start of the process to READY", start},
 	{"cpu", "processor time of the daemon for 1,000 delivered leads (50,000 leads, answers at once)", cpu},
 }

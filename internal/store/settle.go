@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -130,8 +131,15 @@ func (p *Portal) shrink(ctx context.Context, tx *sql.Tx, portal string, outcomes
 	if len(ids) == 0 {
 		return nil
 	}
+	// The engine loads a text once, to take it out of its index, and its pages go through the cache. Before that goes what the process has and
+	// does not use.
+	debug.FreeOSMemory()
+	if _, err := p.exec(ctx, tx, `PRAGMA cache_size = 64`); err != nil {
+		return err
+	}
 	_, err := p.exec(ctx, tx, text, portal, p.dialect.ids(ids))
-	return err
+	_, restored := p.exec(context.WithoutCancel(ctx), tx, `PRAGMA cache_size = -2000`) // the engine's own
+	return errors.Join(err, restored)
 }
 
 // ordered puts links that hold no contact first, since they may free one that a later link of the same settlement takes, and
