@@ -12,58 +12,59 @@ import (
 // are open to all. Names are folders below internal/, or from the top with a leading slash; * is everything but what exists for
 // tests and for the demo. Tests may import what they like, but for hubspotsim's. One line a row.
 var fence = map[string]string{
-	"lead":            "",                                                                    // the words all share; pure
-	"outbox":          "lead",                                                                // rows, states, outcomes; pure
-	"ledger":          "lead",                                                                // what HubSpot is known to hold; pure
-	"inbox":           "lead",                                                                // what the application is told; pure
-	"settlement":      "lead outbox ledger inbox",                                            // what the loops and the database hand each other; types
-	"mapping":         "lead hubspot",                                                        // lead fields <-> contact properties; pure
-	"backoff":         "",                                                                    // when to try again; pure
-	"secret":          "",                                                                    // text that must never be printed
-	"observe":         "",                                                                    // log, event names, metrics, health
-	"people":          "",                                                                    // how a person may appear outside the tables
-	"hubspot":         "lead",                                                                // HubSpot's API in its own terms
-	"auth":            "backoff",                                                             // token source, RoundTripper
-	"breaker":         "lead outbox hubspot backoff settlement",                              // may the portal send; if not, why and until when
-	"account":         "hubspot mapping breaker",                                             // whose token it is, and its property definitions
-	"batch":           "lead hubspot",                                                        // one batch write: an answer for each input
-	"intent":          "lead outbox ledger mapping",                                          // rows of a lead -> one intent; pure
-	"workqueue":       "lead",                                                                // one lead, one hand; when again
-	"push":            "outbox inbox lead ledger mapping hubspot backoff " + parts,           // outbox -> HubSpot
-	"pull":            "inbox lead ledger mapping hubspot settlement schedule backoff",       // HubSpot -> inbox
-	"retention":       "outbox",                                                              // old rows go away
-	"files":           "",                                                                    // files where others can change the names
-	"schedule":        "backoff",                                                             // cron
-	"store":           "lead outbox ledger inbox settlement auth files backoff /migrations",  // the only one that knows SQL
-	"store/storetest": "lead outbox ledger inbox settlement auth store",                      // contract suite of the dialects
-	"config":          "files",                                                               // file and environment -> Config
-	"sdnotify":        "",                                                                    // systemd's datagrams
-	"importer":        "lead outbox mapping",                                                 // CSV, JSONL -> outbox
-	"leadgen":         "lead",                                                                // invented leads
-	"status":          "lead outbox breaker store",                                           // what `leadsync status` says
-	"metrics":         "",                                                                    // numbers for Prometheus
-	"listen":          "metrics status",                                                      // health, metrics and the page on loopback
-	"explain":         "outbox lead ledger mapping intent breaker settlement store status",   // why a lead stands as it does
-	"doctor":          "config status store lead hubspot mapping breaker",                    // examines an installation
-	"app":             "*",                                                                   // builds all of it
-	"hubspotsim":      "",                                                                    // stand-in for HubSpot; shares no code with hubspot
-	"replay":          "lead leadgen outbox",                                                 // what the contacts must be, told without push
-	"demo":            "hubspotsim replay leadgen lead outbox importer people files backoff", // the main job against the simulator
-	"bench":           "stage leadgen lead outbox backoff",                                   // figures
-	"stage":           "",                                                                    // leadsync and its simulator as processes
-	"e2e":             "",                                                                    // the binary, from outside
-	"arch":            "",                                                                    // this
-	"testnet":         "",                                                                    // keeps tests on this machine
-	"testsize":        "",                                                                    // a sample or all of it, for tests
-	"readme":          "",                                                                    // pages and code held together, for tests
-	"openapi":         "",                                                                    // HubSpot's OpenAPI documents, for tests
-	"/cmd/leadsync":   "* hubspotsim demo",                                                   // commands
-	"/config":         "",                                                                    // the example file, embedded
-	"/migrations":     "",                                                                    // schema, embedded
+	"lead":            "",                                                                      // the words all share; pure
+	"outbox":          "lead",                                                                  // rows, states, outcomes; pure
+	"ledger":          "lead",                                                                  // what HubSpot is known to hold; pure
+	"inbox":           "lead",                                                                  // what the application is told; pure
+	"settlement":      "lead outbox ledger inbox",                                              // what the loops and the database hand each other; types
+	"mapping":         "lead hubspot",                                                          // lead fields <-> contact properties; pure
+	"backoff":         "",                                                                      // when to try again; pure
+	"secret":          "",                                                                      // text that must never be printed
+	"observe":         "",                                                                      // log, event names, metrics, health
+	"people":          "",                                                                      // how a person may appear outside the tables
+	"hubspot":         "lead",                                                                  // HubSpot's API in its own terms
+	"auth":            "backoff",                                                               // token source, RoundTripper
+	"breaker":         "lead outbox hubspot backoff settlement",                                // may the portal send; if not, why and until when
+	"account":         "hubspot mapping breaker",                                               // whose token it is, and its property definitions
+	"batch":           "lead hubspot",                                                          // one batch write: an answer for each input
+	"contact":         "lead ledger mapping hubspot",                                           // what HubSpot shows of a contact
+	"intent":          "lead outbox ledger mapping",                                            // rows of a lead -> one intent; pure
+	"workqueue":       "lead",                                                                  // one lead, one hand; when again
+	"push":            "outbox inbox lead ledger mapping hubspot backoff " + parts,             // outbox -> HubSpot
+	"pull":            "inbox lead ledger mapping hubspot contact settlement schedule backoff", // HubSpot -> inbox
+	"retention":       "outbox",                                                                // old rows go away
+	"files":           "",                                                                      // files where others can change the names
+	"schedule":        "backoff",                                                               // cron
+	"store":           "lead outbox ledger inbox settlement auth files backoff /migrations",    // the only one that knows SQL
+	"store/storetest": "lead outbox ledger inbox settlement auth store",                        // contract suite of the dialects
+	"config":          "files",                                                                 // file and environment -> Config
+	"sdnotify":        "",                                                                      // systemd's datagrams
+	"importer":        "lead outbox mapping",                                                   // CSV, JSONL -> outbox
+	"leadgen":         "lead",                                                                  // invented leads
+	"status":          "lead outbox breaker store",                                             // what `leadsync status` says
+	"metrics":         "",                                                                      // numbers for Prometheus
+	"listen":          "metrics status",                                                        // health, metrics and the page on loopback
+	"explain":         "outbox lead ledger mapping intent breaker settlement store status",     // why a lead stands as it does
+	"doctor":          "config status store lead hubspot mapping breaker",                      // examines an installation
+	"app":             "*",                                                                     // builds all of it
+	"hubspotsim":      "",                                                                      // stand-in for HubSpot; shares no code with hubspot
+	"replay":          "lead leadgen outbox",                                                   // what the contacts must be, told without push
+	"demo":            "hubspotsim replay leadgen lead outbox importer people files backoff",   // the main job against the simulator
+	"bench":           "stage leadgen lead outbox backoff",                                     // figures
+	"stage":           "",                                                                      // leadsync and its simulator as processes
+	"e2e":             "",                                                                      // the binary, from outside
+	"arch":            "",                                                                      // this
+	"testnet":         "",                                                                      // keeps tests on this machine
+	"testsize":        "",                                                                      // a sample or all of it, for tests
+	"readme":          "",                                                                      // pages and code held together, for tests
+	"openapi":         "",                                                                      // HubSpot's OpenAPI documents, for tests
+	"/cmd/leadsync":   "* hubspotsim demo",                                                     // commands
+	"/config":         "",                                                                      // the example file, embedded
+	"/migrations":     "",                                                                      // schema, embedded
 }
 
 // parts are what the push loop is made of.
-const parts = "intent workqueue breaker account batch settlement"
+const parts = "contact intent workqueue breaker account batch settlement"
 
 // open is what every package may import.
 var open = []string{"observe", "secret"}

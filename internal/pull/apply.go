@@ -91,7 +91,7 @@ func (r *run) sort(ctx context.Context, d *draft, views []*view) error {
 	var merged, moved []lead.ID
 	for _, v := range views {
 		known := false
-		for _, l := range links[v.id] {
+		for _, l := range links[v.ID] {
 			known = true
 			if l.State == ledger.Linked {
 				v.holder = l.LeadID
@@ -106,7 +106,7 @@ func (r *run) sort(ctx context.Context, d *draft, views []*view) error {
 			}
 		}
 		gone := false // some record that was merged into it is a lead's
-		for _, id := range v.merged {
+		for _, id := range v.Merged {
 			for _, l := range links[id] {
 				if l.State == ledger.Linked && l.Portal == r.p.cfg.Portal {
 					v.holder = l.LeadID
@@ -114,7 +114,7 @@ func (r *run) sort(ctx context.Context, d *draft, views []*view) error {
 				}
 			}
 		}
-		for _, l := range links[v.id] {
+		for _, l := range links[v.ID] {
 			if gone && l.Portal == r.p.cfg.Portal && l.State == ledger.Linked {
 				merged = append(merged, l.LeadID)
 			}

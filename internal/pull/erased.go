@@ -17,11 +17,11 @@ func (r *run) passErased(ctx context.Context, d *draft) error {
 	var ids []lead.ContactID
 	var addresses []string
 	for _, v := range d.unknown {
-		ids, addresses = append(ids, v.ids()...), append(addresses, v.email)
+		ids, addresses = append(ids, v.ids()...), append(addresses, v.Email)
 	}
 	erased, err := r.p.store.Tombstoned(ctx, r.hubID, nil, ids, addresses)
 	d.unknown = slices.DeleteFunc(d.unknown, func(v *view) bool {
-		return erased.Addresses[v.email] || slices.ContainsFunc(v.ids(), func(id lead.ContactID) bool { return erased.Contacts[id] })
+		return erased.Addresses[v.Email] || slices.ContainsFunc(v.ids(), func(id lead.ContactID) bool { return erased.Contacts[id] })
 	})
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
@@ -309,7 +310,7 @@ func TestDiffers(t *testing.T) {
 		if c.change != nil {
 			c.change(l)
 		}
-		v := &view{id: "5", values: c.values, optedOut: c.values[optedOut] == "true"}
+		v := &view{View: &contact.View{ID: "5", Values: c.values, OptedOut: c.values[optedOut] == "true"}}
 		if have := v.differs(l, table, c.asked); have != c.want {
 			t.Errorf("%s: differs is %t", c.name, have)
 		}

@@ -38,16 +38,16 @@ func (r *run) strangers(ctx context.Context, d *draft) error {
 			if links[id] == nil {
 				continue
 			}
-			if d.Drop = append(d.Drop, id); id != v.id {
-				d.Inbox = append(d.Inbox, inbox.Row{LeadID: v.holder, ContactID: v.id, Email: v.email, ChangeType: inbox.Merged,
+			if d.Drop = append(d.Drop, id); id != v.ID {
+				d.Inbox = append(d.Inbox, inbox.Row{LeadID: v.holder, ContactID: v.ID, Email: v.Email, ChangeType: inbox.Merged,
 					Properties: inbox.MergedProperties(id), ChangedAt: r.changedAt(v)})
 			}
 		}
 	}
 	var fresh, moved []*view
 	for _, v := range d.unknown {
-		l := links[v.id]
-		merged := slices.ContainsFunc(v.merged, func(id lead.ContactID) bool { return links[id] != nil })
+		l := links[v.ID]
+		merged := slices.ContainsFunc(v.Merged, func(id lead.ContactID) bool { return links[id] != nil })
 		switch {
 		case l == nil && !merged:
 			fresh = append(fresh, v)
@@ -65,7 +65,7 @@ func (r *run) strangers(ctx context.Context, d *draft) error {
 	if err != nil {
 		return err
 	}
-	moved = slices.DeleteFunc(moved, func(v *view) bool { return len(now[v.id]) > 0 })
+	moved = slices.DeleteFunc(moved, func(v *view) bool { return len(now[v.ID]) > 0 })
 	views, err := r.readAgain(ctx, moved)
 	if err != nil {
 		return err
@@ -101,12 +101,12 @@ func (r *run) nobodys(ctx context.Context, views []*view) ([]*view, error) {
 	}
 	var addresses []string
 	for _, v := range views {
-		if v.email != "" {
-			addresses = append(addresses, v.email)
+		if v.Email != "" {
+			addresses = append(addresses, v.Email)
 		}
 	}
 	pending, err := r.p.store.PendingAddresses(ctx, addresses)
-	return slices.DeleteFunc(views, func(v *view) bool { return slices.Contains(pending, v.email) }), err
+	return slices.DeleteFunc(views, func(v *view) bool { return slices.Contains(pending, v.Email) }), err
 }
 
 // readAgain reads contacts by id: what search showed of them may be old. One that is not there is left out. The requests of a page run at
@@ -128,7 +128,7 @@ func (r *run) readAgain(ctx context.Context, views []*view) ([]*view, error) {
 func (r *run) readChunk(ctx context.Context, views []*view, names []string) (there []*view, err error) {
 	ids := make([]string, len(views))
 	for i, v := range views {
-		ids[i] = string(v.id)
+		ids[i] = string(v.ID)
 	}
 	res, err := r.p.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: ids, Properties: names})
 	if errors.Is(err, lead.ErrNotFound) || hubspot.Classify(err) == hubspot.ClassNotFound {
@@ -147,25 +147,25 @@ func (r *run) readChunk(ctx context.Context, views []*view, names []string) (the
 
 // meet takes a fresh reading of a contact without a lead into its link and tells what is new.
 func (r *run) meet(d *draft, v *view, links map[lead.ContactID]*ledger.Link) {
-	l := links[v.id]
+	l := links[v.ID]
 	var merged []lead.ContactID
-	for _, id := range v.merged {
+	for _, id := range v.Merged {
 		if old := links[id]; old != nil {
 			merged = append(merged, id)
-			if l == nil || l.ContactID != v.id && old.Address == v.email { // whose address is the survivor's goes on as it
+			if l == nil || l.ContactID != v.ID && old.Address == v.Email { // whose address is the survivor's goes on as it
 				l = old
 			}
 		}
 	}
 	tell := func(change, properties string) {
-		d.Inbox = append(d.Inbox, inbox.Row{ContactID: v.id, Email: v.email, ChangeType: change, Properties: properties, ChangedAt: r.changedAt(v)})
+		d.Inbox = append(d.Inbox, inbox.Row{ContactID: v.ID, Email: v.Email, ChangeType: change, Properties: properties, ChangedAt: r.changedAt(v)})
 	}
 	known := l != nil
 	if !known {
 		l = &ledger.Link{Portal: r.p.cfg.Portal, HubID: r.hubID}
 	}
 	gone := l.State == ledger.Gone
-	l.State, l.ContactID = ledger.Linked, v.id
+	l.State, l.ContactID = ledger.Linked, v.ID
 	if len(merged) > 0 {
 		d.Drop = append(d.Drop, merged...)
 		tell(inbox.Merged, inbox.MergedProperties(merged...))
@@ -180,7 +180,7 @@ func (r *run) meet(d *draft, v *view, links map[lead.ContactID]*ledger.Link) {
 	if known && len(values) > 0 {
 		tell(inbox.Updated, inbox.Properties(values))
 	}
-	if v.optedOut && l.Consent != consentOut {
+	if v.OptedOut && l.Consent != consentOut {
 		l.Consent = consentOut
 		tell(inbox.Unsubscribed, "{}")
 	}
@@ -190,7 +190,7 @@ func (r *run) meet(d *draft, v *view, links map[lead.ContactID]*ledger.Link) {
 // merge takes the values of a contact without a lead: there is no side but HubSpot's.
 func (r *run) merge(l *ledger.Link, v *view) map[string]inbox.Value {
 	out := map[string]inbox.Value{}
-	for p, canon := range v.values {
+	for p, canon := range v.Values {
 		hears := told(r.table, p)
 		if !hears && p != ledger.AddressField || canon == "" && l.Field(p).IsZero() {
 			continue
@@ -205,8 +205,8 @@ func (r *run) merge(l *ledger.Link, v *view) map[string]inbox.Value {
 
 // changedAt is HubSpot's time of a change, ours where it shows none.
 func (r *run) changedAt(v *view) int64 {
-	if v.at.IsZero() {
+	if v.UpdatedAt.IsZero() {
 		return r.p.cfg.Now().UnixMilli()
 	}
-	return v.at.UnixMilli()
+	return v.UpdatedAt.UnixMilli()
 }

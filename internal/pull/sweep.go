@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
@@ -51,7 +52,7 @@ func (r *run) binned(ctx context.Context, contacts []hubspot.Contact) error {
 	for i := range contacts {
 		views[i] = newView(&contacts[i], r.table)
 		if at := contacts[i].ArchivedAt; !at.IsZero() {
-			views[i].at = at
+			views[i].UpdatedAt = at
 		}
 	}
 	links, err := r.linksOf(ctx, views)
@@ -60,12 +61,12 @@ func (r *run) binned(ctx context.Context, contacts []hubspot.Contact) error {
 	}
 	d := &draft{Page: newPage(r), counts: Result{Pages: 1, Seen: len(views)}}
 	for _, v := range views {
-		for _, l := range links[v.id] {
+		for _, l := range links[v.ID] {
 			if l.State == ledger.Linked && l.Portal == r.p.cfg.Portal {
 				d.reread = append(d.reread, l.LeadID)
 			}
 		}
-		if len(links[v.id]) == 0 {
+		if len(links[v.ID]) == 0 {
 			d.unknown = append(d.unknown, v)
 		}
 	}
@@ -98,19 +99,19 @@ func (r *run) strangersBinned(ctx context.Context, d *draft) error {
 	if err != nil {
 		return err
 	}
-	gone := slices.DeleteFunc(d.unknown, func(v *view) bool { return stored[v.id] == nil || stored[v.id].State != ledger.Linked })
+	gone := slices.DeleteFunc(d.unknown, func(v *view) bool { return stored[v.ID] == nil || stored[v.ID].State != ledger.Linked })
 	there, err := r.readAgain(ctx, gone)
 	if err != nil {
 		return err
 	}
 	for _, v := range gone {
-		if slices.ContainsFunc(there, func(now *view) bool { return now.id == v.id }) {
+		if slices.ContainsFunc(there, func(now *view) bool { return now.ID == v.ID }) {
 			continue
 		}
-		l := stored[v.id]
+		l := stored[v.ID]
 		l.State = ledger.Gone
 		d.Strangers = append(d.Strangers, *l)
-		d.Inbox = append(d.Inbox, inbox.Row{ContactID: v.id, Email: l.Address, ChangeType: inbox.Deleted, Properties: "{}", ChangedAt: r.changedAt(v)})
+		d.Inbox = append(d.Inbox, inbox.Row{ContactID: v.ID, Email: l.Address, ChangeType: inbox.Deleted, Properties: "{}", ChangedAt: r.changedAt(v)})
 	}
 	return nil
 }
@@ -121,7 +122,7 @@ func (r *run) back(ctx context.Context, links []ledger.Link, end bool) error {
 	asked := make([]*view, len(links))
 	byContact := map[lead.ContactID]*ledger.Link{}
 	for i := range links {
-		asked[i] = &view{id: links[i].ContactID}
+		asked[i] = &view{View: &contact.View{ID: links[i].ContactID}}
 		byContact[links[i].ContactID] = &links[i]
 	}
 	there, err := r.readAgain(ctx, asked)
@@ -130,7 +131,7 @@ func (r *run) back(ctx context.Context, links []ledger.Link, end bool) error {
 	}
 	var strangers []*view
 	for _, v := range there {
-		if l := byContact[v.id]; l.LeadID != "" {
+		if l := byContact[v.ID]; l.LeadID != "" {
 			d.reread = append(d.reread, l.LeadID)
 		} else {
 			strangers = append(strangers, v)
@@ -151,7 +152,7 @@ func (r *run) back(ctx context.Context, links []ledger.Link, end bool) error {
 		return err
 	}
 	for _, v := range strangers {
-		if l := stored[v.id]; l != nil && l.State == ledger.Gone {
+		if l := stored[v.ID]; l != nil && l.State == ledger.Gone {
 			r.meet(d, v, stored)
 		}
 	}

@@ -2,57 +2,34 @@ package pull
 
 import (
 	"slices"
-	"strings"
-	"time"
 
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 )
 
-// Contact properties that pull reads besides the mapped ones. hs_email_optout is true when the present address is opted out of all
-// e-mail; hs_merged_object_ids are the records that were merged into this one, separated by ';'; lastmodifieddate is the time to
-// search contacts by (https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm and
+// Contact properties that pull reads besides the mapped ones and those of package contact. lastmodifieddate is the time to search
+// contacts by (https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm and
 // https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide, read 2026-11-22).
 const (
-	optedOut  = "hs_email_optout"
-	mergedIDs = "hs_merged_object_ids"
+	optedOut  = contact.OptedOut
+	mergedIDs = contact.MergedIDs
 	modified  = "lastmodifieddate"
 	objectID  = "hs_object_id"
 )
 
 // view is one contact as an answer shows it.
 type view struct {
-	id       lead.ContactID
-	email    string
-	merged   []lead.ContactID
-	optedOut bool
-	values   map[string]string // canonical, what was shown
-	at       time.Time         // when it last changed, by HubSpot's clock
-	holder   lead.ID           // a lead that has it, or had one that was merged into it
+	*contact.View
+	holder lead.ID // a lead that has it, or had one that was merged into it
 }
 
-func newView(c *hubspot.Contact, t *mapping.Table) *view {
-	v := &view{id: c.ID, values: make(map[string]string, len(c.Properties)), at: c.UpdatedAt}
-	for p, s := range c.Properties {
-		text := ""
-		if s != nil {
-			text = *s
-		}
-		v.values[p] = t.Canon(p, text)
-	}
-	v.email, v.optedOut = v.values[ledger.AddressField], v.values[optedOut] == "true"
-	for id := range strings.SplitSeq(v.values[mergedIDs], ";") {
-		if id = strings.TrimSpace(id); id != "" {
-			v.merged = append(v.merged, lead.ContactID(id))
-		}
-	}
-	return v
-}
+func newView(c *hubspot.Contact, t *mapping.Table) *view { return &view{View: contact.Of(c, t)} }
 
 // ids are the contact's own id and those that were merged into it.
-func (v *view) ids() []lead.ContactID { return append([]lead.ContactID{v.id}, v.merged...) }
+func (v *view) ids() []lead.ContactID { return append([]lead.ContactID{v.ID}, v.Merged...) }
 
 // asked are the properties a request asked for.
 type asked map[string]bool
@@ -66,19 +43,19 @@ func told(t *mapping.Table, property string) bool {
 // differs reports whether the contact may hold something else than the link knows: a value that moved, or one that the search was not
 // asked for. A property that was asked for and is not shown counts as unset.
 func (v *view) differs(l *ledger.Link, t *mapping.Table, a asked) bool {
-	if l.State != ledger.Linked || l.ContactID != v.id || v.optedOut && l.Consent != consentOut {
+	if l.State != ledger.Linked || l.ContactID != v.ID || v.OptedOut && l.Consent != consentOut {
 		return true
 	}
 	for p, f := range l.Fields {
 		if f.Untold && told(t, p) {
 			return true
 		}
-		if now, shown := v.values[p]; shown && now != f.Seen || !shown && (f.Seen != "" || !a[p]) {
+		if now, shown := v.Values[p]; shown && now != f.Seen || !shown && (f.Seen != "" || !a[p]) {
 			return true
 		}
 	}
 	for p := range a {
-		if _, known := l.Fields[p]; !known && v.values[p] != "" && (told(t, p) || p == ledger.AddressField) {
+		if _, known := l.Fields[p]; !known && v.Values[p] != "" && (told(t, p) || p == ledger.AddressField) {
 			return true
 		}
 	}

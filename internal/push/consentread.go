@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"leadsync/internal/breaker"
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
 	"leadsync/internal/lead"
@@ -388,14 +389,14 @@ func (w *Worker) aimAtPresent(ctx context.Context, works []*work) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	views, _, err := w.readByID(hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite), ids,
-		[]string{ledger.AddressField, moreAddresses, optedOut, mergedIDs})
+	views, _, err := w.contacts.ByID(hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite), ids,
+		[]string{ledger.AddressField, contact.MoreAddresses, contact.OptedOut, contact.MergedIDs})
 	if err != nil {
 		return err
 	}
 	for _, v := range views {
-		if k := byID[cmp.Or(v.askedAs, v.id)]; k != nil && !v.archived {
-			k.aim(v.email)
+		if k := byID[cmp.Or(v.AskedAs, v.ID)]; k != nil && !v.Archived {
+			k.aim(v.Email)
 		}
 	}
 	return nil
@@ -411,17 +412,17 @@ func (k *work) aim(address string) {
 // findSurvivor: after a merge the person is mailed at the address of the contact that was kept, so an opt-out counts for it too. The contact
 // that was kept may have been merged since, in any number of steps: HubSpot is asked for the record that has it now.
 func (w *Worker) findSurvivor(ctx context.Context, k *work) error {
-	views, _, err := w.readByID(hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite),
-		[]lead.ContactID{k.link.ContactID}, []string{ledger.AddressField, moreAddresses, optedOut, mergedIDs})
+	views, _, err := w.contacts.ByID(hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite),
+		[]lead.ContactID{k.link.ContactID}, []string{ledger.AddressField, contact.MoreAddresses, contact.OptedOut, contact.MergedIDs})
 	if err != nil {
 		return err
 	}
 	for _, v := range views {
-		if v.archived {
+		if v.Archived {
 			continue
 		}
-		if k.survivor = v.email; v.id != k.link.ContactID {
-			k.link.ContactID, k.dirty = v.id, true
+		if k.survivor = v.Email; v.ID != k.link.ContactID {
+			k.link.ContactID, k.dirty = v.ID, true
 		}
 	}
 	return nil

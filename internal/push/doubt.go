@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
 	"leadsync/internal/lead"
@@ -203,13 +204,13 @@ func (w *Worker) endSpent(k *work) bool {
 // ours reports whether the value that a property has in HubSpot was put there by a request of ours, as the property's own history says.
 // Writes of an app have the source INTEGRATION and the app's id; which source a service key has is not known, and how far a history goes
 // back neither: where it does not say that it was us, it was not.
-func (w *Worker) ours(ctx context.Context, v *contactView, property string, sent string) (bool, error) {
+func (w *Worker) ours(ctx context.Context, v *contact.View, property string, sent string) (bool, error) {
 	known, err := w.revisions(ctx, v, property)
 	if err != nil || len(known) == 0 || !appSource[known[0].SourceType] {
 		return false, err
 	}
 	t := w.table()
-	if t.Canon(property, known[0].Value) != v.values[property] {
+	if t.Canon(property, known[0].Value) != v.Values[property] {
 		return false, nil // it was changed since the reading
 	}
 	for _, r := range known[1:] { // whose id our own last write has
@@ -225,39 +226,39 @@ func (w *Worker) ours(ctx context.Context, v *contactView, property string, sent
 var appSource = map[string]bool{"INTEGRATION": true, "API": true}
 
 // revisions is the history of a property, newest first; one more reading of the contact for each that is asked for.
-func (w *Worker) revisions(ctx context.Context, v *contactView, property string) ([]hubspot.Revision, error) {
-	if known, asked := v.history[property]; asked {
+func (w *Worker) revisions(ctx context.Context, v *contact.View, property string) ([]hubspot.Revision, error) {
+	if known, asked := v.History[property]; asked {
 		return known, nil
 	}
 	list := w.historyOf(v, property)
-	res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{string(v.id)}, Properties: list, History: list})
-	if err != nil && !notFound(err) {
+	res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{string(v.ID)}, Properties: list, History: list})
+	if err != nil && !contact.NotFound(err) {
 		return nil, err
 	}
-	if v.history == nil {
-		v.history = map[string][]hubspot.Revision{}
+	if v.History == nil {
+		v.History = map[string][]hubspot.Revision{}
 	}
 	for _, p := range list {
-		v.history[p] = nil
+		v.History[p] = nil
 	}
 	for i := 0; err == nil && i < len(res.Results); i++ {
-		if res.Results[i].ID == v.id {
+		if res.Results[i].ID == v.ID {
 			for p, known := range res.Results[i].History {
-				v.history[p] = known
+				v.History[p] = known
 			}
 		}
 	}
-	return v.history[property], nil
+	return v.History[property], nil
 }
 
 // arrivedLate reports whether a value is one of a request of ours in doubt, executed after our time-out, and stands against the ledger. An
 // address that would have to be opted out first is left as it is: it is taken like somebody's edit.
-func (w *Worker) arrivedLate(ctx context.Context, k *work, v *contactView, r ledger.Reading, f ledger.Field) (bool, error) {
+func (w *Worker) arrivedLate(ctx context.Context, k *work, v *contact.View, r ledger.Reading, f ledger.Field) (bool, error) {
 	same := func(p ledger.Pending) bool { return p.Canon == r.Canon && p.ID >= f.Set }
 	if !slices.Contains(f.Maybe, r.Canon) || r.Canon == f.Seen || r.Canon == f.Sent || slices.ContainsFunc(r.Pending, same) {
 		return false, nil
 	}
-	if r.Property == ledger.AddressField && (f.Sent == "" || (v.optedOut || k.link.Consent == ledger.Out) && !k.link.Evidenced(f.Sent)) {
+	if r.Property == ledger.AddressField && (f.Sent == "" || (v.OptedOut || k.link.Consent == ledger.Out) && !k.link.Evidenced(f.Sent)) {
 		return false, nil
 	}
 	return w.ours(ctx, v, r.Property, f.Sent)

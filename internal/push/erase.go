@@ -11,6 +11,7 @@ import (
 
 	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
 	"leadsync/internal/lead"
@@ -125,7 +126,7 @@ func (k *work) skipRepeats(r *intent.Row) {
 // purgeContact erases one contact in HubSpot. refused: HubSpot does not want to, and the row is put off or dead.
 func (w *Worker) purgeContact(ctx context.Context, k *work, id lead.ContactID) (refused bool, err error) {
 	err = w.hub.GDPRDelete(ctx, id)
-	if err == nil || notFound(err) {
+	if err == nil || contact.NotFound(err) {
 		w.wroteWell(hubspot.OpGDPRDelete)
 		return false, nil
 	}

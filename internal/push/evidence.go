@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -52,12 +53,12 @@ func (w *Worker) claimOf(ctx context.Context, k *work, rows []outbox.EntryID) (*
 }
 
 // evidence tells why the contact is the lead's. It asks HubSpot only where a create of ours may have made it.
-func (w *Worker) evidence(ctx context.Context, c *claim, v *contactView) (Evidence, error) {
+func (w *Worker) evidence(ctx context.Context, c *claim, v *contact.View) (Evidence, error) {
 	if e := c.evidence(v, w.table().IDProperty() != ""); e != "" {
 		return e, nil
 	}
 	var since int64
-	for _, a := range v.addresses() {
+	for _, a := range v.Addresses() {
 		if t := c.asked[a]; t != 0 && (since == 0 || t < since) {
 			since = t
 		}
@@ -73,27 +74,12 @@ func (w *Worker) evidence(ctx context.Context, c *claim, v *contactView) (Eviden
 }
 
 // evidence is the part of it that is known here.
-func (c *claim) evidence(v *contactView, marks bool) Evidence {
-	shown := ledger.Shown{ID: v.id, Addresses: v.addresses(), Merged: v.swallowed}
+func (c *claim) evidence(v *contact.View, marks bool) Evidence {
+	shown := ledger.Shown{ID: v.ID, Addresses: v.Addresses(), Merged: v.Swallowed}
 	if marks {
-		shown.Mark = v.mark
+		shown.Mark = v.Mark
 	}
 	return ledger.Whose(c.id, c.link, c.known.Had, shown)
-}
-
-// swallowed reports whether HubSpot says that the contact id was merged into this one. It says so in hs_merged_object_ids, of which it is not
-// documented that it lists the ids of earlier merges too, and by answering a request for the old id with this record
-// (https://developers.hubspot.com/changelog/updated-merge-functionality-for-contacts-and-companies, read 2026-11-22).
-func (v *contactView) swallowed(id lead.ContactID) bool {
-	return id != v.id && (v.askedAs == id || slices.Contains(v.merged, id))
-}
-
-// addresses are all that the contact has.
-func (v *contactView) addresses() []string {
-	if v.email == "" {
-		return v.more
-	}
-	return append([]string{v.email}, v.more...)
 }
 
 // addresses are those that the lead's contacts had while they were its, in this account.
@@ -120,12 +106,12 @@ func (c *claim) addresses() []string {
 
 // near reports whether a contact without evidence is one of which a person must say whose it is: the lead had it, or it has an address that
 // the lead's contacts had or that the row itself names. What only other rows name is somebody else's until shown otherwise.
-func (c *claim) near(v *contactView, named []string) bool {
-	if _, had := c.known.Had[v.id]; had {
+func (c *claim) near(v *contact.View, named []string) bool {
+	if _, had := c.known.Had[v.ID]; had {
 		return true
 	}
 	known := append(c.addresses(), named...)
-	return slices.ContainsFunc(v.addresses(), func(a string) bool { return slices.Contains(known, a) })
+	return slices.ContainsFunc(v.Addresses(), func(a string) bool { return slices.Contains(known, a) })
 }
 
 // markMargin forgives clocks that differ, HubSpot's and ours, in ms.
@@ -134,17 +120,17 @@ const markMargin = 60_000
 // madeSince reports whether an app gave the contact its first address at or after a time: a request of ours that got no answer may have.
 // Property history names INTEGRATION for what apps write (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide,
 // read 2026-11-22); a contact that people made, or that was there before, is not it.
-func (w *Worker) madeSince(ctx context.Context, v *contactView, since int64) (bool, error) {
-	res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{string(v.id)}, Properties: []string{ledger.AddressField},
-		History: []string{ledger.AddressField}, Archived: v.archived})
-	if notFound(err) {
+func (w *Worker) madeSince(ctx context.Context, v *contact.View, since int64) (bool, error) {
+	res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{string(v.ID)}, Properties: []string{ledger.AddressField},
+		History: []string{ledger.AddressField}, Archived: v.Archived})
+	if contact.NotFound(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	for i := range res.Results {
-		if past := res.Results[i].History[ledger.AddressField]; res.Results[i].ID == v.id && len(past) > 0 {
+		if past := res.Results[i].History[ledger.AddressField]; res.Results[i].ID == v.ID && len(past) > 0 {
 			first := slices.MinFunc(past, func(a, b hubspot.Revision) int { return a.At.Compare(b.At) })
 			return first.SourceType == "INTEGRATION" && first.At.UnixMilli() >= since-markMargin, nil
 		}
@@ -214,7 +200,7 @@ func (w *Worker) claimForDelete(ctx context.Context, k *work) (err error) {
 
 // mayLink reports whether a lead without a contact may be linked to one that was found for it. A registration with the address of a contact
 // that was there takes that contact, by design; a delete takes none without evidence.
-func (w *Worker) mayLink(ctx context.Context, k *work, v *contactView) (bool, error) {
+func (w *Worker) mayLink(ctx context.Context, k *work, v *contact.View) (bool, error) {
 	c := k.claim
 	if k.plan.del == nil {
 		c = &claim{id: k.id, link: k.link}
@@ -232,13 +218,13 @@ func (w *Worker) mayLink(ctx context.Context, k *work, v *contactView) (bool, er
 		named = append(named, k.plan.del.LookFor)
 	}
 	switch {
-	case c.known.Leave[v.id]:
+	case c.known.Leave[v.ID]:
 		return false, nil
-	case e == "" && c.known.Also[v.id]:
+	case e == "" && c.known.Also[v.ID]:
 		e = SaidSo
 	case e == "":
-		if c.near(v, named) && !slices.Contains(k.asks, v.id) {
-			k.asks = append(k.asks, v.id)
+		if c.near(v, named) && !slices.Contains(k.asks, v.ID) {
+			k.asks = append(k.asks, v.ID)
 		}
 		return false, nil
 	}

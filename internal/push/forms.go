@@ -9,6 +9,7 @@ import (
 	"leadsync/internal/account"
 	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
@@ -22,7 +23,7 @@ import (
 // stands behind it. It was seen in dumps of accounts' properties ("Opted out of email: NAME") and is not documented: a type that an answer does
 // not show is asked for by address, as https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide (read
 // 2026-11-22) has it.
-const typeOptedOut = optedOut + "_"
+const typeOptedOut = contact.OptedOut + "_"
 
 func typeProperty(id int64) string { return typeOptedOut + strconv.FormatInt(id, 10) }
 
@@ -98,18 +99,18 @@ func (w *Worker) types() []int64 {
 func (k *work) leavesAddress() bool { return k.plan.del != nil || k.plan.diff.Address != nil }
 
 // takeForms takes which types a reading shows the person has left. All that the configuration names are an opt-out like one of all e-mail.
-func (w *Worker) takeForms(ctx context.Context, k *work, v *contactView) error {
+func (w *Worker) takeForms(ctx context.Context, k *work, v *contact.View) error {
 	var left, silent []int64
 	for _, id := range w.types() {
-		switch text, shown := v.values[typeProperty(id)]; {
+		switch text, shown := v.Values[typeProperty(id)]; {
 		case text == "true":
 			left = append(left, id)
 		case !shown:
 			silent = append(silent, id)
 		}
 	}
-	if len(silent) > 0 && v.email != "" && k.leavesAddress() {
-		single, err := w.hub.Statuses(ctx, v.email, w.cfg.Consent.BusinessUnit)
+	if len(silent) > 0 && v.Email != "" && k.leavesAddress() {
+		single, err := w.hub.Statuses(ctx, v.Email, w.cfg.Consent.BusinessUnit)
 		switch hubspot.Classify(err) {
 		case hubspot.ClassNone, hubspot.ClassScope, hubspot.ClassForbidden: // without the scope nobody can be opted out either
 		default:
@@ -128,16 +129,16 @@ func (w *Worker) takeForms(ctx context.Context, k *work, v *contactView) error {
 	all := len(ours) > 0 && !slices.ContainsFunc(ours, func(id int64) bool { return !slices.Contains(left, id) })
 	switch {
 	case all && k.link.Consent == "":
-		w.sawOptOut(k, v.email, time.Time{})
-	case all && k.link.Consent == ledger.Out && !k.link.Evidenced(v.email):
-		k.link.Evidence(v.email)
+		w.sawOptOut(k, v.Email, time.Time{})
+	case all && k.link.Consent == ledger.Out && !k.link.Evidenced(v.Email):
+		k.link.Evidence(v.Email)
 		k.dirty = true
 	}
 	for _, id := range left {
 		if k.link.Consent == ledger.Out && slices.Contains(ours, id) {
 			continue // the word says it
 		}
-		if k.link.Leaves(id, v.email) {
+		if k.link.Leaves(id, v.Email) {
 			k.dirty = true
 		}
 	}

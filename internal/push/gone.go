@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
@@ -61,8 +62,8 @@ func (w *Worker) whereIs(ctx context.Context, k *work) error {
 	id := k.link.ContactID
 	c, err := w.hub.Contact(ctx, id, w.readProperties([]*work{k}), false) // follows merges
 	if err == nil {
-		v := w.view(c)
-		if v.id != k.link.ContactID {
+		v := w.contacts.View(c)
+		if v.ID != k.link.ContactID {
 			return w.followMerge(ctx, k, v)
 		}
 		if k.shownAgain++; k.shownAgain > 1 && k.plan.op != opErase && !k.unread {
@@ -72,13 +73,13 @@ func (w *Worker) whereIs(ctx context.Context, k *work) error {
 		}
 		return w.take(ctx, k, v)
 	}
-	if !notFound(err) {
+	if !contact.NotFound(err) {
 		return err
 	}
 	switch _, err = w.hub.Contact(ctx, id, []string{ledger.AddressField}, true); {
 	case err == nil:
 		k.goneAs(ledger.Gone, outbox.Millis(w.now()))
-	case notFound(err):
+	case contact.NotFound(err):
 		k.goneAs(ledger.Purged, outbox.Millis(w.now()))
 	default:
 		return err
@@ -86,14 +87,10 @@ func (w *Worker) whereIs(ctx context.Context, k *work) error {
 	return nil
 }
 
-func notFound(err error) bool {
-	return errors.Is(err, lead.ErrNotFound) || hubspot.Classify(err) == hubspot.ClassNotFound
-}
-
 // followMerge links the lead to the survivor of a merge. Of two leads the one whose address is the survivor's keeps the contact;
 // the other link is passive.
-func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error {
-	links, err := w.store.LinksByContact(ctx, w.hubID(), append([]lead.ContactID{v.id}, v.merged...))
+func (w *Worker) followMerge(ctx context.Context, k *work, v *contact.View) error {
+	links, err := w.store.LinksByContact(ctx, w.hubID(), append([]lead.ContactID{v.ID}, v.Merged...))
 	if err != nil {
 		return err
 	}
@@ -115,10 +112,10 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error
 				return nil
 			}
 			old := l.ContactID
-			l.State, l.ContactID, l.SecondLookAt = ledger.Passive, v.id, 0
+			l.State, l.ContactID, l.SecondLookAt = ledger.Passive, v.ID, 0
 			rows := []InboxRow{mergedInto(l.LeadID, old, v, now)}
-			if v.optedOut && l.OptedOutThere(v.email, 0) {
-				rows = append(rows, leftThere(l.LeadID, v.id, v.email, now))
+			if v.OptedOut && l.OptedOutThere(v.Email, 0) {
+				rows = append(rows, leftThere(l.LeadID, v.ID, v.Email, now))
 			}
 			_, err := w.store.Settle(ctx, Settlement{Links: []ledger.Link{l}, Inbox: rows})
 			w.queue.Done(l.LeadID)
@@ -130,7 +127,7 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error
 		k.link.State, k.link.SecondLookAt = ledger.Passive, 0
 	}
 	k.inbox = append(k.inbox, mergedInto(k.id, k.link.ContactID, v, now))
-	k.link.ContactID, k.dirty, k.read, k.unseen = v.id, true, true, false
+	k.link.ContactID, k.dirty, k.read, k.unseen = v.ID, true, true, false
 	k.answer = answer{kind: located}
 	if k.link.State == ledger.Passive { // the person is mailed there now
 		return w.takeConsent(ctx, k, v)
@@ -140,20 +137,20 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contactView) error
 
 // movePassive lets leads whose contacts were merged into one that was merged now follow it: their opt-outs count for its address too. busy:
 // one of them is in a job, and the lead waits.
-func (w *Worker) movePassive(ctx context.Context, k *work, links []ledger.Link, v *contactView) (busy bool, err error) {
+func (w *Worker) movePassive(ctx context.Context, k *work, links []ledger.Link, v *contact.View) (busy bool, err error) {
 	for _, l := range links {
-		if l.State != ledger.Passive || l.ContactID == v.id || l.Portal != w.cfg.Portal || l.LeadID == k.id {
+		if l.State != ledger.Passive || l.ContactID == v.ID || l.Portal != w.cfg.Portal || l.LeadID == k.id {
 			continue
 		}
 		if o := k.beside[l.LeadID]; o != nil {
-			o.link.ContactID, o.dirty = v.id, true
+			o.link.ContactID, o.dirty = v.ID, true
 			continue
 		}
 		if !w.queue.ClaimOne(l.LeadID) {
 			k.hint.until, k.done = w.now().Add(addressWait), true
 			return true, nil
 		}
-		err := w.follow(ctx, l.LeadID, v.id)
+		err := w.follow(ctx, l.LeadID, v.ID)
 		w.queue.Done(l.LeadID)
 		if err != nil {
 			return false, err
@@ -173,26 +170,26 @@ func (w *Worker) follow(ctx context.Context, id lead.ID, kept lead.ContactID) er
 }
 
 // passive gives up the contact of a lead that is held together with the one that keeps it.
-func (k *work) passive(v *contactView, now int64) {
+func (k *work) passive(v *contact.View, now int64) {
 	if k.link.State == ledger.Passive {
 		return
 	}
 	k.inbox = []InboxRow{mergedInto(k.id, k.link.ContactID, v, now)}
-	k.link.State, k.link.ContactID, k.link.SecondLookAt = ledger.Passive, v.id, 0
-	if v.optedOut && k.link.OptedOutThere(v.email, 0) {
-		k.inbox = append(k.inbox, leftThere(k.id, v.id, v.email, now))
+	k.link.State, k.link.ContactID, k.link.SecondLookAt = ledger.Passive, v.ID, 0
+	if v.OptedOut && k.link.OptedOutThere(v.Email, 0) {
+		k.inbox = append(k.inbox, leftThere(k.id, v.ID, v.Email, now))
 	}
 	k.answer, k.dirty, k.read, k.view = answer{kind: located}, true, true, nil
 }
 
 // keeps decides between the leads whose contacts were merged into v: the one whose address it has, then the one that is linked to
 // it already, then the least id, so that each of them comes to the same answer.
-func (w *Worker) keeps(own *ledger.Link, others []ledger.Link, v *contactView) bool {
+func (w *Worker) keeps(own *ledger.Link, others []ledger.Link, v *contact.View) bool {
 	rank := func(l *ledger.Link) int {
 		switch {
-		case l.Address == v.email && v.email != "":
+		case l.Address == v.Email && v.Email != "":
 			return 0
-		case l.ContactID == v.id:
+		case l.ContactID == v.ID:
 			return 1
 		}
 		return 2
@@ -209,11 +206,11 @@ func (w *Worker) keeps(own *ledger.Link, others []ledger.Link, v *contactView) b
 	return true
 }
 
-func mergedInto(id lead.ID, old lead.ContactID, v *contactView, now int64) InboxRow {
-	at := v.updatedAt.UnixMilli()
-	if v.updatedAt.IsZero() {
+func mergedInto(id lead.ID, old lead.ContactID, v *contact.View, now int64) InboxRow {
+	at := v.UpdatedAt.UnixMilli()
+	if v.UpdatedAt.IsZero() {
 		at = now
 	}
-	return InboxRow{LeadID: id, ContactID: v.id, Email: v.email, ChangeType: inbox.Merged,
+	return InboxRow{LeadID: id, ContactID: v.ID, Email: v.Email, ChangeType: inbox.Merged,
 		Properties: inbox.MergedProperties(old), ChangedAt: at}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/contact"
 	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -102,10 +103,10 @@ func (w *Worker) heardNothingToSend(k *work) {
 }
 
 // accept records a write that HubSpot named in its results.
-func (w *Worker) accept(k *work, v *contactView) {
+func (w *Worker) accept(k *work, v *contact.View) {
 	fresh := k.link.State != ledger.Linked
 	if fresh {
-		k.link.State, k.link.ContactID = ledger.Linked, v.id
+		k.link.State, k.link.ContactID = ledger.Linked, v.ID
 		for p, f := range k.link.Fields { // of a contact before it
 			k.link.Fields[p] = f.Renewed()
 		}
@@ -114,7 +115,7 @@ func (w *Worker) accept(k *work, v *contactView) {
 	t := w.table()
 	for p, c := range k.plan.diff.Changes {
 		k.overwrites(p, c.Canon)
-		if !k.link.Wrote(p, c.Canon, c.Set, v.shown(p)) && t.Exact(p) {
+		if !k.link.Wrote(p, c.Canon, c.Set, v.Shown(p)) && t.Exact(p) {
 			notTaken[p] = true
 		}
 	}
@@ -122,9 +123,9 @@ func (w *Worker) accept(k *work, v *contactView) {
 	case k.plan.diff.Address != nil:
 		c := k.plan.diff.Address
 		k.overwrites(ledger.AddressField, c.Canon)
-		k.link.Wrote(ledger.AddressField, c.Canon, c.Set, v.shown(ledger.AddressField))
+		k.link.Wrote(ledger.AddressField, c.Canon, c.Set, v.Shown(ledger.AddressField))
 	case fresh:
-		k.link.Wrote(ledger.AddressField, k.plan.addr, k.link.Field(ledger.AddressField).Set, v.shown(ledger.AddressField))
+		k.link.Wrote(ledger.AddressField, k.plan.addr, k.link.Field(ledger.AddressField).Set, v.Shown(ledger.AddressField))
 	}
 	if w.doubtsFold(k); k.link.Unshown() {
 		w.lookAfter(k)

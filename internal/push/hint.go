@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"leadsync/internal/batch"
+	"leadsync/internal/contact"
 	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -148,7 +149,7 @@ type work struct {
 	late      map[string]string
 	newest    int64            // highest outbox id of any row of the lead, 0 = not read yet
 	arrived   []*intent.Row    // pending rows that came after the others were read
-	view      *contactView     // the last reading of its contact
+	view      *contact.View    // the last reading of its contact
 	told      []string         // properties that its inbox rows tell
 	untaken   map[string]int64 // see Reader.Untaken; nil = not read yet
 	unheard   map[string]bool  // properties whose value of HubSpot's a row of now may not know
@@ -186,7 +187,7 @@ type blockage struct {
 type answer struct {
 	kind    answerKind
 	whole   bool // a conflict of the whole batch, which may be another lead's
-	contact *contactView
+	contact *contact.View
 	refusal batch.Refusal
 }
 

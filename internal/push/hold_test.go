@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
@@ -112,7 +113,7 @@ func TestHeldLeadsAreReadAgain(t *testing.T) {
 func TestPassiveOnce(t *testing.T) {
 	k := &work{id: "a", link: linked("a", "A")}
 	for range 2 {
-		k.passive(&contactView{id: "77", email: "b@example.com"}, 5)
+		k.passive(&contact.View{ID: "77", Email: "b@example.com"}, 5)
 	}
 	if len(k.inbox) != 1 || k.inbox[0].Properties != inbox.MergedProperties("9a") || k.link.ContactID != "77" {
 		t.Errorf("told %+v, link %+v", k.inbox, k.link)

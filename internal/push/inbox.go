@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"leadsync/internal/contact"
 	"leadsync/internal/inbox"
 	"leadsync/internal/intent"
 	"leadsync/internal/ledger"
@@ -19,15 +20,15 @@ type told struct {
 }
 
 // inboxUpdate is the row that tells the application what it lacks, by lead field name: field -> {"value": new, "was": last known}.
-func inboxUpdate(k *work, v *contactView, values map[string]told, t *mapping.Table) InboxRow {
+func inboxUpdate(k *work, v *contact.View, values map[string]told, t *mapping.Table) InboxRow {
 	out := make(map[string]inbox.Value, len(values))
 	again := false
 	for p, x := range values {
 		out[t.LeadName(p)] = inbox.Value{New: x.value, Was: x.was}
 		again = again || x.again
 	}
-	return InboxRow{Replaces: again, LeadID: k.id, ContactID: v.id, Email: v.email, ChangeType: inbox.Updated, Properties: inbox.Properties(out),
-		ChangedAt: v.updatedAt.UnixMilli()}
+	return InboxRow{Replaces: again, LeadID: k.id, ContactID: v.ID, Email: v.Email, ChangeType: inbox.Updated, Properties: inbox.Properties(out),
+		ChangedAt: v.UpdatedAt.UnixMilli()}
 }
 
 // payOwed tells the application HubSpot's values that lost to rows which then were not delivered.
@@ -54,7 +55,7 @@ func (w *Worker) payOwed(k *work) {
 	for p, v := range owed {
 		values[p] = told{value: v}
 	}
-	v := &contactView{id: k.link.ContactID, email: k.link.Address, updatedAt: w.now()}
+	v := &contact.View{ID: k.link.ContactID, Email: k.link.Address, UpdatedAt: w.now()}
 	row := inboxUpdate(k, v, values, w.table())
 	row.Above = max(k.newest, int64(k.top.ID))
 	for _, r := range k.arrived {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"leadsync/internal/breaker"
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
 	"leadsync/internal/lead"
@@ -183,13 +184,13 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 	for i, k := range works {
 		ids[i] = string(k.link.ContactID)
 	}
-	views, err := w.readBatch(ctx, "", ids, w.readProperties(works))
+	views, err := w.contacts.Batch(ctx, "", ids, w.readProperties(works))
 	if err != nil {
 		return err
 	}
-	byID := map[lead.ContactID]*contactView{}
+	byID := map[lead.ContactID]*contact.View{}
 	for _, v := range views {
-		byID[v.id] = v
+		byID[v.ID] = v
 	}
 	var again []*work
 	for _, k := range works {
@@ -209,7 +210,7 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 			k.plan.diff.Address = &intent.Change{Property: ledger.AddressField, Send: f.Sent, Canon: f.Sent, Set: f.Set}
 		}
 		w.owed.pay(k)
-		k.link.EndDoubt(v.begun)
+		k.link.EndDoubt(v.Begun)
 		if !k.plan.diff.Empty() {
 			k.plan.all.Rows = []*intent.Row{{Entry: &outbox.Entry{ID: outbox.EntryID(k.link.AppliedID)}}}
 			again = append(again, k)
@@ -240,7 +241,7 @@ func lookedInVain(works, again []*work, now int64) []*work {
 }
 
 // writeAgain writes what a late request of ours undid.
-func (w *Worker) writeAgain(ctx context.Context, again []*work, byID map[lead.ContactID]*contactView) error {
+func (w *Worker) writeAgain(ctx context.Context, again []*work, byID map[lead.ContactID]*contact.View) error {
 	for len(again) > 0 {
 		if err := w.write(ctx, opUpdate, again); err != nil {
 			return err
@@ -259,14 +260,14 @@ func (w *Worker) writeAgain(ctx context.Context, again []*work, byID map[lead.Co
 				w.doubts(k)
 			case accepted:
 				for p, c := range k.plan.diff.Changes {
-					k.link.Wrote(p, c.Canon, c.Set, k.answer.contact.shown(p))
+					k.link.Wrote(p, c.Canon, c.Set, k.answer.contact.Shown(p))
 				}
 				if c := k.plan.diff.Address; c != nil {
-					k.link.Wrote(ledger.AddressField, c.Canon, c.Set, k.answer.contact.shown(ledger.AddressField))
+					k.link.Wrote(ledger.AddressField, c.Canon, c.Set, k.answer.contact.Shown(ledger.AddressField))
 				}
 			default: // another contact has taken the address meanwhile: what stands there stays, the other fields go on
 				if c := k.plan.diff.Address; c != nil {
-					shown := byID[k.link.ContactID].email
+					shown := byID[k.link.ContactID].Email
 					k.link.Wrote(ledger.AddressField, shown, c.Set, &shown)
 					if k.plan.diff.Address = nil; !k.plan.diff.Empty() {
 						rest = append(rest, k)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
 	"leadsync/internal/lead"
@@ -18,18 +19,18 @@ import (
 func (w *Worker) lookup(ctx context.Context, works []*work) error {
 	t := w.table()
 	props := w.readProperties(works)
-	byKey := map[string]*contactView{}
+	byKey := map[string]*contact.View{}
 	if t.IDProperty() != "" {
 		ids := make([]string, len(works))
 		for i, k := range works {
 			ids[i] = string(k.id)
 		}
-		views, err := w.readBatch(ctx, t.IDProperty(), ids, props)
+		views, err := w.contacts.Batch(ctx, t.IDProperty(), ids, props)
 		if err != nil {
 			return err
 		}
 		for _, v := range views {
-			byKey["id:"+v.mark] = v
+			byKey["id:"+v.Mark] = v
 		}
 	}
 	var emails, named []string
@@ -43,26 +44,26 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 		}
 	}
 	begun := w.now()
-	views, err := w.readBatch(ctx, ledger.AddressField, emails, props)
+	views, err := w.contacts.Batch(ctx, ledger.AddressField, emails, props)
 	if err != nil {
 		w.tellAsked(hubspot.OpBatchRead, begun, 0, "", err, works, nil)
 		return err
 	}
 	if len(named) > 0 {
-		more, err := w.readBatch(ctx, "", named, props)
+		more, err := w.contacts.Batch(ctx, "", named, props)
 		if err != nil {
 			return err
 		}
 		views = append(views, more...)
 	}
 	for _, v := range views {
-		byKey[v.email] = v
-		for _, a := range v.more {
+		byKey[v.Email] = v
+		for _, a := range v.More {
 			if byKey[a] == nil {
 				byKey[a] = v
 			}
 		}
-		byKey["contact:"+string(v.id)] = v
+		byKey["contact:"+string(v.ID)] = v
 	}
 	w.tellAsked(hubspot.OpBatchRead, begun, 0, "", nil, works, func(k *work) string {
 		return foundWord(slices.ContainsFunc(k.addresses(), func(a string) bool { return byKey[a] != nil }))
@@ -112,11 +113,11 @@ func (k *work) triedBefore() []string {
 }
 
 // holders maps contacts to the lead that is linked to them, or to one that was merged into them.
-func (w *Worker) holders(ctx context.Context, found map[string]*contactView) (map[lead.ContactID]lead.ID, error) {
+func (w *Worker) holders(ctx context.Context, found map[string]*contact.View) (map[lead.ContactID]lead.ID, error) {
 	out := map[lead.ContactID]lead.ID{}
 	var ids []lead.ContactID
 	for _, v := range found {
-		ids = append(append(ids, v.id), v.merged...)
+		ids = append(append(ids, v.ID), v.Merged...)
 	}
 	if len(ids) == 0 {
 		return out, nil
@@ -136,9 +137,9 @@ func (w *Worker) holders(ctx context.Context, found map[string]*contactView) (ma
 		}
 	}
 	for _, v := range found {
-		for _, id := range append([]lead.ContactID{v.id}, v.merged...) {
+		for _, id := range append([]lead.ContactID{v.ID}, v.Merged...) {
 			if holder, held := byContact[id]; held {
-				out[v.id] = holder
+				out[v.ID] = holder
 				break
 			}
 		}
@@ -147,7 +148,7 @@ func (w *Worker) holders(ctx context.Context, found map[string]*contactView) (ma
 }
 
 // firstLink links a lead to the contact that was found for it, if no other lead has it.
-func (w *Worker) firstLink(ctx context.Context, k *work, byKey map[string]*contactView, holders map[lead.ContactID]lead.ID) error {
+func (w *Worker) firstLink(ctx context.Context, k *work, byKey map[string]*contact.View, holders map[lead.ContactID]lead.ID) error {
 	keys := []string{"id:" + string(k.id)}
 	for _, a := range append([]string{k.hint.tried}, k.triedBefore()...) {
 		if slices.Contains(k.addresses(), a) {
@@ -163,18 +164,18 @@ func (w *Worker) firstLink(ctx context.Context, k *work, byKey map[string]*conta
 		if v == nil {
 			continue
 		}
-		holder, held := holders[v.id]
-		other := v.mark
+		holder, held := holders[v.ID]
+		other := v.Mark
 		if held && holder != k.id || w.table().IDProperty() != "" && other != "" && other != string(k.id) {
 			switch {
 			case strings.HasPrefix(key, "contact:"):
-				k.block(k.plan.addr, taken(v.id, ""))
+				k.block(k.plan.addr, taken(v.ID, ""))
 			case strings.HasPrefix(key, "id:"): // an upsert would write on it
 				for _, a := range k.addresses() {
-					k.block(a, taken(v.id, ""))
+					k.block(a, taken(v.ID, ""))
 				}
 			default:
-				k.block(key, taken(v.id, ""))
+				k.block(key, taken(v.ID, ""))
 			}
 			continue
 		}
@@ -183,11 +184,11 @@ func (w *Worker) firstLink(ctx context.Context, k *work, byKey map[string]*conta
 		} else if !mine {
 			continue
 		}
-		holders[v.id] = k.id
+		holders[v.ID] = k.id
 		if k.link.State == ledger.Gone {
 			k.begin()
 		}
-		k.link.State, k.link.ContactID, k.linked, k.dirty = ledger.Linked, v.id, true, true
+		k.link.State, k.link.ContactID, k.linked, k.dirty = ledger.Linked, v.ID, true, true
 		k.answer = answer{}
 		return w.take(ctx, k, v)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
 	"leadsync/internal/ledger"
@@ -19,8 +20,8 @@ const consentWait = 10 * time.Minute
 
 // takeConsent takes what a reading, or the answer of a write, says of consent. Each of them counts, whatever it was made for: before a delete,
 // after a merge, or because a write was answered with it.
-func (w *Worker) takeConsent(ctx context.Context, k *work, v *contactView) error {
-	if v.optedOut {
+func (w *Worker) takeConsent(ctx context.Context, k *work, v *contact.View) error {
+	if v.OptedOut {
 		return w.contactOptedOut(ctx, k, v)
 	}
 	return w.takeForms(ctx, k, v)
@@ -29,34 +30,34 @@ func (w *Worker) takeConsent(ctx context.Context, k *work, v *contactView) error
 // contactOptedOut takes what a reading of the lead's contact says of its address: opted out of all e-mail. The opt-out belongs to the
 // address, so it must be known before the address changes. https://legacydocs.hubspot.com/docs/methods/email/update_status (read
 // 2026-11-22)
-func (w *Worker) contactOptedOut(ctx context.Context, k *work, v *contactView) error {
+func (w *Worker) contactOptedOut(ctx context.Context, k *work, v *contact.View) error {
 	switch {
 	case k.link.Consent == ledger.Out:
-		if w.leftAll(k, v.email); !k.link.Evidenced(v.email) { // all e-mail is more than any list of types
-			k.link.Evidence(v.email)
+		if w.leftAll(k, v.Email); !k.link.Evidenced(v.Email) { // all e-mail is more than any list of types
+			k.link.Evidence(v.Email)
 			k.dirty = true
 		}
 	case k.undecided(): // our own, on its way to be settled, or about to be overtaken: that lane finds out
 	case k.link.Consent == ledger.In:
-		wide, err := w.hub.OptedOutOfAll(ctx, v.email, w.cfg.Consent.BusinessUnit)
+		wide, err := w.hub.OptedOutOfAll(ctx, v.Email, w.cfg.Consent.BusinessUnit)
 		switch hubspot.Classify(err) {
 		case hubspot.ClassNone:
 		case hubspot.ClassScope, hubspot.ClassForbidden: // it cannot be asked, so the stricter side counts
-			w.leftAll(k, v.email)
-			w.sawOptOut(k, v.email, time.Time{})
+			w.leftAll(k, v.Email)
+			w.sawOptOut(k, v.Email, time.Time{})
 			return nil
 		default:
 			return err
 		}
 		for _, s := range wide {
 			if outbox := s.At.UnixMilli(); outbox > k.link.OptOut.At {
-				w.leftAll(k, v.email)
-				w.sawOptOut(k, v.email, s.At)
+				w.leftAll(k, v.Email)
+				w.sawOptOut(k, v.Email, s.At)
 			}
 		}
 	default:
-		w.leftAll(k, v.email)
-		w.sawOptOut(k, v.email, time.Time{})
+		w.leftAll(k, v.Email)
+		w.sawOptOut(k, v.Email, time.Time{})
 	}
 	return nil
 }
@@ -228,12 +229,12 @@ func (w *Worker) blockOthers(ctx context.Context, asked map[string]*work, check 
 			k.block(l.Address, taken(l.ContactID, ""))
 		}
 	}
-	views, err := w.readBatch(ctx, ledger.AddressField, check, []string{ledger.AddressField, moreAddresses, mergedIDs})
+	views, err := w.contacts.Batch(ctx, ledger.AddressField, check, []string{ledger.AddressField, contact.MoreAddresses, contact.MergedIDs})
 	if err != nil {
 		return err
 	}
 	for _, v := range views {
-		for _, a := range v.addresses() {
+		for _, a := range v.Addresses() {
 			k := asked[a]
 			if k == nil || k.link.State != ledger.Linked {
 				continue
@@ -241,7 +242,7 @@ func (w *Worker) blockOthers(ctx context.Context, asked map[string]*work, check 
 			if e, err := w.evidence(ctx, &claim{id: k.id, link: k.link}, v); err != nil {
 				return err
 			} else if e == "" {
-				k.block(a, taken(v.id, ""))
+				k.block(a, taken(v.ID, ""))
 			}
 		}
 	}

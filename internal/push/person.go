@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"leadsync/internal/hubspot"
+	"leadsync/internal/contact"
 	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -41,8 +41,8 @@ func (w *Worker) findPerson(ctx context.Context, k *work) (*found, error) {
 		if err != nil {
 			return nil, err
 		}
-		mark := w.table().IDProperty() != "" && v.mark != "" && v.mark != string(k.id) && e != ByLink && e != ByMerge
-		f.judge(v, e, others[v.id] || mark, w.cfg.AskAdopted)
+		mark := w.table().IDProperty() != "" && v.Mark != "" && v.Mark != string(k.id) && e != ByLink && e != ByMerge
+		f.judge(v, e, others[v.ID] || mark, w.cfg.AskAdopted)
 	}
 	f.bound()
 	if len(f.live) > 0 {
@@ -67,33 +67,33 @@ func (k *work) erases() []outbox.EntryID {
 }
 
 // judge decides about one contact: it is erased, it is left alone, or a person is asked. other: another lead has it too.
-func (f *found) judge(v *contactView, e Evidence, other, askAdopted bool) {
+func (f *found) judge(v *contact.View, e Evidence, other, askAdopted bool) {
 	known, own := f.claim.known, e == ByLink || e == ByMerge
-	also := known.Also[v.id] || known.Shared && other && e != ""
+	also := known.Also[v.ID] || known.Shared && other && e != ""
 	switch {
-	case slices.Contains(f.seen, v.id):
+	case slices.Contains(f.seen, v.ID):
 		return
-	case known.Leave[v.id], e == "" && !also && (other || !f.claim.near(v, f.named)):
-		if f.spared = append(f.spared, v.addresses()...); other {
+	case known.Leave[v.ID], e == "" && !also && (other || !f.claim.near(v, f.named)):
+		if f.spared = append(f.spared, v.Addresses()...); other {
 			f.left++
 		} else {
 			f.strangers++
 		}
 	case e == "" && !also:
-		f.asks, f.why = append(f.asks, v.id), "nothing shows that it is this lead's"
+		f.asks, f.why = append(f.asks, v.ID), "nothing shows that it is this lead's"
 	case other && !also:
-		f.asks, f.why = append(f.asks, v.id), "another lead has it too"
-	case own && askAdopted && !also && (known.Found[v.id] || slices.ContainsFunc(v.merged, func(id lead.ContactID) bool { return known.Found[id] })):
-		f.asks, f.why = append(f.asks, v.id), "it was there before the lead (erase.adopted: ask)"
+		f.asks, f.why = append(f.asks, v.ID), "another lead has it too"
+	case own && askAdopted && !also && (known.Found[v.ID] || slices.ContainsFunc(v.Merged, func(id lead.ContactID) bool { return known.Found[id] })):
+		f.asks, f.why = append(f.asks, v.ID), "it was there before the lead (erase.adopted: ask)"
 	default:
 		if e == "" {
 			e = SaidSo
 		}
-		if f.take(v, e); !own && !also && !v.archived {
-			f.extra = append(f.extra, v.id)
+		if f.take(v, e); !own && !also && !v.Archived {
+			f.extra = append(f.extra, v.ID)
 		}
 	}
-	f.seen = append(f.seen, v.id)
+	f.seen = append(f.seen, v.ID)
 }
 
 // bound holds back an erase that would touch several live contacts that are not the lead's by its link: one lead_id may stand for everybody.
@@ -104,11 +104,11 @@ func (f *found) bound() {
 }
 
 // take adds a contact that is to be erased, with the addresses it has now.
-func (f *found) take(v *contactView, e Evidence) {
-	f.live = append(f.live, v.id)
-	f.by[v.id] = e
-	f.contact(v.id)
-	for _, a := range v.addresses() {
+func (f *found) take(v *contact.View, e Evidence) {
+	f.live = append(f.live, v.ID)
+	f.by[v.ID] = e
+	f.contact(v.ID)
+	for _, a := range v.Addresses() {
 		f.address(a)
 	}
 }
@@ -199,12 +199,12 @@ const mostWritten = 300
 
 // contactsOf reads what HubSpot has: the lead's own contacts, live, merged into another or in the recycle bin, and those that have one of its
 // addresses. Those that are found in several ways come first by the one that says most.
-func (w *Worker) contactsOf(ctx context.Context, k *work, f *found) (all []*contactView, err error) {
+func (w *Worker) contactsOf(ctx context.Context, k *work, f *found) (all []*contact.View, err error) {
 	t := w.table()
-	props := []string{ledger.AddressField, moreAddresses, mergedIDs}
+	props := []string{ledger.AddressField, contact.MoreAddresses, contact.MergedIDs}
 	if t.IDProperty() != "" {
 		props = append(props, t.IDProperty())
-		if all, err = w.readBatch(ctx, t.IDProperty(), []string{string(k.id)}, props); err != nil {
+		if all, err = w.contacts.Batch(ctx, t.IDProperty(), []string{string(k.id)}, props); err != nil {
 			return nil, err
 		}
 	}
@@ -218,7 +218,7 @@ func (w *Worker) contactsOf(ctx context.Context, k *work, f *found) (all []*cont
 	for id := range f.claim.known.Also {
 		ids = append(ids, id)
 	}
-	own, missing, err := w.readByID(ctx, ids, props)
+	own, missing, err := w.contacts.ByID(ctx, ids, props)
 	if err != nil {
 		return nil, err
 	}
@@ -228,87 +228,20 @@ func (w *Worker) contactsOf(ctx context.Context, k *work, f *found) (all []*cont
 		}
 	}
 	look := append(f.look(), f.written...)
-	byAddress, err := w.readBatch(ctx, ledger.AddressField, slices.Clone(look), props)
+	byAddress, err := w.contacts.Batch(ctx, ledger.AddressField, slices.Clone(look), props)
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(look)
-	bin, err := w.readArchived(ctx, ledger.AddressField, slices.Compact(look), props)
+	bin, err := w.contacts.Archived(ctx, ledger.AddressField, slices.Compact(look), props)
 	return slices.Concat(own, all, byAddress, bin), err
 }
 
-// readByID reads contacts by their ids, those in the recycle bin and the survivors of merges, in any number of steps, among them. missing are
-// the ids of which HubSpot has nothing any more.
-func (w *Worker) readByID(ctx context.Context, ids []lead.ContactID, props []string) (views []*contactView, missing []lead.ContactID, err error) {
-	if len(ids) == 0 {
-		return nil, nil, nil
-	}
-	texts := make([]string, 0, len(ids))
-	for _, id := range ids {
-		if id != "" && strings.Trim(string(id), "0123456789") == "" {
-			texts = append(texts, string(id))
-		}
-	}
-	slices.Sort(texts)
-	texts = slices.Compact(texts)
-	live, err := w.readBatch(ctx, "", slices.Clone(texts), props)
-	if err != nil {
-		return nil, nil, err
-	}
-	bin, err := w.readArchived(ctx, "", texts, props)
-	if err != nil {
-		return nil, nil, err
-	}
-	there := map[lead.ContactID]bool{}
-	for _, v := range append(live, bin...) {
-		views, there[v.id] = append(views, v), true
-	}
-	for _, text := range texts {
-		id := lead.ContactID(text)
-		if there[id] {
-			continue
-		}
-		c, err := w.hub.Contact(ctx, id, props, false) // follows merges
-		if notFound(err) {
-			missing = append(missing, id)
-			continue
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		v := w.view(c)
-		v.askedAs = id
-		views = append(views, v)
-	}
-	return views, missing, nil
-}
-
-// readArchived reads contacts in the recycle bin. That they can be asked for by address is not documented: a refusal means none.
-func (w *Worker) readArchived(ctx context.Context, idProperty string, ids, props []string) ([]*contactView, error) {
-	var out []*contactView
-	for _, part := range parts(ids) {
-		res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDProperty: idProperty, IDs: part, Properties: props, Archived: true})
-		if notFound(err) || idProperty != "" && hubspot.Classify(err) == hubspot.ClassInvalid {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for i := range res.Results {
-			if v := w.view(&res.Results[i]); v.id != "" {
-				v.archived = true
-				out = append(out, v)
-			}
-		}
-	}
-	return out, nil
-}
-
 // heldByOthers tells which of the contacts are another lead's, as they are or since a merge.
-func (w *Worker) heldByOthers(ctx context.Context, k *work, views []*contactView) (map[lead.ContactID]bool, error) {
+func (w *Worker) heldByOthers(ctx context.Context, k *work, views []*contact.View) (map[lead.ContactID]bool, error) {
 	var ids []lead.ContactID
 	for _, v := range views {
-		ids = append(append(ids, v.id), v.merged...)
+		ids = append(append(ids, v.ID), v.Merged...)
 	}
 	out := map[lead.ContactID]bool{}
 	if len(ids) == 0 {
@@ -327,7 +260,7 @@ func (w *Worker) heldByOthers(ctx context.Context, k *work, views []*contactView
 		}
 	}
 	for _, v := range views {
-		out[v.id] = others[v.id] || slices.ContainsFunc(v.merged, func(id lead.ContactID) bool { return others[id] })
+		out[v.ID] = others[v.ID] || slices.ContainsFunc(v.Merged, func(id lead.ContactID) bool { return others[id] })
 	}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"leadsync/internal/batch"
 	"leadsync/internal/breaker"
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
 	"leadsync/internal/lead"
@@ -51,11 +52,11 @@ func (w *Worker) addressTaken(ctx context.Context, k *work) (lead.ContactID, err
 		return "", nil
 	}
 	k.askedFor = addr
-	views, err := w.readBatch(ctx, ledger.AddressField, []string{addr}, []string{ledger.AddressField, moreAddresses})
-	if err != nil || len(views) == 0 || views[0].id == k.link.ContactID {
+	views, err := w.contacts.Batch(ctx, ledger.AddressField, []string{addr}, []string{ledger.AddressField, contact.MoreAddresses})
+	if err != nil || len(views) == 0 || views[0].ID == k.link.ContactID {
 		return "", err
 	}
-	return views[0].id, nil
+	return views[0].ID, nil
 }
 
 // refused acts on a refusal of one row: properties it names are stripped (or their rows are dead), the rest is folded again; a

@@ -114,18 +114,18 @@ func (w *Worker) returned(ctx context.Context, works []*work) error {
 	for i, k := range works {
 		ids[i] = string(k.link.ContactID)
 	}
-	views, err := w.readBatch(ctx, "", ids, w.readProperties(works))
+	views, err := w.contacts.Batch(ctx, "", ids, w.readProperties(works))
 	if err != nil {
 		return err
 	}
 	for _, v := range views {
 		for _, k := range works {
-			if k.link.ContactID != v.id {
+			if k.link.ContactID != v.ID {
 				continue
 			}
 			k.link.State = ledger.Linked
-			k.inbox = append(k.inbox, InboxRow{LeadID: k.id, ContactID: v.id, Email: v.email, ChangeType: inbox.Restored, Properties: "{}",
-				ChangedAt: v.updatedAt.UnixMilli()})
+			k.inbox = append(k.inbox, InboxRow{LeadID: k.id, ContactID: v.ID, Email: v.Email, ChangeType: inbox.Restored, Properties: "{}",
+				ChangedAt: v.UpdatedAt.UnixMilli()})
 			if err := w.take(ctx, k, v); err != nil {
 				return err
 			}

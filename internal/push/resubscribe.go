@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"leadsync/internal/batch"
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
 	"leadsync/internal/intent"
@@ -177,11 +178,11 @@ func (w *Worker) survivorsAddress(ctx context.Context, k *work) (string, error) 
 	if k.link.State != ledger.Passive || k.link.ContactID == "" {
 		return "", nil
 	}
-	views, err := w.readBatch(ctx, "", []string{string(k.link.ContactID)}, []string{ledger.AddressField, moreAddresses, optedOut, mergedIDs})
+	views, err := w.contacts.Batch(ctx, "", []string{string(k.link.ContactID)}, []string{ledger.AddressField, contact.MoreAddresses, contact.OptedOut, contact.MergedIDs})
 	if err != nil || len(views) == 0 {
 		return "", err
 	}
-	return views[0].email, nil
+	return views[0].Email, nil
 }
 
 // concerns reports whether a status is about what would be subscribed: any, or one of the configured types.

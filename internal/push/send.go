@@ -76,7 +76,7 @@ var answerKinds = map[batch.Kind]answerKind{batch.Accepted: accepted, batch.Refu
 func (w *Worker) answerOf(a batch.Answer) answer {
 	out := answer{kind: answerKinds[a.Kind], whole: a.Whole, refusal: a.Refusal}
 	if a.Contact != nil {
-		out.contact = w.view(a.Contact)
+		out.contact = w.contacts.View(a.Contact)
 	}
 	return out
 }

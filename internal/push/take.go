@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
 	"leadsync/internal/intent"
@@ -34,34 +35,34 @@ func (k *work) begin() {
 
 // take merges a fresh reading of the lead's contact into its ledger, field by field, and puts into the inbox what the application
 // does not know. No request for the lead is under way while a job has it.
-func (w *Worker) take(ctx context.Context, k *work, v *contactView) error {
+func (w *Worker) take(ctx context.Context, k *work, v *contact.View) error {
 	if k.plan.del != nil { // it is archived next: what it holds does not matter any more, but the person's consent outlives it
-		k.link.Stored.Last = v.email
+		k.link.Stored.Last = v.Email
 		k.read, k.dirty = true, true
 		return w.takeConsent(ctx, k, v)
 	}
 	t := w.table()
 	told := map[string]told{}
 	k.late = map[string]string{}
-	for p, canon := range v.values {
-		if p == ledger.AddressField || p == moreAddresses || p == mergedIDs || strings.HasPrefix(p, optedOut) {
+	for p, canon := range v.Values {
+		if p == ledger.AddressField || p == contact.MoreAddresses || p == contact.MergedIDs || strings.HasPrefix(p, contact.OptedOut) {
 			continue
 		}
 		if err := w.merge(ctx, k, v, p, canon, told); err != nil {
 			return err
 		}
 	}
-	if own := intent.PendingValues(k.rows, ledger.AddressField); len(own) > 0 && own[len(own)-1].Canon != v.email && slices.Contains(v.more, own[len(own)-1].Canon) {
+	if own := intent.PendingValues(k.rows, ledger.AddressField); len(own) > 0 && own[len(own)-1].Canon != v.Email && slices.Contains(v.More, own[len(own)-1].Canon) {
 		// The contact has our address already, as a further one. Whether a write would swap or free the primary one is not
 		// known, so it stays: what we wanted is there.
-		k.link.Wrote(ledger.AddressField, own[len(own)-1].Canon, k.link.Field(ledger.AddressField).Set, &v.email)
-	} else if v.email != "" || k.link.Field(ledger.AddressField).Seen != "" {
-		if err := w.merge(ctx, k, v, ledger.AddressField, v.email, told); err != nil {
+		k.link.Wrote(ledger.AddressField, own[len(own)-1].Canon, k.link.Field(ledger.AddressField).Set, &v.Email)
+	} else if v.Email != "" || k.link.Field(ledger.AddressField).Seen != "" {
+		if err := w.merge(ctx, k, v, ledger.AddressField, v.Email, told); err != nil {
 			return err
 		}
 	}
 	k.read, k.dirty, k.view = true, true, v
-	if mark, shown := v.values[t.IDProperty()]; t.IDProperty() != "" && shown {
+	if mark, shown := v.Values[t.IDProperty()]; t.IDProperty() != "" && shown {
 		k.unmarked = mark == "" && !k.markTaken
 	}
 	if err := w.takeConsent(ctx, k, v); err != nil {
@@ -71,7 +72,7 @@ func (w *Worker) take(ctx context.Context, k *work, v *contactView) error {
 		k.told = append(k.told, p)
 	}
 	if len(k.late) == 0 {
-		k.link.EndDoubt(v.begun)
+		k.link.EndDoubt(v.Begun)
 	}
 	if len(told) > 0 {
 		k.inbox = append(k.inbox, inboxUpdate(k, v, told, t))
@@ -79,7 +80,7 @@ func (w *Worker) take(ctx context.Context, k *work, v *contactView) error {
 	return nil
 }
 
-func (w *Worker) merge(ctx context.Context, k *work, v *contactView, property, canon string, out map[string]told) error {
+func (w *Worker) merge(ctx context.Context, k *work, v *contact.View, property, canon string, out map[string]told) error {
 	t := w.table()
 	direction, winner := t.Rule(property)
 	f := k.link.Field(property)
@@ -177,7 +178,7 @@ func (k *work) withArrived(pending []ledger.Pending, property string) []ledger.P
 
 // changedAfter reports whether the property was changed in HubSpot after the newest of the pending values came into being: by its history,
 // which is asked for only when both sides changed it, or by the contact's own time where HubSpot shows none.
-func (w *Worker) changedAfter(ctx context.Context, k *work, v *contactView, r ledger.Reading) (bool, error) {
+func (w *Worker) changedAfter(ctx context.Context, k *work, v *contact.View, r ledger.Reading) (bool, error) {
 	if len(r.Pending) == 0 || slices.ContainsFunc(r.Pending, func(p ledger.Pending) bool { return p.Canon == r.Canon }) {
 		return false, nil
 	}
@@ -197,12 +198,12 @@ func (w *Worker) changedAfter(ctx context.Context, k *work, v *contactView, r le
 }
 
 // changedAt is when the property got the value that HubSpot holds.
-func (w *Worker) changedAt(ctx context.Context, v *contactView, property string) (time.Time, error) {
+func (w *Worker) changedAt(ctx context.Context, v *contact.View, property string) (time.Time, error) {
 	known, err := w.revisions(ctx, v, property)
 	if err != nil || len(known) > 0 && !known[0].At.IsZero() {
 		return newestAt(known), err
 	}
-	return v.updatedAt, nil
+	return v.UpdatedAt, nil
 }
 
 func newestAt(known []hubspot.Revision) (at time.Time) {
@@ -213,10 +214,10 @@ func newestAt(known []hubspot.Revision) (at time.Time) {
 }
 
 // historyOf lists the properties whose history is asked for together: the one, and those whose winner is the newest.
-func (w *Worker) historyOf(v *contactView, property string) []string {
+func (w *Worker) historyOf(v *contact.View, property string) []string {
 	list := []string{property}
 	for _, p := range w.table().Properties() {
-		if _, winner := w.table().Rule(p); winner == mapping.Newest && v.history == nil {
+		if _, winner := w.table().Rule(p); winner == mapping.Newest && v.History == nil {
 			list = append(list, p)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"leadsync/internal/account"
 	"leadsync/internal/breaker"
+	"leadsync/internal/contact"
 	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -33,8 +34,9 @@ type Worker struct {
 	stats     stats
 	deadLimit perMinute
 
-	account *account.Account
-	began   time.Time
+	account  *account.Account
+	contacts *contact.Reader
+	began    time.Time
 	// skipsDoubted: see doubtsSkipped; one goroutine uses it.
 	skipsDoubted bool
 	// readFirst: more than a fifth of the last creates met an existing contact, so the next ones are looked up first.
@@ -85,6 +87,7 @@ func New(cfg Config, hub HubSpot, store Store) *Worker {
 	w.consent = newConsentLane(&cfg)
 	w.account = account.New(account.Config{HubSpot: hub, Pin: w.pin, Mapping: cfg.Mapping, OnDefinitions: cfg.OnDefinitions, Breaker: w.breaker,
 		Log: cfg.Log, Now: cfg.Now})
+	w.contacts = contact.NewReader(contact.Config{HubSpot: hub, Table: w.table, Succeeded: w.breaker.ReadSucceeded, Now: cfg.Now})
 	return w
 }
 
