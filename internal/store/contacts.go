@@ -63,7 +63,7 @@ func (db *engine) noteContacts(ctx context.Context, tx *sql.Tx, portal string, l
 				return err
 			}
 			row.Kind, row.ContactID = kindHad, string(had.ContactID)
-			if row.Addresses = addAddress(addAddress(was, had.Address), had.Last); row.Addresses != was || was == "" {
+			if row.Addresses = addAddress(addAddress(was, had.Address), had.Last); row.Addresses != was {
 				rows = append(rows, row)
 			}
 		}

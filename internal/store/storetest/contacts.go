@@ -87,6 +87,19 @@ func contactsStayKnown(e *env) {
 		e.Errorf("asked %v, %v", k.Asked, err)
 	}
 	known(hub, "A", "map[]", "map[]")
+	many := ledger.Link{Portal: portal, HubID: hub, LeadID: "many", State: ledger.Linked, ContactID: "950"}
+	for i := range 61 { // each settlement gives the address before it up; the oldest of sixty go
+		many.Address = fmt.Sprintf("m%d@example.com", i)
+		e.settle(decided{Lease: lease, Links: []ledger.Link{many}})
+		m, err := e.db.View(portal).Links(e.Context(), hub, []lead.ID{"many"})
+		e.must(err)
+		many = *m["many"]
+	}
+	k, err := of.KnownContacts(e.Context(), hub, "many", nil)
+	e.must(err)
+	if had := k.Had["950"]; len(had) != 50 || had[0] != "m10@example.com" || had[49] != "m59@example.com" {
+		e.Errorf("%d addresses are kept: %v", len(had), had)
+	}
 
 	row, err := e.db.Operator().AddRow(e.Context(), outbox.Entry{Portal: portal, LeadID: ptr("a"), Type: ptr("lead.erased")},
 		store.ContactWord{Contact: "901", Also: true}, store.ContactWord{Contact: store.AnyShared, Also: true})

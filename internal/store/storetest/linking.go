@@ -55,6 +55,19 @@ func oneContactOneLead(e *env) {
 	gone.State = ledger.Gone
 	e.settle(decided{Lease: l, Links: []ledger.Link{gone}})
 	taken(linked("d", "904"), linked("c", "901"))
+	goneToo := linked("c", "901")
+	goneToo.State = ledger.Gone // one that people archived is its lead's still
+	taken(goneToo)
+	namesake, err := e.db.Acquire(e.Context(), "other", "one")
+	e.must(err)
+	same := linked("a", "901")
+	same.Portal = "other" // a lead of another portal that has the same id
+	_, err = settle(e.Context(), e.db, decided{Lease: namesake, Links: []ledger.Link{same}})
+	var t *settlement.TakenError
+	if !errors.As(err, &t) || t.Holder != "a" || t.Portal != portal || t.LeadID != "a" {
+		e.Errorf("the namesake: %v, %+v", err, t)
+	}
+	e.must(namesake.Release(e.Context()))
 	other := linked("a2", "901")
 	other.HubID++
 	e.settle(decided{Lease: l, Links: []ledger.Link{other}}) // another account
@@ -77,8 +90,7 @@ func oneContactOneLead(e *env) {
 		e.Errorf("links by contact %v, want %v", got, want)
 	}
 	_, err = settle(e.Context(), e.db, decided{Lease: l, Links: []ledger.Link{linked("m", "950"), linked("n", "950")}})
-	var t *settlement.TakenError
-	if !errors.As(err, &t) || t.ContactID != "950" || t.Holder != "m" || t.LeadID != "n" {
+	if t = nil; !errors.As(err, &t) || t.ContactID != "950" || t.Holder != "m" || t.LeadID != "n" {
 		e.Errorf("two leads of one settlement: %v", err)
 	}
 }

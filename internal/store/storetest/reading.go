@@ -149,20 +149,34 @@ func pendingOfLimits(e *env) {
 	}
 }
 
+// pendingOfStopsAtTheFirst: rows behind one that does not fit are left too, however small: a fold has no holes.
+func pendingOfStopsAtTheFirst(e *env) {
+	first := e.insert("a", `{"k":"123456"}`)
+	e.insert("a", `{"k":"`+strings.Repeat("x", 100)+`"}`)
+	e.insert("a", `{}`)
+	got, err := e.db.View(portal).PendingOf(e.Context(), []lead.ID{"a"}, 10, 50)
+	e.must(err)
+	e.same("rows", entryIDs(got["a"].Rows), []outbox.EntryID{first})
+	if !got["a"].More {
+		e.Error("nothing says that there are more")
+	}
+}
+
 func largeProperties(e *env) {
 	just := `"` + strings.Repeat("x", outbox.MaxPropertiesBytes-2) + `"`
 	middle := `"` + strings.Repeat("é", 100_000) + `"`
-	ids := []outbox.EntryID{e.insert("a", just), e.insert("a", just+" "), e.insert("a", middle), e.insert("a", `{}`)}
+	some := `"` + strings.Repeat("x", 70_000) + `"` // just beyond what comes along
+	ids := []outbox.EntryID{e.insert("a", just), e.insert("a", just+" "), e.insert("a", middle), e.insert("a", `{}`), e.insert("a", some)}
 	got, err := e.db.View(portal).PendingOf(e.Context(), []lead.ID{"a"}, 10, 8<<20)
 	e.must(err)
 	rows := got["a"].Rows
 	e.same("rows", entryIDs(rows), ids)
-	for i, want := range []string{just, "NULL", middle, `{}`} {
+	for i, want := range []string{just, "NULL", middle, `{}`, some} {
 		if deref(rows[i].Properties) != want {
 			e.Errorf("row %d: %d bytes loaded, want %d", i, len(deref(rows[i].Properties)), len(want))
 		}
 	}
-	for i, want := range []int64{outbox.MaxPropertiesBytes, outbox.MaxPropertiesBytes + 1, 200_002, 2} {
+	for i, want := range []int64{outbox.MaxPropertiesBytes, outbox.MaxPropertiesBytes + 1, 200_002, 2, 70_002} {
 		if rows[i].PropertiesBytes != want {
 			e.Errorf("row %d: length %d, want %d", i, rows[i].PropertiesBytes, want)
 		}

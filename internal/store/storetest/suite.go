@@ -55,6 +55,7 @@ func contracts() []contract {
 		{"EarlierEvents", earlierEvents},
 		{"ParkedRows", parkedRows},
 		{"WaitsBeyondAreCut", waitsBeyondAreCut},
+		{"PendingOfStopsAtTheFirst", pendingOfStopsAtTheFirst},
 		{"SettleWritesEverything", settleWritesEverything},
 		{"SettleLeavesSettledRowsAlone", settleLeavesSettledRowsAlone},
 		{"SettleUnderOldEpochChangesNothing", settleUnderOldEpoch},
