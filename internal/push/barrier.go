@@ -73,11 +73,11 @@ func (w *Worker) recallAddresses(ctx context.Context, works []*work) error {
 }
 
 // decideDelete plans the next step of a delete that is the first row of the lead.
-func (w *Worker) decideDelete(k *work) {
+func (f facts) decideDelete(k *work) {
 	k.plan = plan{del: k.rows[0], all: intent.Intent{Rows: k.rows[:1]}}
-	findable := len(k.addresses()) > 0 || w.table().IDProperty() != ""
+	findable := len(k.addresses()) > 0 || f.table.IDProperty() != ""
 	switch {
-	case k.link.SecondLookAt > outbox.Millis(w.now()): // a request of ours may still be executed, and would bring the contact back
+	case k.link.SecondLookAt > outbox.Millis(f.now): // a request of ours may still be executed, and would bring the contact back
 		k.plan.op, k.doubtful = opSettle, true
 	case k.link.State == ledger.Linked && !k.read:
 		k.plan.op = opRead

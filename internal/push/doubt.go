@@ -196,7 +196,7 @@ func (w *Worker) endSpent(k *work) bool {
 		return true
 	}
 	k.drop(spent)
-	w.decide(k)
+	w.facts().decide(k)
 	k.done = len(k.rows) == 0
 	return k.done
 }

@@ -84,7 +84,7 @@ func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error)
 	var waits []outbox.Outcome
 	for _, k := range works {
 		taken[k.id] = true
-		w.safely(k, func() { w.decide(k) })
+		w.safely(k, func() { w.facts().decide(k) })
 		w.giveBackWord(k)
 		if k.waitsForConsent() {
 			waits = append(waits, waitNote(k, w.now())...)

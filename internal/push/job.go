@@ -113,7 +113,7 @@ func (w *Worker) runRounds(ctx context.Context, j *job) error {
 		}
 		open = stillOpen(open)
 		for _, k := range open {
-			w.decide(k)
+			w.facts().decide(k)
 		}
 	}
 	return nil
@@ -165,7 +165,7 @@ func (w *Worker) look(ctx context.Context, works []*work) error {
 			w.learnExisting(byAddress)
 		}
 		for _, k := range append(byID, byAddress...) {
-			w.decide(k)
+			w.facts().decide(k)
 		}
 		if len(byID)+len(byAddress) == 0 {
 			return nil

@@ -209,7 +209,7 @@ func (w *Worker) optOutFirst(ctx context.Context, works []*work) error {
 						observe.CorrelationID, s.refusal.CorrelationID)
 				}
 			}
-			w.decide(k)
+			w.facts().decide(k)
 		}
 	}
 	return nil

@@ -33,8 +33,21 @@ type plan struct {
 	del  *intent.Row   // the lead.deleted or lead.erased that is carried out; the fold is empty then
 }
 
-// decide plans the next step of a lead from its rows, its link and what was learnt in this job. It changes only the work.
-func (w *Worker) decide(k *work) {
+// facts are what a decision rests on besides the lead itself.
+type facts struct {
+	now       time.Time
+	table     *mapping.Table
+	lookFirst bool          // the last creates met many contacts that were there already
+	dead      bool          // push.on_invalid_field: dead
+	noAddress time.Duration // how long a row waits for an address; 0 = for ever
+}
+
+func (w *Worker) facts() facts {
+	return facts{w.now(), w.table(), w.readFirst.Load(), w.mode() == Dead, w.cfg.NoAddress}
+}
+
+// decide plans the next step of a lead from its rows, its link and what was learnt in this job. It changes only the work, and asks nobody.
+func (f facts) decide(k *work) {
 	k.plan = plan{}
 	if r := k.erasing(); r != nil {
 		k.plan = plan{op: opErase, del: r, all: intent.Intent{Rows: []*intent.Row{r}}}
@@ -45,12 +58,12 @@ func (w *Worker) decide(k *work) {
 		}
 		return
 	}
-	k.rows = w.endRows(k)
+	k.rows = f.endRows(k)
 	if len(k.rows) == 0 {
 		return
 	}
 	if k.barrier() == 0 {
-		w.decideDelete(k)
+		f.decideDelete(k)
 		return
 	}
 	rows := k.narrowed()
@@ -63,18 +76,18 @@ func (w *Worker) decide(k *work) {
 	in.DropOvertaken(k.link)
 	switch k.link.State {
 	case ledger.Linked:
-		w.decideLinked(k, in)
+		f.decideLinked(k, in)
 	case ledger.Purged:
-		w.endAll(k, rows, outbox.Dead, outbox.ContactPurged, "the contact was erased in HubSpot; `outbox retry` does not bring it back")
+		f.endAll(k, rows, outbox.Dead, outbox.ContactPurged, "the contact was erased in HubSpot; `outbox retry` does not bring it back")
 	case ledger.Gone:
 		if !intent.Fold(k.upToDelete(), nil).Registered(k.link.AppliedID) {
-			w.endAll(k, rows, outbox.Dead, outbox.ContactGone, "contact "+string(k.link.ContactID)+" is in HubSpot's recycle bin")
+			f.endAll(k, rows, outbox.Dead, outbox.ContactGone, "contact "+string(k.link.ContactID)+" is in HubSpot's recycle bin")
 			return
 		}
 		in.RestoreFromLedger(k.link.Fields, k.unfit)
-		w.decideUnlinked(k, in)
+		f.decideUnlinked(k, in)
 	default:
-		w.decideUnlinked(k, in)
+		f.decideUnlinked(k, in)
 	}
 }
 
@@ -98,7 +111,7 @@ func (k *work) drop(rows []*intent.Row) {
 	k.rows = slices.DeleteFunc(slices.Clone(k.rows), func(r *intent.Row) bool { return slices.Contains(rows, r) })
 }
 
-func (w *Worker) decideLinked(k *work, in intent.Intent) {
+func (f facts) decideLinked(k *work, in intent.Intent) {
 	diff := in.Clone()
 	unheard := k.unheard
 	if k.read { // it is decided
@@ -116,7 +129,7 @@ func (w *Worker) decideLinked(k *work, in intent.Intent) {
 		k.plan.op = opRead
 	case diff.Empty() && !k.unmarked:
 		k.plan.op = opSettle
-	case !k.read && w.readsBeforeWrite(diff):
+	case !k.read && f.readsBeforeWrite(diff):
 		k.plan.op = opRead
 	default:
 		k.plan.op = opUpdate
@@ -125,11 +138,11 @@ func (w *Worker) decideLinked(k *work, in intent.Intent) {
 
 // readsBeforeWrite: a change whose winner is not the application goes through the three-way with a fresh reading, and before an
 // address change the contact's own opt-out is read.
-func (w *Worker) readsBeforeWrite(diff intent.Intent) bool {
+func (f facts) readsBeforeWrite(diff intent.Intent) bool {
 	if diff.Address != nil {
 		return true
 	}
-	t := w.table()
+	t := f.table
 	for p := range diff.Changes {
 		if _, winner := t.Rule(p); winner != mapping.App {
 			return true
@@ -138,7 +151,7 @@ func (w *Worker) readsBeforeWrite(diff intent.Intent) bool {
 	return false
 }
 
-func (w *Worker) decideUnlinked(k *work, in intent.Intent) {
+func (f facts) decideUnlinked(k *work, in intent.Intent) {
 	k.plan.diff = in
 	addr := k.link.Address
 	if in.Address != nil {
@@ -149,23 +162,23 @@ func (w *Worker) decideUnlinked(k *work, in intent.Intent) {
 		return
 	}
 	if addr == "" && k.barrier() > 0 { // nothing to make a contact of, and it is deleted afterwards
-		w.endAll(k, k.upToDelete(), outbox.Skipped, outbox.Overtaken, deletedLater)
-		w.decide(k)
+		f.endAll(k, k.upToDelete(), outbox.Skipped, outbox.Overtaken, deletedLater)
+		f.decide(k)
 		return
 	}
 	if addr == "" {
-		w.park(k)
+		f.park(k)
 		return
 	}
 	k.plan.addr = addr
-	t := w.table()
+	t := f.table
 	look := k.inDoubt() || k.hint.lookup || k.more
 	if t.IDProperty() != "" {
 		k.plan.op = opUpsert
 		look = look || t.NeedsReading()
 	} else {
 		k.plan.op = opCreate
-		look = look || len(intent.Addresses(k.upToDelete())) > 1 || w.readFirst.Load()
+		look = look || len(intent.Addresses(k.upToDelete())) > 1 || f.lookFirst
 	}
 	if k.newAddress() != "" { // before it is opted out it must be known that nobody else has it
 		look = true
@@ -179,9 +192,8 @@ func (w *Worker) decideUnlinked(k *work, in intent.Intent) {
 }
 
 // endRows ends the rows that are decided by themselves and returns the others.
-func (w *Worker) endRows(k *work) []*intent.Row {
+func (f facts) endRows(k *work) []*intent.Row {
 	kept := k.rows[:0:0]
-	dead := w.mode() == Dead
 	for _, r := range k.rows {
 		r.Omit(k.hint.refused[r.ID])
 		switch {
@@ -193,7 +205,7 @@ func (w *Worker) endRows(k *work) []*intent.Row {
 		case r.Event == outbox.Deleted:
 		case k.link.State == ledger.Passive:
 			r.EndAs(outbox.Skipped, outbox.Merged, "the contact was merged into another lead's contact")
-		case r.AllOmitted(), dead && len(r.Omitted) > 0:
+		case r.AllOmitted(), f.dead && len(r.Omitted) > 0:
 			r.EndAs(outbox.Dead, outbox.InvalidProperty, intent.OmittedNote(r.Omitted))
 		case r.Mapped == 0 && r.Unmapped > 0:
 			r.EndAs(outbox.Skipped, outbox.NotMapped, "")
@@ -208,7 +220,7 @@ func (w *Worker) endRows(k *work) []*intent.Row {
 			k.ended = append(k.ended, o)
 		}
 		if r.End.State == outbox.Dead && r.End.Reason == outbox.InvalidProperty {
-			k.leaveOut(w.table(), r, w.mode() != Dead)
+			k.leaveOut(f.table, r, !f.dead)
 			k.dirty = k.dirty || k.link.State != ledger.None
 		}
 	}
@@ -216,7 +228,7 @@ func (w *Worker) endRows(k *work) []*intent.Row {
 }
 
 // endAll ends rows of the fold with one reason and takes them out of it.
-func (w *Worker) endAll(k *work, rows []*intent.Row, state outbox.State, reason outbox.Reason, note string) {
+func (f facts) endAll(k *work, rows []*intent.Row, state outbox.State, reason outbox.Reason, note string) {
 	for _, r := range rows {
 		k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: state, Reason: reason, Note: note, Attempts: r.Attempts,
 			ContactID: k.link.ContactID})
@@ -234,11 +246,10 @@ func (k *work) waits(r *intent.Row) bool {
 }
 
 // park lets rows wait that have neither contact nor address; a row that brings one folds them in.
-func (w *Worker) park(k *work) {
-	now := w.now()
+func (f facts) park(k *work) {
 	for _, r := range k.rows {
 		o := outbox.Outcome{ID: r.ID, State: outbox.Pending, Note: "waits for an address", Attempts: r.Attempts, NotBefore: outbox.Parked}
-		if w.cfg.NoAddress > 0 && now.Sub(time.UnixMilli(r.CreatedAt)) > w.cfg.NoAddress {
+		if f.noAddress > 0 && f.now.Sub(time.UnixMilli(r.CreatedAt)) > f.noAddress {
 			o = outbox.Outcome{ID: r.ID, State: outbox.Dead, Reason: outbox.NoAddress, Attempts: r.Attempts}
 		}
 		if o.State == outbox.Pending && r.NotBefore != nil && *r.NotBefore == outbox.Parked {
