@@ -68,6 +68,11 @@ func (h *harmHistory) wiped(lead int) bool {
 	})
 }
 
+// addressed reports whether a row that named an address of the lead was carried out.
+func (h *harmHistory) addressed(lead int) bool {
+	return slices.ContainsFunc(h.rows, func(row *modelRow) bool { return row.lead == lead && row.email != "" && row.state == "delivered" })
+}
+
 // explains reports whether the history explains how a row ended.
 func (h *harmHistory) explains(row *modelRow) bool {
 	values := row.typ == "lead.registered" || row.typ == "lead.updated"
@@ -76,7 +81,7 @@ func (h *harmHistory) explains(row *modelRow) bool {
 	case "delivered/":
 		return true
 	case "pending/":
-		return row.note == "waits for an address" && deletes
+		return row.note == "waits for an address" && (deletes || !h.addressed(row.lead))
 	case "skipped/by_operator":
 		return h.skipped[row.id]
 	case "skipped/unchanged":

@@ -36,6 +36,8 @@ type OptOut struct {
 	Left map[int64][]string `json:"left,omitempty"`
 	// Survivor is the contact into which the lead's own was merged, once its address was opted out too, of every form.
 	Survivor lead.ContactID `json:"survivor,omitempty"`
+	// Former are addresses that the contact lost in HubSpot, of which it is to be asked what the person had left there.
+	Former []string `json:"former,omitempty"`
 	// NotBefore is the earliest next try without a row, after one that did not succeed.
 	NotBefore int64 `json:"not_before,omitempty"`
 }
@@ -46,7 +48,7 @@ type OptOut struct {
 // is not newer.
 func (l *Link) HearOut(id, at int64, named string) bool {
 	at = max(at, 1)
-	out := OptOut{At: at, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again, Left: l.OptOut.Left}
+	out := OptOut{At: at, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again, Left: l.OptOut.Left, Former: l.OptOut.Former}
 	switch late := id <= l.ConsentID; {
 	case late && l.Consent == Out:
 		if at <= l.OptOut.At {
@@ -77,7 +79,7 @@ func (l *Link) Outlives(id, at int64) bool {
 // HearIn takes a resubscribe of an address that HubSpot has carried out.
 func (l *Link) HearIn(id, at int64, address string) {
 	l.Consent, l.ConsentID = In, max(id, l.ConsentID)
-	l.OptOut = OptOut{At: at, For: address, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again, Left: l.OptOut.Left}
+	l.OptOut = OptOut{At: at, For: address, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again, Left: l.OptOut.Left, Former: l.OptOut.Former}
 }
 
 // AllMail is the form of an opt-out that covers every subscription type. HubSpot gives those ids of their own, above 0.
@@ -118,6 +120,22 @@ func (l *Link) FormsOwed(address string) []int64 {
 	}
 	slices.Sort(owed)
 	return owed
+}
+
+// maxFormer bounds how many addresses of before are asked about.
+const maxFormer = 20
+
+// Moved notes that HubSpot shows another address than the one the contact was known by, whoever put it there: an opt-out belongs to its
+// address, and a reading of the contact shows that of the present one alone.
+func (o *OptOut) Moved(from, to string) {
+	if from != "" && from != to && !slices.Contains(o.Former, from) && len(o.Former) < maxFormer {
+		o.Former = append(slices.Clone(o.Former), from)
+	}
+}
+
+// Asked forgets an address of before, of which HubSpot has said what was left there.
+func (o *OptOut) Asked(former string) {
+	o.Former = slices.DeleteFunc(slices.Clone(o.Former), func(a string) bool { return a == former })
 }
 
 // MayResubscribe notes, before a SUBSCRIBED is sent, that it may be carried out until then. What was evidenced of the address holds no more.
@@ -164,7 +182,7 @@ func (l *Link) OptedOutThere(address string, at int64) bool {
 	if news {
 		l.Consent = Out
 		l.OptOut = OptOut{At: max(at, l.OptOut.At), Evidenced: l.OptOut.Evidenced, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again,
-			Left: l.OptOut.Left}
+			Left: l.OptOut.Left, Former: l.OptOut.Former}
 	}
 	l.OptOut.At = max(at, l.OptOut.At)
 	l.Evidence(address)
@@ -215,7 +233,8 @@ func (l *Link) OutElsewhere() []string {
 
 // OptOutDue is when the unsubscribe lane has work for the link without any row, unix ms; 0 = it has none. The lead is out and its
 // contact's present address is not evidenced, whoever changed it; its contact was merged into another, whose address the person is mailed at
-// since; or a SUBSCRIBED of ours is in doubt, whatever the word: another lead may have opted the address out meanwhile.
+// since; the contact lost an address of which HubSpot is to be asked; or a SUBSCRIBED of ours is in doubt, whatever the word: another lead may
+// have opted the address out meanwhile.
 func (l *Link) OptOutDue() int64 {
 	due := int64(0)
 	soonest := func(at int64) {
@@ -226,7 +245,7 @@ func (l *Link) OptOutDue() int64 {
 	for _, until := range l.OptOut.Doubts {
 		soonest(max(until, l.OptOut.NotBefore, 1))
 	}
-	if l.State == Linked && l.Address != "" && len(l.FormsOwed(l.Address)) > 0 || l.OwesSurvivor() {
+	if l.State == Linked && l.Address != "" && len(l.FormsOwed(l.Address)) > 0 || l.OwesSurvivor() || len(l.OptOut.Former) > 0 {
 		soonest(max(1, l.OptOut.NotBefore))
 	}
 	if l.Consent != Out {

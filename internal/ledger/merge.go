@@ -247,7 +247,7 @@ func (l *Link) Clone() *Link {
 		c.Fields[k] = v
 	}
 	c.OptOut.Evidenced, c.OptOut.Doubts = slices.Clone(l.OptOut.Evidenced), maps.Clone(l.OptOut.Doubts)
-	c.OptOut.Left = maps.Clone(l.OptOut.Left)
+	c.OptOut.Left, c.OptOut.Former = maps.Clone(l.OptOut.Left), slices.Clone(l.OptOut.Former)
 	return &c
 }
 

@@ -55,7 +55,10 @@ func (w *Worker) consentJob(ctx context.Context, works []*work, b *blamed) (err 
 	for _, k := range works {
 		w.heardOptOut(k, said)
 		if failed == nil && !b.own {
-			if failed = w.leaveFormsHere(ctx, k); failed != nil {
+			if failed = askFormer(ctx, w, k); failed == nil {
+				failed = w.leaveFormsHere(ctx, k)
+			}
+			if failed != nil {
 				b.what, _ = w.consentFailed([]*work{k}, nil, failed)
 			}
 		}

@@ -122,27 +122,34 @@ func (w *Worker) takeForms(ctx context.Context, k *work, v *contact.View) error 
 			}
 		}
 	}
-	if k.undecided() || len(left) == 0 {
-		return nil
+	if !k.undecided() {
+		leftForms(w, k, v.Email, left)
+	}
+	return nil
+}
+
+// leftForms notes the types that the person has left at an address.
+func leftForms(w *Worker, k *work, address string, left []int64) {
+	if len(left) == 0 {
+		return
 	}
 	ours := w.cfg.Consent.Subscriptions
 	all := len(ours) > 0 && !slices.ContainsFunc(ours, func(id int64) bool { return !slices.Contains(left, id) })
 	switch {
 	case all && k.link.Consent == "":
-		w.sawOptOut(k, v.Email, time.Time{})
-	case all && k.link.Consent == ledger.Out && !k.link.Evidenced(v.Email):
-		k.link.Evidence(v.Email)
+		w.sawOptOut(k, address, time.Time{})
+	case all && k.link.Consent == ledger.Out && !k.link.Evidenced(address):
+		k.link.Evidence(address)
 		k.dirty = true
 	}
 	for _, id := range left {
 		if k.link.Consent == ledger.Out && slices.Contains(ours, id) {
 			continue // the word says it
 		}
-		if k.link.Leaves(id, v.Email) {
+		if k.link.Leaves(id, address) {
 			k.dirty = true
 		}
 	}
-	return nil
 }
 
 // leftAll notes that the person has left all e-mail where the word is about less.
@@ -211,5 +218,40 @@ func (w *Worker) leaveFormsHere(ctx context.Context, k *work) error {
 	case err == nil && k.in == nil && k.link.OwesSurvivor() && !slices.ContainsFunc(k.outs, func(a string) bool { return !k.link.Evidenced(a) }):
 		k.link.OptOut.Survivor, k.dirty = k.link.ContactID, true
 	}
+	return err
+}
+
+// askFormer asks what the person had left at addresses that the contact lost in HubSpot: somebody edited it, or merged the contact, before
+// anybody had read it. What was left there counts at the address that it has now.
+func askFormer(ctx context.Context, w *Worker, k *work) error {
+	for _, a := range slices.Clone(k.link.OptOut.Former) {
+		switch err := takeFormer(ctx, w, k, a); hubspot.Classify(err) {
+		case hubspot.ClassNone, hubspot.ClassScope, hubspot.ClassForbidden, hubspot.ClassInvalid, hubspot.ClassNotFound: // or HubSpot does not say
+			k.link.OptOut.Asked(a)
+			k.dirty = true
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+func takeFormer(ctx context.Context, w *Worker, k *work, address string) error {
+	unit := w.cfg.Consent.BusinessUnit
+	wide, err := w.hub.OptedOutOfAll(ctx, address, unit)
+	if err == nil && len(wide) > 0 {
+		err = w.contactOptedOut(ctx, k, &contact.View{Email: address, OptedOut: true})
+	}
+	if err != nil {
+		return err
+	}
+	single, err := w.hub.Statuses(ctx, address, unit)
+	var left []int64
+	for _, s := range single {
+		if s.Status == hubspot.StatusUnsubscribed {
+			left = append(left, s.SubscriptionID)
+		}
+	}
+	leftForms(w, k, address, left)
 	return err
 }

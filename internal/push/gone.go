@@ -112,6 +112,7 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contact.View) erro
 				return nil
 			}
 			old := l.ContactID
+			l.OptOut.Moved(l.Address, v.Email)
 			l.State, l.ContactID, l.SecondLookAt = ledger.Passive, v.ID, 0
 			rows := []InboxRow{mergedInto(l.LeadID, old, v, now)}
 			if v.OptedOut && l.OptedOutThere(v.Email, 0) {
@@ -130,6 +131,7 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contact.View) erro
 	k.link.ContactID, k.dirty, k.read, k.unseen = v.ID, true, true, false
 	k.answer = answer{kind: located}
 	if k.link.State == ledger.Passive { // the person is mailed there now
+		k.link.OptOut.Moved(k.link.Address, v.Email)
 		return w.takeConsent(ctx, k, v)
 	}
 	return w.take(ctx, k, v)
@@ -175,6 +177,7 @@ func (k *work) passive(v *contact.View, now int64) {
 		return
 	}
 	k.inbox = []InboxRow{mergedInto(k.id, k.link.ContactID, v, now)}
+	k.link.OptOut.Moved(k.link.Address, v.Email)
 	k.link.State, k.link.ContactID, k.link.SecondLookAt = ledger.Passive, v.ID, 0
 	if v.OptedOut && k.link.OptedOutThere(v.Email, 0) {
 		k.inbox = append(k.inbox, leftThere(k.id, v.ID, v.Email, now))

@@ -37,11 +37,13 @@ func (k *work) begin() {
 // does not know. No request for the lead is under way while a job has it.
 func (w *Worker) take(ctx context.Context, k *work, v *contact.View) error {
 	if k.plan.del != nil { // it is archived next: what it holds does not matter any more, but the person's consent outlives it
+		k.link.OptOut.Moved(k.link.Address, v.Email)
 		k.link.Stored.Last = v.Email
 		k.read, k.dirty = true, true
 		return w.takeConsent(ctx, k, v)
 	}
 	t := w.table()
+	k.link.OptOut.Moved(k.link.Address, v.Email)
 	told := map[string]told{}
 	k.late = map[string]string{}
 	for p, canon := range v.Values {
