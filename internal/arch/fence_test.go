@@ -30,6 +30,7 @@ var fence = map[string]string{
 	"contact":         "lead ledger mapping hubspot",                                           // what HubSpot shows of a contact
 	"intent":          "lead outbox ledger mapping",                                            // rows of a lead -> one intent; pure
 	"workqueue":       "lead",                                                                  // one lead, one hand; when again
+	"sequence":        "outbox breaker settlement",                                             // ids that go backwards
 	"push":            "outbox inbox lead ledger mapping hubspot backoff " + parts,             // outbox -> HubSpot
 	"pull":            "inbox lead ledger mapping hubspot contact settlement schedule backoff", // HubSpot -> inbox
 	"retention":       "outbox",                                                                // old rows go away
@@ -64,7 +65,7 @@ var fence = map[string]string{
 }
 
 // parts are what the push loop is made of.
-const parts = "contact intent workqueue breaker account batch settlement"
+const parts = "contact intent workqueue sequence breaker account batch settlement"
 
 // open is what every package may import.
 var open = []string{"observe", "secret"}

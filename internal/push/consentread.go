@@ -24,7 +24,7 @@ func (w *Worker) readConsent(ctx context.Context) (works []*work, more bool, err
 	if room == 0 && len(again) == 0 {
 		return nil, true, nil
 	}
-	if err := w.loadHigh(ctx); err != nil {
+	if err := w.ids.Load(ctx, w.store.HighMark); err != nil {
 		return nil, false, err
 	}
 	var parts [][]lead.ID
@@ -112,7 +112,7 @@ func (w *Worker) consentLeads(ctx context.Context, room int) (ids []lead.ID, mor
 		if err != nil {
 			return nil, false, err
 		}
-		if err := w.watchIDs(rows); err != nil {
+		if err := w.ids.Check(rows); err != nil {
 			return nil, false, err
 		}
 		end := len(rows) < scanRows

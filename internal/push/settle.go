@@ -35,7 +35,7 @@ func (w *Worker) settle(ctx context.Context, works []*work) error {
 		var taken *TakenError
 		switch {
 		case err == nil:
-			w.ids.raise(s.High)
+			w.ids.Raise(s.High)
 			w.stats.settled(s.Outcomes, n)
 			w.logSettled(works)
 			w.tellSettled(works)

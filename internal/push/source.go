@@ -37,7 +37,7 @@ func (w *Worker) fill(ctx context.Context, p *pools) (reading, error) {
 	if err := doubtsSkipped(ctx, w); err != nil {
 		return r, err
 	}
-	if err := w.loadHigh(ctx); err != nil {
+	if err := w.ids.Load(ctx, w.store.HighMark); err != nil {
 		return r, err
 	}
 	if err := w.obeyPauses(ctx, p); err != nil || w.pausedLanes().All() {
@@ -86,7 +86,7 @@ func (w *Worker) step(ctx context.Context, p *pools, lane outbox.Lane) (leads in
 	if err != nil {
 		return 0, false, err
 	}
-	if err := w.watchIDs(rows); err != nil {
+	if err := w.ids.Check(rows); err != nil {
 		return 0, false, err
 	}
 	end = len(rows) < scanRows
@@ -167,7 +167,7 @@ func (w *Worker) endOrphans(ctx context.Context, ids []outbox.EntryID) error {
 	}
 	n, err := w.store.Settle(ctx, s)
 	if err == nil {
-		w.ids.raise(s.High)
+		w.ids.Raise(s.High)
 		w.stats.settled(s.Outcomes, n)
 		w.tellOrphans(entries, s.Outcomes)
 	}

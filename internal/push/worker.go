@@ -18,6 +18,7 @@ import (
 	"leadsync/internal/mapping"
 	"leadsync/internal/observe"
 	"leadsync/internal/outbox"
+	"leadsync/internal/sequence"
 	"leadsync/internal/settlement"
 	"leadsync/internal/workqueue"
 )
@@ -58,7 +59,7 @@ type Worker struct {
 
 	lookSize      int // most leads in a second look; one goroutine uses it
 	owed          owing
-	ids           idWatch
+	ids           sequence.Watch
 	deleteTurn    chan struct{} // held while the brake of deletes is asked
 	deletesPaused atomic.Int64  // since when it is on, unix ms
 
