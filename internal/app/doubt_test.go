@@ -160,6 +160,46 @@ func TestDoubtOutlivesAKillAndASkip(t *testing.T) {
 	}
 }
 
+// The row is skipped long after the start: the lane was paused until then, and the lead was not read.
+func TestDoubtOutlivesALateSkip(t *testing.T) {
+	t.Parallel()
+	for _, busy := range []bool{false, true} {
+		inBubble(t, hubspotsim.Config{Seed: 909}, "push: {concurrency: 1}", func(r *rig) {
+			var dead atomic.Bool
+			r.between = func(s Store) Store { return dying{s, &dead} }
+			r.start()
+			r.event("1", "lead.registered", "ada@example.com", `{"city":"Old"}`)
+			r.settled(time.Minute)
+			dead.Store(true)
+			id := r.eventAt(time.Now(), "1", "lead.updated", "", `{"city":"New"}`)
+			time.Sleep(time.Second)
+			r.wantContact("ada@example.com", map[string]string{"city": "New"})
+			r.stop()
+			dead.Store(false)
+			r.pause("live")
+			r.start()
+			time.Sleep(20 * time.Minute)
+			r.want(id, "pending")
+			if busy { // the lead is planned, and waits for another one's request, when the row goes
+				_, err := r.db.Exec(`UPDATE lead_outbox SET not_before = ? WHERE id = ?`, time.Now().Add(time.Second).UnixMilli(), id)
+				must(t, err)
+				must(t, r.sim.SetFaults("batch_create=slow:8s"))
+				r.event("2", "lead.registered", "bob@example.com", "")
+				r.resume("live")
+				time.Sleep(3 * time.Second)
+			}
+			_, err := r.db.Exec(`UPDATE lead_outbox SET state = 'skipped', reason = 'by_operator', not_before = NULL, settled_at = ? WHERE id = ?`,
+				time.Now().UnixMilli(), id)
+			must(t, err)
+			r.event("1", "lead.updated", "", `{"city":"Old"}`)
+			r.resume("live")
+			r.settled(5 * time.Minute)
+			time.Sleep(5 * time.Minute)
+			r.wantContact("ada@example.com", map[string]string{"city": "Old"})
+		})
+	}
+}
+
 // A lead whose contact people archived is linked to another one, and the first write there has no answer. The link is written when that is
 // done, but the doubt stands on it at once: whatever becomes of the row, what the request did is no person's edit.
 func TestDoubtOfALeadThatIsLinkedAnew(t *testing.T) {

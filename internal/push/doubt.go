@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -84,35 +85,87 @@ func (w *Worker) doubtsFold(k *work) {
 // longestJob is more than a job takes from the reading of its rows to their settlement.
 const longestJob = 15 * time.Minute
 
-// doubtsSkipped does so at the start for rows that an operator skipped while they were, or may have been, on their way: the owner before was
-// killed and left no doubt on their links. The rows that are pending still are read back because they are.
-func doubtsSkipped(ctx context.Context, w *Worker) error {
-	if w.cfg.Doubt <= 0 || w.skipsDoubted {
-		return nil
-	}
-	ids, err := w.store.SkippedSince(ctx, outbox.Millis(w.cfg.LastSeen.Add(-longestJob)))
-	for part := range slices.Chunk(ids, BatchSize) {
-		if err == nil {
-			err = doubtsRows(ctx, w, part)
-		}
-	}
-	w.skipsDoubted = err == nil
-	return err
+// skipSlack is what the clocks of two machines may differ by, and a commit may take.
+const skipSlack = time.Minute
+
+// skippedRows is how far the rows that operators skip are known: those from since on, but for seen. since 0: nothing is.
+type skippedRows struct {
+	since int64
+	seen  []outbox.EntryID
 }
 
-func doubtsRows(ctx context.Context, w *Worker, ids []outbox.EntryID) error {
-	entries, err := w.store.Entries(ctx, ids)
+// doubtsSkipped does so for rows that an operator skipped while they were, or may have been, on their way: the owner before was killed and left
+// no doubt on their links. The rows that are pending still are read back because they are. A row from before the start may be skipped at any
+// time after it, so those are looked for before every plan.
+func doubtsSkipped(ctx context.Context, w *Worker) error {
+	if w.cfg.Doubt <= 0 {
+		return nil
+	}
+	now, since, before := w.now(), w.skips.since, outbox.Millis(w.began.Add(skipSlack))
+	first := since == 0
+	if first {
+		since, before = outbox.Millis(w.cfg.LastSeen.Add(-longestJob)), math.MaxInt64
+	}
+	ids, err := w.store.SkippedSince(ctx, since)
 	if err != nil {
 		return err
 	}
-	rows := map[lead.ID][]*intent.Row{}
-	for i := range entries {
-		if r := intent.NewRow(&entries[i], w.table(), false); r.End == nil && r.Event != outbox.Erased {
-			rows[entries[i].Lead()] = append(rows[entries[i].Lead()], r)
+	busy := map[outbox.EntryID]bool{}
+	fresh := slices.DeleteFunc(slices.Clone(ids), func(id outbox.EntryID) bool { return slices.Contains(w.skips.seen, id) })
+	for part := range slices.Chunk(fresh, BatchSize) {
+		entries, err := w.store.Entries(ctx, part)
+		if err != nil {
+			return err
+		}
+		rows := map[lead.ID][]*intent.Row{}
+		for i := range entries {
+			e := &entries[i]
+			if r := intent.NewRow(e, w.table(), false); r.End == nil && r.Event != outbox.Erased && e.CreatedAt <= before {
+				rows[e.Lead()] = append(rows[e.Lead()], r)
+			}
+		}
+		claim := w.queue.Reserve
+		if !first { // a lead that is planned would wait for this very goroutine
+			claim = func(_ context.Context, leads []lead.ID) (func(), error) { return claimIdle(w, leads, rows, busy), nil }
+		}
+		if err := doubtsRows(ctx, w, rows, claim); err != nil {
+			return err
 		}
 	}
+	if w.skips.since = outbox.Millis(now.Add(-skipSlack)); len(busy) > 0 {
+		w.skips.since = since
+	}
+	w.skips.seen = slices.DeleteFunc(ids, func(id outbox.EntryID) bool { return busy[id] })
+	return nil
+}
+
+// claimIdle claims those of the leads that are in no job; the rows of the others are taken out, and are busy.
+func claimIdle(w *Worker, leads []lead.ID, rows map[lead.ID][]*intent.Row, busy map[outbox.EntryID]bool) (release func()) {
+	var held []lead.ID
+	for _, id := range leads {
+		if w.queue.ClaimOne(id) {
+			held = append(held, id)
+			continue
+		}
+		for _, r := range rows[id] {
+			busy[r.ID] = true
+		}
+		delete(rows, id)
+	}
+	return func() {
+		for _, id := range held {
+			w.queue.Done(id)
+		}
+	}
+}
+
+// doubtsRows notes what rows say on the links of their leads.
+func doubtsRows(ctx context.Context, w *Worker, rows map[lead.ID][]*intent.Row, claim func(context.Context, []lead.ID) (func(), error)) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	leads := slices.Collect(maps.Keys(rows))
-	release, err := w.queue.Reserve(ctx, leads)
+	release, err := claim(ctx, leads)
 	if err != nil {
 		return err
 	}
@@ -136,6 +189,9 @@ func doubtsRows(ctx context.Context, w *Worker, ids []outbox.EntryID) error {
 			if k.link.State != ledger.Linked && r.Address != "" && (r.Event == outbox.Registered || r.Event == outbox.Updated) { // of a create
 				s.Asked = append(s.Asked, Unanswered{HubID: w.hubID(), Lead: id, Address: r.Address, At: outbox.Millis(w.cfg.LastSeen)})
 			}
+		}
+		if k.fresh && len(k.link.Fields) == 0 {
+			continue
 		}
 		w.lookAfter(k)
 		s.Links = append(s.Links, *k.link)

@@ -38,8 +38,7 @@ type Worker struct {
 	account  *account.Account
 	contacts *contact.Reader
 	began    time.Time
-	// skipsDoubted: see doubtsSkipped; one goroutine uses it.
-	skipsDoubted bool
+	skips    skippedRows // one goroutine uses it
 	// readFirst: more than a fifth of the last creates met an existing contact, so the next ones are looked up first.
 	readFirst atomic.Bool
 	hinted    atomic.Bool // Hinted was called
