@@ -114,6 +114,7 @@ func TestG7RefusedEraseLeavesNobodyMailable(t *testing.T) {
 		},
 	} {
 		consentTest(t, "consent: {resubscribe: allow}", hubspotsim.Config{Seed: 767}, func(r *rig) {
+			r.patient = true
 			r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
 			r.start()
 			r.settled(time.Minute)
@@ -148,6 +149,7 @@ func TestG7ResubscribeAfterMerge(t *testing.T) {
 	} {
 		for _, before := range []bool{true, false} {
 			consentTest(t, "consent: {resubscribe: allow}", hubspotsim.Config{Seed: 768, Quirks: hubspotsim.Quirks{SubscribeAfterAll: "lifts"}}, func(r *rig) {
+				r.patient = true
 				r.event("1", "lead.registered", "kept@example.com", "")
 				r.event("2", "lead.registered", "lost@example.com", "")
 				r.start()

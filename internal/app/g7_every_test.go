@@ -126,6 +126,7 @@ func TestG7LateUnsubscribe(t *testing.T) {
 		"older, naming another address": {after: -time.Minute, address: "two@example.com", out: []string{"two@example.com"}, want: "skipped/overtaken,delivered"},
 	} {
 		consentTest(t, "consent: {resubscribe: allow}", hubspotsim.Config{Seed: 763, Quirks: hubspotsim.Quirks{SubscribeAfterAll: "lifts"}}, func(r *rig) {
+			r.patient = true
 			r.event("1", "lead.registered", "ada@example.com", "")
 			r.word("1", "lead.unsubscribed", "")
 			r.start()

@@ -78,6 +78,7 @@ func TestG5ResubscribeAsks(t *testing.T) {
 	for _, method := range []string{"SpokeOut", "PendingOptOut", "LinksOutAt"} {
 		for _, kind := range []string{"refused", "lost", "hung", "slow"} {
 			consentTest(t, "consent: {resubscribe: allow}", hubspotsim.Config{Seed: 776, Quirks: hubspotsim.Quirks{SubscribeAfterAll: "lifts"}}, func(r *rig) {
+				r.patient = true
 				sh := &shakes{seen: map[string]bool{}, portalLost: func() {}}
 				r.between = func(s Store) Store { return shaky{s, sh} }
 				r.event("1", "lead.registered", "ada@example.com", "")
