@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,24 +18,31 @@ import (
 
 // lane is a breaker that remembers what it was told.
 type lane struct {
-	waits    bool
+	waits, paused atomic.Bool
+
+	mu       sync.Mutex
 	reported []error
 }
 
-func (l *lane) SharedWaits() bool      { return l.waits }
-func (l *lane) ReportShared(err error) { l.reported = append(l.reported, err) }
+func (l *lane) SharedWaits() bool { return l.waits.Load() }
+
+func (l *lane) ReportShared(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reported = append(l.reported, err)
+}
 
 var errDatabase = errors.New("the database is away")
 
 // testLoop is a loop that runs every stream each minute, and its log.
-func testLoop(hub HubSpot, store Store, l *lane, paused *bool) (*Loop, *bytes.Buffer) {
+func testLoop(hub HubSpot, store Store, l *lane) (*Loop, *bytes.Buffer) {
 	log := &bytes.Buffer{}
 	each := func(int) time.Duration { return 10 * time.Second }
 	schedules := map[Stream]string{}
 	for _, s := range Streams() {
 		schedules[s] = "@every 1m"
 	}
-	return NewLoop(LoopConfig{Schedules: schedules, Log: slog.New(slog.NewTextHandler(log, nil)), Breaker: l, Paused: func() bool { return *paused },
+	return NewLoop(LoopConfig{Schedules: schedules, Log: slog.New(slog.NewTextHandler(log, nil)), Breaker: l, Paused: l.paused.Load,
 		Database: func(err error) bool { return errors.Is(err, errDatabase) }, DatabaseWait: each, RunWait: each,
 		Turn: func(Stream, time.Duration) {}, NoJitter: true},
 		Config{Portal: "default"}, hub, &nobody{}, store), log
@@ -51,8 +60,9 @@ func (l *Loop) state(s Stream) State {
 // The streams run by their schedules; while pull is paused or the lane waits HubSpot is not asked, and it goes on by itself afterwards.
 func TestLoopFiresAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, l, paused := &script{date: time.Now()}, &lane{waits: true}, false
-		loop, log := testLoop(hub, newMemory(), l, &paused)
+		hub, l := &script{date: time.Now()}, &lane{}
+		l.waits.Store(true)
+		loop, log := testLoop(hub, newMemory(), l)
 		if st := loop.state(Changes); st.Scheduled || st.Position.RanAt != 0 {
 			t.Errorf("before the start: %+v", st)
 		}
@@ -60,13 +70,16 @@ func TestLoopFiresAndWaits(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { defer close(ended); loop.Run(ctx, stop) }()
 		time.Sleep(5 * time.Minute)
-		l.waits, paused = false, true
+		l.waits.Store(false)
+		l.paused.Store(true)
 		time.Sleep(5 * time.Minute)
+		synctest.Wait()
 		if len(hub.asked) > 0 {
 			t.Errorf("asked %v", hub.asked)
 		}
-		paused = false
+		l.paused.Store(false)
 		time.Sleep(5 * time.Minute)
+		synctest.Wait()
 		if st := loop.state(Changes); len(hub.asked) == 0 || !st.Scheduled || st.Next.IsZero() || st.Failing != "" || time.Since(time.UnixMilli(st.Position.RanAt)) > time.Minute {
 			t.Errorf("asked %d times, %+v\n%s", len(hub.asked), st, log)
 		}
@@ -87,8 +100,8 @@ func TestLoopTellsFailures(t *testing.T) {
 		{ErrNotAttached, "not_attached"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			hub, l, paused := &script{date: time.Now(), fail: c.err}, &lane{}, false
-			loop, log := testLoop(hub, newMemory(), l, &paused)
+			hub, l := &script{date: time.Now(), fail: c.err}, &lane{}
+			loop, log := testLoop(hub, newMemory(), l)
 			began := time.Now()
 			for range 2 {
 				if err := loop.once(t.Context(), Changes); !errors.Is(err, c.err) {
@@ -116,8 +129,10 @@ func TestLoopTellsFailures(t *testing.T) {
 // One pass runs each stream, or the one that is wanted, and says when somebody else took the portal.
 func TestLoopOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, paused := newMemory(), true
-		loop, _ := testLoop(&script{date: time.Now()}, store, &lane{waits: true}, &paused) // whoever asks for a pass has looked already
+		store, l := newMemory(), &lane{}
+		l.waits.Store(true) // whoever asks for a pass has looked already
+		l.paused.Store(true)
+		loop, _ := testLoop(&script{date: time.Now()}, store, l)
 		var told []string
 		done, err := loop.Once(t.Context(), 1, Once{Progress: func(stream string, _ Result) { told = append(told, stream) }})
 		if err != nil || len(done) != len(Streams()) || len(told) == 0 {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 
 // script is a HubSpot that answers searches one after the other, and remembers what it was asked.
 type script struct {
+	mu    sync.Mutex // streams run side by side
 	date  time.Time
 	pages []hubspot.Page
 	asked []string
@@ -29,6 +31,8 @@ type script struct {
 }
 
 func (s *script) Search(_ context.Context, r hubspot.SearchRequest) (*hubspot.Page, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var f []string
 	for _, x := range r.Filters {
 		f = append(f, strings.TrimRight(fmt.Sprintf("%s %s %s %s", x.Property, x.Operator, x.Value, x.HighValue), " "))
@@ -64,6 +68,7 @@ func contacts(from, n, total int) hubspot.Page {
 
 // memory is a Store that keeps positions and commits; it knows no links but those given.
 type memory struct {
+	mu        sync.Mutex
 	positions map[Stream]Position
 	links     []ledger.Link
 	pages     []settlement.Page
@@ -73,6 +78,8 @@ type memory struct {
 func newMemory() *memory { return &memory{positions: map[Stream]Position{}} }
 
 func (m *memory) Position(_ context.Context, _ int64, stream string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	p := m.positions[Stream(stream)]
 	return p.encode(Stream(stream))
 }
@@ -100,6 +107,8 @@ func (m *memory) GoneAfter(context.Context, int64, lead.ContactID, int) ([]ledge
 func (m *memory) PendingAddresses(context.Context, []string) ([]string, error) { return nil, nil }
 
 func (m *memory) Commit(_ context.Context, p settlement.Page) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.pages = append(m.pages, p)
 	if m.fail != nil {
 		if err := m.fail(len(m.pages)); err != nil {
