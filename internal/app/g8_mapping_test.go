@@ -34,6 +34,7 @@ func TestG8PullMappingComesToTell(t *testing.T) {
 					time.Sleep(5 * time.Minute)
 					r.event("4", "lead.updated", "", `{"town":"Turin"}`) // agrees
 					r.settled(time.Minute)
+					time.Sleep(3 * time.Hour) // no other stream looks at these changes any more
 					r.wantTold()
 					writes := r.writes()
 					r.yaml = "mapping: {fields: [{lead: town, contact: city, " + rule +
