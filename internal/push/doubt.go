@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"leadsync/internal/contact"
-	"leadsync/internal/hubspot"
 	"leadsync/internal/intent"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
@@ -257,56 +256,6 @@ func (w *Worker) endSpent(k *work) bool {
 	return k.done
 }
 
-// ours reports whether the value that a property has in HubSpot was put there by a request of ours, as the property's own history says.
-// Writes of an app have the source INTEGRATION and the app's id; which source a service key has is not known, and how far a history goes
-// back neither: where it does not say that it was us, it was not.
-func (w *Worker) ours(ctx context.Context, v *contact.View, property string, sent string) (bool, error) {
-	known, err := w.revisions(ctx, v, property)
-	if err != nil || len(known) == 0 || !appSource[known[0].SourceType] {
-		return false, err
-	}
-	t := w.table()
-	if t.Canon(property, known[0].Value) != v.Values[property] {
-		return false, nil // it was changed since the reading
-	}
-	for _, r := range known[1:] { // whose id our own last write has
-		if appSource[r.SourceType] && t.Canon(property, r.Value) == sent {
-			return r.SourceID == known[0].SourceID, nil
-		}
-	}
-	return true, nil
-}
-
-// appSource are the sources of an app's writes in a property's history: INTEGRATION in captures of answers; API is seen too. What people do
-// is CRM_UI and others (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide, read 2026-11-22).
-var appSource = map[string]bool{"INTEGRATION": true, "API": true}
-
-// revisions is the history of a property, newest first; one more reading of the contact for each that is asked for.
-func (w *Worker) revisions(ctx context.Context, v *contact.View, property string) ([]hubspot.Revision, error) {
-	if known, asked := v.History[property]; asked {
-		return known, nil
-	}
-	list := w.historyOf(v, property)
-	res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{string(v.ID)}, Properties: list, History: list})
-	if err != nil && !contact.NotFound(err) {
-		return nil, err
-	}
-	if v.History == nil {
-		v.History = map[string][]hubspot.Revision{}
-	}
-	for _, p := range list {
-		v.History[p] = nil
-	}
-	for i := 0; err == nil && i < len(res.Results); i++ {
-		if res.Results[i].ID == v.ID {
-			for p, known := range res.Results[i].History {
-				v.History[p] = known
-			}
-		}
-	}
-	return v.History[property], nil
-}
-
 // arrivedLate reports whether a value is one of a request of ours in doubt, executed after our time-out, and stands against the ledger. An
 // address that would have to be opted out first is left as it is: it is taken like somebody's edit.
 func (w *Worker) arrivedLate(ctx context.Context, k *work, v *contact.View, r ledger.Reading, f ledger.Field) (bool, error) {
@@ -317,7 +266,7 @@ func (w *Worker) arrivedLate(ctx context.Context, k *work, v *contact.View, r le
 	if r.Property == ledger.AddressField && (f.Sent == "" || (v.OptedOut || k.link.Consent == ledger.Out) && !k.link.Evidenced(f.Sent)) {
 		return false, nil
 	}
-	return w.ours(ctx, v, r.Property, f.Sent)
+	return w.contacts.Ours(ctx, v, r.Property, f.Sent)
 }
 
 // mend adds what the ledger holds where a late request put something else. The address is left to the second look, which asks for nothing

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"leadsync/internal/contact"
-	"leadsync/internal/hubspot"
 	"leadsync/internal/lead"
 	"leadsync/internal/ledger"
 	"leadsync/internal/outbox"
@@ -66,7 +65,7 @@ func (w *Worker) evidence(ctx context.Context, c *claim, v *contact.View) (Evide
 	if since == 0 {
 		return "", nil
 	}
-	made, err := w.madeSince(ctx, v, since)
+	made, err := w.contacts.MadeSince(ctx, v, since)
 	if err != nil || !made {
 		return "", err
 	}
@@ -112,30 +111,6 @@ func (c *claim) near(v *contact.View, named []string) bool {
 	}
 	known := append(c.addresses(), named...)
 	return slices.ContainsFunc(v.Addresses(), func(a string) bool { return slices.Contains(known, a) })
-}
-
-// markMargin forgives clocks that differ, HubSpot's and ours, in ms.
-const markMargin = 60_000
-
-// madeSince reports whether an app gave the contact its first address at or after a time: a request of ours that got no answer may have.
-// Property history names INTEGRATION for what apps write (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide,
-// read 2026-11-22); a contact that people made, or that was there before, is not it.
-func (w *Worker) madeSince(ctx context.Context, v *contact.View, since int64) (bool, error) {
-	res, err := w.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{string(v.ID)}, Properties: []string{ledger.AddressField},
-		History: []string{ledger.AddressField}, Archived: v.Archived})
-	if contact.NotFound(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	for i := range res.Results {
-		if past := res.Results[i].History[ledger.AddressField]; res.Results[i].ID == v.ID && len(past) > 0 {
-			first := slices.MinFunc(past, func(a, b hubspot.Revision) int { return a.At.Compare(b.At) })
-			return first.SourceType == "INTEGRATION" && first.At.UnixMilli() >= since-markMargin, nil
-		}
-	}
-	return false, nil
 }
 
 // noteAsked keeps, durably, that creates had no answer: what they may have made is the lead's.

@@ -5,10 +5,8 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"leadsync/internal/contact"
-	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
 	"leadsync/internal/intent"
 	"leadsync/internal/lead"
@@ -108,7 +106,7 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contact.View, property, 
 		return err
 	}
 	if canon != f.Seen && !f.Shown && f.Sent != "" { // how HubSpot keeps what we sent, or somebody's edit behind it
-		own, err := w.ours(ctx, v, property, f.Sent)
+		own, err := w.contacts.Ours(ctx, v, property, f.Sent)
 		if own {
 			k.link.Wrote(property, f.Sent, f.Set, &canon)
 		}
@@ -186,45 +184,17 @@ func (w *Worker) changedAfter(ctx context.Context, k *work, v *contact.View, r l
 	}
 	last := r.Pending[len(r.Pending)-1].ID
 	if left := k.link.Field(r.Property).Left; left != nil && left.ID == last {
-		there, err := w.changedAt(ctx, v, r.Property)
+		there, err := w.contacts.ChangedAt(ctx, v, r.Property)
 		return there.UnixMilli() > left.At, err
 	}
 	for _, own := range append(slices.Clone(k.rows), k.arrived...) {
 		if own.Num() != last {
 			continue
 		}
-		there, err := w.changedAt(ctx, v, r.Property)
+		there, err := w.contacts.ChangedAt(ctx, v, r.Property)
 		return there.UnixMilli() > own.SaidAt(), err
 	}
 	return false, nil
-}
-
-// changedAt is when the property got the value that HubSpot holds.
-func (w *Worker) changedAt(ctx context.Context, v *contact.View, property string) (time.Time, error) {
-	known, err := w.revisions(ctx, v, property)
-	if err != nil || len(known) > 0 && !known[0].At.IsZero() {
-		return newestAt(known), err
-	}
-	return v.UpdatedAt, nil
-}
-
-func newestAt(known []hubspot.Revision) (at time.Time) {
-	if len(known) > 0 {
-		at = known[0].At
-	}
-	return at
-}
-
-// historyOf lists the properties whose history is asked for together: the one, and those whose winner is the newest.
-func (w *Worker) historyOf(v *contact.View, property string) []string {
-	list := []string{property}
-	for _, p := range w.table().Properties() {
-		if _, winner := w.table().Rule(p); winner == mapping.Newest && v.History == nil {
-			list = append(list, p)
-		}
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
 }
 
 // decided counts a property that both sides changed, and names who lost.
