@@ -12,6 +12,7 @@ import (
 
 	"leadsync/internal/auth"
 	"leadsync/internal/hubspotsim"
+	"leadsync/internal/store/storetest"
 )
 
 // unreachable lets requests for a token end in an error of the network, after a while.
@@ -106,5 +107,18 @@ func TestDeadGrantGivesNoLivingToken(t *testing.T) {
 		if token, _, err := s.Token(t.Context()); err == nil || token.Reveal() != "" {
 			t.Errorf("a dead grant gives a token (%v)", err)
 		}
+	})
+}
+
+// A cool-down that began in the future, since the clock was set back, is over.
+func TestCoolDownOfAClockThatWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, hubspotsim.Config{Seed: 38})
+		g := r.grant()
+		if ok, err := r.db.Tokens().RefuseGrant(t.Context(), g, "invalid_grant"); !ok || err != nil {
+			t.Fatal(err)
+		}
+		storetest.Exec(t, storetest.App(t, r.url), `UPDATE leadsync_tokens SET tried_at = tried_at + 7200000`)
+		r.tokenOf(r.source("one"))
 	})
 }

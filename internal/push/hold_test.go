@@ -13,6 +13,7 @@ import (
 	"leadsync/internal/hubspot"
 	"leadsync/internal/inbox"
 	"leadsync/internal/lead"
+	"leadsync/internal/ledger"
 	"leadsync/internal/mapping"
 	"leadsync/internal/outbox"
 )
@@ -206,5 +207,40 @@ func TestRestIsADistance(t *testing.T) {
 	}
 	if !strings.Contains(h.until.String(), " m=") {
 		t.Errorf("until %s, which moves with the clock", h.until)
+	}
+}
+
+// The lead that holds a contact keeps it, and another of the same settlement that wants it gives it back; where the holder is a namesake in
+// another portal it is the lead with that id.
+func TestGiveBackLeavesTheHolder(t *testing.T) {
+	w := newTestWorker(t, &answers{}, newMemory())
+	wants := func(ids ...lead.ID) (all []*work) {
+		for _, id := range ids {
+			l := &ledger.Link{LeadID: id, State: ledger.Linked, ContactID: "9"}
+			all = append(all, &work{id: id, link: l, hint: &hint{}, dirty: true})
+		}
+		return all
+	}
+	for name, c := range map[string]struct {
+		works []*work
+		back  lead.ID
+	}{
+		"the holder first": {wants("holder", "other"), "other"},
+		"the holder last":  {wants("other", "holder"), "other"},
+		"a namesake":       {wants("holder"), "holder"},
+	} {
+		if !w.giveBack(c.works, &TakenError{LeadID: "other", ContactID: "9", Holder: "holder"}) {
+			t.Errorf("%s: nobody gives it back", name)
+		}
+		for _, k := range c.works {
+			if (k.link.State == ledger.None) != (k.id == c.back) {
+				t.Errorf("%s: %s is %s", name, k.id, k.link.State)
+			}
+		}
+	}
+	far := wants("other")
+	far[0].link.ContactID = "8"
+	if w.giveBack(far, &TakenError{ContactID: "9", Holder: "holder"}) {
+		t.Error("a lead gave back a contact that it does not have")
 	}
 }
