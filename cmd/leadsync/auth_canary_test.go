@@ -20,8 +20,8 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// canaries is a simulator that remembers every secret which goes over the wire, in both directions, and that can be told to repeat
-// what it was sent in its refusals, as an unfriendly proxy might.
+// canaries is a simulator that remembers every secret which goes over the wire, in both directions, and that can be
+// told to repeat what it was sent in its refusals, as an unfriendly proxy might.
 type canaries struct {
 	sim    *hubspotsim.Sim
 	server *httptest.Server
@@ -186,8 +186,9 @@ func (s *canaryStage) daemon(d time.Duration) {
 	}
 }
 
-// No token, client secret, code, verifier or address leaves the program other than to HubSpot, whatever goes wrong on the way: not in
-// a log line of any level, not in an error, not in clear in the database, not as an argument of a process.
+// No token, client secret, code, verifier or address leaves the program other than to HubSpot, whatever goes wrong on
+// the way: not in a log line of any level, not in an error, not in clear in the database, not as an argument of a
+// process.
 func TestG9OAuthLeaksNothing(t *testing.T) {
 	c := newCanaries(t, hubspotsim.Config{Seed: 91, TokenLife: 2 * time.Second, Quirks: hubspotsim.Quirks{RotateRefresh: true}})
 	cred := c.sim.Credentials()

@@ -82,8 +82,8 @@ type connection struct {
 	moved int64 // the account that the portal had before, 0 = none or the same
 }
 
-// connect finds out whose a new pair is, holds that against the portal, and stores it. Nothing is stored for a wrong account, and its
-// grant is left alone: another installation may live on it.
+// connect finds out whose a new pair is, holds that against the portal, and stores it. Nothing is stored for a wrong
+// account, and its grant is left alone: another installation may live on it.
 func (w *grantWork) connect(ctx context.Context, pair auth.Pair, repin bool) (connection, error) {
 	who, err := w.identify(ctx, pair)
 	if err != nil {
@@ -173,8 +173,8 @@ var errInterrupted = errors.New("interrupted; nothing was changed")
 // maxLine is far above any address or token.
 const maxLine = 64 << 10
 
-// person is the lead or address that an argument names; - reads it from standard input, one line, since arguments show in the process list and
-// in the history of the shell. what is the argument's name in the usage.
+// person is the lead or address that an argument names; - reads it from standard input, one line, since arguments show
+// in the process list and in the history of the shell. what is the argument's name in the usage.
 func (e *environment) person(ctx context.Context, arg, what string) (string, error) {
 	if arg == "-" {
 		text, err := bufio.NewReader(io.LimitReader(files.Patient(ctx, e.stdin), maxLine)).ReadString('\n')

@@ -80,8 +80,8 @@ func (w *grantWork) login(ctx context.Context, browser, paste, repin bool) (err 
 	return w.tell(got)
 }
 
-// hints say what to do, and what a person may see that never reaches this program: HubSpot shows faults of the request on its own page.
-// https://github.com/n8n-io/n8n/issues/23204 (read 2026-11-22)
+// hints say what to do, and what a person may see that never reaches this program: HubSpot shows faults of the request
+// on its own page. https://github.com/n8n-io/n8n/issues/23204 (read 2026-11-22)
 func hints(paste bool) string {
 	text := "Open this address in a browser where you are logged in to HubSpot, choose the account, and press Connect app.\n"
 	if paste {
@@ -124,8 +124,8 @@ func page(err error) string {
 	return "leadsync is connected. You can close this page."
 }
 
-// openBrowser starts the program that opens addresses on this kind of machine. The address is in the process list: it holds no
-// secret, but a state that is worthless without the code and the verifier.
+// openBrowser starts the program that opens addresses on this kind of machine. The address is in the process list: it
+// holds no secret, but a state that is worthless without the code and the verifier.
 func openBrowser(url string) error {
 	name, args := "xdg-open", []string{url}
 	switch runtime.GOOS {

@@ -203,7 +203,8 @@ func (w *grantWork) live(ctx context.Context, g auth.Grant, r *authReport) error
 	return nil
 }
 
-// staticStatus asks whose the token of the file is. HubSpot tells neither scopes nor life of every kind of static token.
+// staticStatus asks whose the token of the file is. HubSpot tells neither scopes nor life of every kind of static
+// token.
 func (e *environment) staticStatus(ctx context.Context, cfg *config.Loaded, db *store.DB, r *authReport) error {
 	if _, err := cfg.StaticToken(); err != nil {
 		return err

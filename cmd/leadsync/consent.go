@@ -20,8 +20,8 @@ import (
 // consentReport is the object of `consent LEAD --json`. Times are unix ms; null where not known.
 type consentReport struct {
 	LeadID string `json:"lead_id"`
-	// Consent is the last word that counts here: "out", "in", or "" when nobody has said anything. ConsentID is the outbox row that said
-	// it, null when HubSpot did.
+	// Consent is the last word that counts here: "out", "in", or "" when nobody has said anything. ConsentID is the outbox
+	// row that said it, null when HubSpot did.
 	Consent   string `json:"consent"`
 	ConsentID *int64 `json:"consent_id"`
 	ConsentAt *int64 `json:"consent_at"`

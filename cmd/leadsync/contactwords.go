@@ -11,8 +11,8 @@ import (
 	"leadsync/internal/store"
 )
 
-// contactFlags are an operator's words about contacts for one delete or erase. They go into leadsync's own table: what stands in the row may
-// be the application's.
+// contactFlags are an operator's words about contacts for one delete or erase. They go into leadsync's own table: what
+// stands in the row may be the application's.
 type contactFlags struct{ also, leave []string }
 
 func (f *contactFlags) flags(c *cobra.Command) {

@@ -17,8 +17,8 @@ import (
 	"leadsync/internal/leadgen"
 )
 
-// asCommand makes this test binary leadsync itself, as demo starts it again. It is no LEADSYNC_ variable: those the demo keeps away
-// from its daemon.
+// asCommand makes this test binary leadsync itself, as demo starts it again. It is no LEADSYNC_ variable: those the
+// demo keeps away from its daemon.
 const asCommand = "TEST_RUN_AS_COMMAND"
 
 func init() {
@@ -77,7 +77,8 @@ func TestDemo(t *testing.T) {
 	nothingLeft(t, temp)
 }
 
-// The demo with generated leads counts both directions: what people change comes back once, and who wins a conflict is named.
+// The demo with generated leads counts both directions: what people change comes back once, and who wins a conflict is
+// named.
 func TestDemoCountsBothDirections(t *testing.T) {
 	environ, temp := demoEnviron(t)
 	result, err := demo.Run(t.Context(), demo.Options{Leads: 100, Seed: 5, Environ: environ, Out: t.Output()})

@@ -85,7 +85,8 @@ func (e *environment) examine(ctx context.Context, cfg *config.Loaded, create bo
 	return report, nil
 }
 
-// connectDoctor finds out what is wrong with the token, and makes a client when there is one to ask with. end frees what it took.
+// connectDoctor finds out what is wrong with the token, and makes a client when there is one to ask with. end frees
+// what it took.
 func (e *environment) connectDoctor(ctx context.Context, cfg *config.Loaded, db *store.DB, in *doctor.Input) (end func()) {
 	end = func() {}
 	var pinned int64

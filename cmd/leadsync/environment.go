@@ -39,8 +39,8 @@ func (e *environment) getenv(name string) string {
 	return value
 }
 
-// load reads the configuration. Its error is a *config.Error and ends with exit code 78. The warnings are the caller's to show:
-// with warn, or in the log.
+// load reads the configuration. Its error is a *config.Error and ends with exit code 78. The warnings are the caller's
+// to show: with warn, or in the log.
 func (e *environment) load() (*config.Loaded, error) {
 	return config.Load(config.Source{File: e.configFile, Environ: e.environ})
 }
@@ -57,8 +57,8 @@ func (e *environment) logger(cfg *config.Loaded) (*slog.Logger, *slog.LevelVar, 
 	return observe.New(observe.Options{Out: e.stderr, Format: string(cfg.Log.Format), Level: string(cfg.Log.Level)})
 }
 
-// openStore opens the database of the configuration and checks its schema. A database or schema that is not there, and a schema
-// newer than this binary, end with exit code 78. The caller closes it.
+// openStore opens the database of the configuration and checks its schema. A database or schema that is not there, and
+// a schema newer than this binary, end with exit code 78. The caller closes it.
 func (e *environment) openStore(ctx context.Context, cfg *config.Loaded) (*store.DB, error) {
 	db, err := e.openUnchecked(ctx, cfg, store.Options{})
 	if err != nil {

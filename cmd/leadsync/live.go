@@ -15,15 +15,15 @@ import (
 	"leadsync/internal/store"
 )
 
-// dial prepares what all requests of a command to HubSpot share. It takes from the day what it uses and no more, since a command asks a
-// few times; db may be nil.
+// dial prepares what all requests of a command to HubSpot share. It takes from the day what it uses and no more, since
+// a command asks a few times; db may be nil.
 func (e *environment) dial(ctx context.Context, cfg *config.Loaded, db *store.DB) (*app.Dialer, error) {
 	d, err := app.Dial(ctx, cfg, app.DialOptions{Version: readVersion().Version, Database: db, Block: 1})
 	return d, configExit(err)
 }
 
-// tokens is where a command's token comes from. In mode oauth it renews one that has run out, as the daemon would. end frees what it
-// took.
+// tokens is where a command's token comes from. In mode oauth it renews one that has run out, as the daemon would. end
+// frees what it took.
 func (e *environment) tokens(ctx context.Context, cfg *config.Loaded, db *store.DB, dial *app.Dialer) (_ hubspot.TokenSource, end func(), err error) {
 	if cfg.HubSpot.Auth.Mode == config.AuthStatic {
 		return dial.Static(), func() {}, nil
@@ -40,7 +40,8 @@ func (e *environment) tokens(ctx context.Context, cfg *config.Loaded, db *store.
 	}, nil
 }
 
-// liveClient is a client to read with, of the account that the portal is pinned to and no other. end frees what it took.
+// liveClient is a client to read with, of the account that the portal is pinned to and no other. end frees what it
+// took.
 func (e *environment) liveClient(ctx context.Context, cfg *config.Loaded, db *store.DB, portal string) (_ *hubspot.Client, end func(), err error) {
 	if missing := cfg.Missing(); len(missing) > 0 {
 		return nil, func() {}, &config.Error{Problems: missing}

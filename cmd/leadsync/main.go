@@ -1,12 +1,13 @@
-// Command leadsync pushes the lead events of an application's outbox table to HubSpot contacts, and answers its operator.
+// Command leadsync pushes the lead events of an application's outbox table to HubSpot contacts, and answers its
+// operator.
 //
-// Guarantee: every command ends with one of the exit codes of this file, says on standard error why it was not 0, and prints
-// results on standard output alone. It does no work itself: each file beside this one is one subcommand that reads flags, calls
-// the packages below internal/, and prints.
+// Guarantee: every command ends with one of the exit codes of this file, says on standard error why it was not 0, and
+// prints results on standard output alone. It does no work itself: each file beside this one is one subcommand that
+// reads flags, calls the packages below internal/, and prints.
 //
-// Design: main is one screen; os.Exit, signals and the process environment appear here and nowhere else, so tests run whole
-// commands in their own process. A control socket for the commands was rejected: they talk to the database, which has access
-// rules already and answers when the daemon is down.
+// Design: main is one screen; os.Exit, signals and the process environment appear here and nowhere else, so tests run
+// whole commands in their own process. A control socket for the commands was rejected: they talk to the database, which
+// has access rules already and answers when the daemon is down.
 package main
 
 import (
@@ -22,8 +23,9 @@ func main() {
 	os.Exit(mainCode())
 }
 
-// mainCode gives the first SIGINT or SIGTERM to the command as the end of its context; a second one kills, but for the daemon, see
-// daemonSignals. The daemon outlives whoever read its log; any other command ends when nobody reads what it prints.
+// mainCode gives the first SIGINT or SIGTERM to the command as the end of its context; a second one kills, but for the
+// daemon, see daemonSignals. The daemon outlives whoever read its log; any other command ends when nobody reads what it
+// prints.
 func mainCode() int {
 	if slices.Contains(os.Args[1:], "run") {
 		signal.Ignore(syscall.SIGPIPE)
@@ -34,8 +36,9 @@ func mainCode() int {
 	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ())
 }
 
-// daemonSignals are those that only the daemon knows: hurry is closed by the second SIGINT or SIGTERM (a third one kills), reload gets a
-// word for each SIGHUP. On a terminal SIGHUP says that it was closed, and ends the daemon as any other program.
+// daemonSignals are those that only the daemon knows: hurry is closed by the second SIGINT or SIGTERM (a third one
+// kills), reload gets a word for each SIGHUP. On a terminal SIGHUP says that it was closed, and ends the daemon as any
+// other program.
 func daemonSignals(terminal bool) (hurry, reload <-chan struct{}, stop func()) {
 	hurried, again := make(chan struct{}), make(chan struct{}, 1)
 	ends, hangups := make(chan os.Signal, 2), make(chan os.Signal, 1)

@@ -167,8 +167,8 @@ func sectionOf(page, title string) string {
 	return body.String()
 }
 
-// markdown adds a part of a page: headings, paragraphs, blocks, and tables as items under their first cell. It knows what our pages
-// use and no more.
+// markdown adds a part of a page: headings, paragraphs, blocks, and tables as items under their first cell. It knows
+// what our pages use and no more.
 func (p *manPage) markdown(text string) {
 	var paragraph []string
 	flush := func() {

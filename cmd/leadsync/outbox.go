@@ -56,7 +56,8 @@ func parseID(text string) (outbox.EntryID, error) {
 // sinceHelp explains --since.
 const sinceHelp = "only rows settled, or while they are pending made, since this `TIME`: 90m, 2h, 7d, 2026-11-20, 2026-11-20T08:00:00Z"
 
-// parseSince reads a moment, or how long ago it was, as unix milliseconds; 0 for an empty text. A day without a zone is UTC.
+// parseSince reads a moment, or how long ago it was, as unix milliseconds; 0 for an empty text. A day without a zone is
+// UTC.
 func parseSince(text string, now time.Time) (int64, error) {
 	if text == "" {
 		return 0, nil

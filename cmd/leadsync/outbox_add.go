@@ -87,8 +87,8 @@ func newOutboxAddCommand(env *environment) *cobra.Command {
 	return c
 }
 
-// importFile adds the records of a file, says on standard error what is wrong with the bad ones, and prints the counts: also when
-// it breaks off, since what is counted as imported is in the outbox for good.
+// importFile adds the records of a file, says on standard error what is wrong with the bad ones, and prints the counts:
+// also when it breaks off, since what is counted as imported is in the outbox for good.
 func (e *environment) importFile(ctx context.Context, db *store.DB, file string, opt importer.Options, asJSON bool) error {
 	name := "stdin"
 	in := files.Patient(ctx, e.stdin)

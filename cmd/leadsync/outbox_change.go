@@ -146,8 +146,8 @@ func stateWords(states []outbox.State) string {
 	return words
 }
 
-// change applies ch and prints how many rows changed. With an id that does not exist nothing is changed; rows that are named and
-// stay as they are make it fail after the others were changed.
+// change applies ch and prints how many rows changed. With an id that does not exist nothing is changed; rows that are
+// named and stay as they are make it fail after the others were changed.
 func (e *environment) change(ctx context.Context, db *store.DB, ch change, s store.Selection, asJSON bool) error {
 	var left []error
 	if len(s.IDs) > 0 {

@@ -77,8 +77,8 @@ func newOutboxListCommand(env *environment) *cobra.Command {
 	return c
 }
 
-// printTable streams rows as a table, no more than atMost, 0 for all. The widths are set anew every few hundred rows, so that
-// memory stays flat.
+// printTable streams rows as a table, no more than atMost, 0 for all. The widths are set anew every few hundred rows,
+// so that memory stays flat.
 func (e *environment) printTable(c *cobra.Command, db *store.DB, q store.ListQuery, atMost int) error {
 	const block = 200
 	table := newTable(e.stdout)
@@ -120,7 +120,8 @@ type table struct {
 
 func newTable(out io.Writer) *table { return &table{Writer: tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)} }
 
-// maxCell is the most characters of a cell: an application may write anything of any length into a column. `outbox show` and --json give all.
+// maxCell is the most characters of a cell: an application may write anything of any length into a column. `outbox
+// show` and --json give all.
 const maxCell = 240
 
 // row adds a line; an empty cell is shown as a dash, so that columns can be counted, but for the last.

@@ -14,8 +14,8 @@ const (
 	lineEvery = 10 * time.Second       // between two lines elsewhere
 )
 
-// progress shows how far an import is: a bar on a terminal, a line now and then elsewhere. It shares standard error with the
-// messages about bad records, so those go through print.
+// progress shows how far an import is: a bar on a terminal, a line now and then elsewhere. It shares standard error
+// with the messages about bad records, so those go through print.
 type progress struct {
 	out      io.Writer
 	terminal bool

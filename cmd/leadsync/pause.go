@@ -150,7 +150,8 @@ func parseLanes(args []string, all bool) ([]string, error) {
 	return slices.Compact(slices.Sorted(slices.Values(args))), nil
 }
 
-// operator is who runs the command, as far as the environment tells; a static binary cannot ask the operating system for names.
+// operator is who runs the command, as far as the environment tells; a static binary cannot ask the operating system
+// for names.
 func (e *environment) operator() string {
 	for _, name := range []string{"SUDO_USER", "LOGNAME", "USER"} {
 		if who := e.getenv(name); who != "" {

@@ -49,7 +49,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return env.report(command, err)
 }
 
-// newRootCommand builds the tree. Each subcommand has its own file and a constructor newXxxCommand(env); a new one is listed here.
+// newRootCommand builds the tree. Each subcommand has its own file and a constructor newXxxCommand(env); a new one is
+// listed here.
 func newRootCommand(env *environment) *cobra.Command {
 	root := group("leadsync", "Sync leads from an outbox table to HubSpot and back",
 		newAuthCommand(env),
@@ -90,8 +91,8 @@ func newRootCommand(env *environment) *cobra.Command {
 	return root
 }
 
-// group makes a command that only holds others: alone it prints its help, with a word that is none of them it suggests the nearest
-// one and fails. cobra itself would print the help and exit 0.
+// group makes a command that only holds others: alone it prints its help, with a word that is none of them it suggests
+// the nearest one and fails. cobra itself would print the help and exit 0.
 func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short}
 	c.AddCommand(subs...)

@@ -126,8 +126,8 @@ func (c *consumer) new(portal string) (n int) {
 
 const consumed = "42 Wien 1, 43 - 1, 44 Oslo 0, 45 Rom 1, 46 Own 1, 47 Own 1, 48 Told 1, new 0, of the other portal 1"
 
-// consumes runs a sample that makes one pass: without the application's table it fails and acknowledges nothing, with it it applies
-// everything, and a second pass finds nothing.
+// consumes runs a sample that makes one pass: without the application's table it fails and acknowledges nothing, with
+// it it applies everything, and a second pass finds nothing.
 func (c *consumer) consumes(run func() *exec.Cmd) {
 	c.Helper()
 	c.exec(`INSERT INTO lead_inbox (portal, lead_id, change_type, properties) VALUES ('default', '42', 'contact.updated', '{"city":{"value":"Rom","was":null}}')`)

@@ -22,7 +22,8 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// TestMain makes this test binary answer to the name leadsync too, so that scripts run whole commands with their exit codes.
+// TestMain makes this test binary answer to the name leadsync too, so that scripts run whole commands with their exit
+// codes.
 func TestMain(m *testing.M) {
 	testscript.Main(loud{m}, map[string]func(){"leadsync": main})
 }
@@ -41,8 +42,8 @@ func (l loud) Run() int {
 	return code
 }
 
-// TestScript runs the scripts of testdata/script, each in an empty folder with an environment of its own: no LEADSYNC_ variable of
-// the outside reaches it, but LEADSYNC_CONFIG names the file leadsync.yaml of the script's folder.
+// TestScript runs the scripts of testdata/script, each in an empty folder with an environment of its own: no LEADSYNC_
+// variable of the outside reaches it, but LEADSYNC_CONFIG names the file leadsync.yaml of the script's folder.
 //
 // Beside the commands of package testscript a script has:
 //

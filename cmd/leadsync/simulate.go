@@ -13,8 +13,8 @@ import (
 	"leadsync/internal/observe"
 )
 
-// What the simulated account has besides the flags: the daily allowance of a Professional account, and the search limit.
-// https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines and
+// What the simulated account has besides the flags: the daily allowance of a Professional account, and the search
+// limit. https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines and
 // https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm, read 2026-11-22
 const (
 	simulatedDaily  = 625_000

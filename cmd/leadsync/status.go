@@ -90,8 +90,8 @@ const (
 	clearBelow  = "\x1b[J"
 )
 
-// watchStatus repeats the report until the command is interrupted. A database that goes away in between is told and waited for; one
-// that is away at the start is an error, as without --watch.
+// watchStatus repeats the report until the command is interrupted. A database that goes away in between is told and
+// waited for; one that is away at the start is an error, as without --watch.
 func (e *environment) watchStatus(c *cobra.Command, asJSON bool) error {
 	return e.onDatabase(c, func(cfg *config.Loaded, db *store.DB) error {
 		report, err := makeReport(c.Context(), cfg, db)

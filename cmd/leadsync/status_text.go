@@ -11,8 +11,8 @@ import (
 	"leadsync/internal/store"
 )
 
-// mostPortals and mostProblems are how many of each the text shows: an application that writes a new name of a portal into every
-// row must not flood the screen.
+// mostPortals and mostProblems are how many of each the text shows: an application that writes a new name of a portal
+// into every row must not flood the screen.
 const (
 	mostPortals  = 20
 	mostProblems = 20

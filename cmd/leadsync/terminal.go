@@ -16,7 +16,8 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// terminalSize is the width and height of the terminal behind a stream, and a usual size for what is none or does not say.
+// terminalSize is the width and height of the terminal behind a stream, and a usual size for what is none or does not
+// say.
 func terminalSize(stream any) (width, height int) {
 	if file, ok := stream.(*os.File); ok {
 		if w, h, err := term.GetSize(int(file.Fd())); err == nil && w > 0 && h > 0 {
@@ -32,7 +33,8 @@ func visible(text string) string { return observe.Visible(text) }
 // maxError is the longest line of an error that is printed.
 const maxError = 4096
 
-// visibleLines is visible line by line: an error may be several. A server that nobody vouches for, and its certificate, speak in them.
+// visibleLines is visible line by line: an error may be several. A server that nobody vouches for, and its certificate,
+// speak in them.
 func visibleLines(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

@@ -103,8 +103,8 @@ func TestWatchRepeats(t *testing.T) {
 	}
 }
 
-// TestErrorsDisturbNoTerminal: what an unknown server, its certificate or a row put into an error is printed without what a terminal obeys, and
-// is no longer than a line can be read; its own line breaks stay.
+// TestErrorsDisturbNoTerminal: what an unknown server, its certificate or a row put into an error is printed without
+// what a terminal obeys, and is no longer than a line can be read; its own line breaks stay.
 func TestErrorsDisturbNoTerminal(t *testing.T) {
 	const evil = "x509: certificate is valid for \x1b]0;title\x07\u202e\u009b2J"
 	var out strings.Builder

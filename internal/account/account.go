@@ -1,14 +1,15 @@
-// Package account knows the HubSpot account behind a portal: whose token it is, which properties contacts have there, and what changed
-// of them since the look before.
+// Package account knows the HubSpot account behind a portal: whose token it is, which properties contacts have there,
+// and what changed of them since the look before.
 //
-// Guarantee: nobody learns an account before it was held against the one that is configured or was pinned before, so no update by id
-// lands on a contact of another account. Definitions are at most a day old while HubSpot answers; when it does not, those that are known
-// stay in force. Without the scope for them values are sent unchecked, and Problems says so.
+// Guarantee: nobody learns an account before it was held against the one that is configured or was pinned before, so no
+// update by id lands on a contact of another account. Definitions are at most a day old while HubSpot answers; when it
+// does not, those that are known stay in force. Without the scope for them values are sent unchecked, and Problems says
+// so.
 //
 // It decides nothing about a value; package mapping does, with the Table.
 //
-// Design: two reads at a start and one a day, and one more when a value is refused by the definitions, at most once a minute. Asking at
-// every refusal was rejected: a producer of bad values would use up the account's requests.
+// Design: two reads at a start and one a day, and one more when a value is refused by the definitions, at most once a
+// minute. Asking at every refusal was rejected: a producer of bad values would use up the account's requests.
 package account
 
 import (
@@ -32,7 +33,8 @@ const (
 	DefinitionsLife = 24 * time.Hour
 	// definitionsRetry is how soon stale ones are asked for again when HubSpot did not answer.
 	definitionsRetry = time.Minute
-	// definitionsFresh is how old they may be when a value is refused by them: an option or a property may have been added since.
+	// definitionsFresh is how old they may be when a value is refused by them: an option or a property may have been added
+	// since.
 	definitionsFresh = time.Minute
 )
 
@@ -51,14 +53,16 @@ type Config struct {
 	// Pin holds an account against the one that the portal is for, and remembers it; see Check.
 	Pin     func(context.Context, hubspot.Account) error
 	Mapping *mapping.Table // without definitions
-	// OnDefinitions is told of definitions that were just read and returns what is wrong with them beyond Table.Problems; nil = nobody is.
+	// OnDefinitions is told of definitions that were just read and returns what is wrong with them beyond Table.Problems;
+	// nil = nobody is.
 	OnDefinitions func(ctx context.Context, accountID int64, table *mapping.Table) []mapping.Problem
 	Breaker       *breaker.Breaker // told when HubSpot has answered
 	Log           *slog.Logger
 	Now           func() time.Time
 }
 
-// Account is what is known of the HubSpot account. Connect is for one goroutine at a time; the rest is safe for concurrent use.
+// Account is what is known of the HubSpot account. Connect is for one goroutine at a time; the rest is safe for
+// concurrent use.
 type Account struct {
 	cfg       Config
 	known     atomic.Pointer[state]
@@ -121,8 +125,8 @@ func (a *Account) Problems() (all []string) {
 	return all
 }
 
-// Connect learns which account the token belongs to and what its properties are, and does nothing while that is fresh. Nothing may be
-// planned before it has returned nil once.
+// Connect learns which account the token belongs to and what its properties are, and does nothing while that is fresh.
+// Nothing may be planned before it has returned nil once.
 func (a *Account) Connect(ctx context.Context) error {
 	s, now := a.known.Load(), a.cfg.Now()
 	if s != nil && now.Sub(s.readAt) < DefinitionsLife {
@@ -190,8 +194,8 @@ func (a *Account) learn(ctx context.Context, next, before *state) {
 	a.known.Store(next)
 }
 
-// Refresh reads the definitions again because a value was refused by them, at most once a minute. It reports whether there is another
-// table now. What HubSpot does not answer leaves what is known: the value is judged by that.
+// Refresh reads the definitions again because a value was refused by them, at most once a minute. It reports whether
+// there is another table now. What HubSpot does not answer leaves what is known: the value is judged by that.
 func (a *Account) Refresh(ctx context.Context) bool {
 	a.refreshes.Lock() // two lanes may ask at once
 	defer a.refreshes.Unlock()

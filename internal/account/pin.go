@@ -14,9 +14,9 @@ type Pins interface {
 	SavePin(ctx context.Context, p Pin) error
 }
 
-// Check holds the account behind the token against the one that is configured, or that was pinned before where none is, and remembers
-// it. Links belong to the account: with another one every update by id would land on a stranger. changed: there was another pin before,
-// or none. The error is a *WrongError, or one of pins.
+// Check holds the account behind the token against the one that is configured, or that was pinned before where none is,
+// and remembers it. Links belong to the account: with another one every update by id would land on a stranger. changed:
+// there was another pin before, or none. The error is a *WrongError, or one of pins.
 func Check(ctx context.Context, pins Pins, configured int64, have Pin) (changed bool, err error) {
 	was, err := pins.Pinned(ctx)
 	if err != nil {

@@ -15,8 +15,8 @@ type Shapes interface {
 	SaveShapes(ctx context.Context, accountID int64, text string) error
 }
 
-// CompareWith returns a Config.OnDefinitions that compares definitions with those of the look before and remembers them. Without the
-// database nothing can be compared, and the next look tries again.
+// CompareWith returns a Config.OnDefinitions that compares definitions with those of the look before and remembers
+// them. Without the database nothing can be compared, and the next look tries again.
 func CompareWith(shapes Shapes, log *slog.Logger) func(ctx context.Context, accountID int64, table *mapping.Table) []mapping.Problem {
 	return func(ctx context.Context, accountID int64, table *mapping.Table) []mapping.Problem {
 		now := table.Shapes()

@@ -8,8 +8,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// Two leads with one address: the older row has it, the other waits and then ends as address_taken, naming the contact. Neither
-// writes on the other's contact.
+// Two leads with one address: the older row has it, the other waits and then ends as address_taken, naming the contact.
+// Neither writes on the other's contact.
 func TestTwoLeadsOneAddress(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 30}, "push: {max_attempts: 3}", func(r *rig) {
@@ -29,8 +29,8 @@ func TestTwoLeadsOneAddress(t *testing.T) {
 	})
 }
 
-// Two leads that swap their addresses: no API call does that at once, so each waits for the other; nothing is written on the wrong
-// contact, and their other fields go on.
+// Two leads that swap their addresses: no API call does that at once, so each waits for the other; nothing is written
+// on the wrong contact, and their other fields go on.
 func TestSwappedAddresses(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 31}, "push: {max_attempts: 3}", func(r *rig) {
@@ -78,8 +78,8 @@ func TestAddressFreedLater(t *testing.T) {
 	}
 }
 
-// A lead whose address another contact has as a further one: the contact is the same person to HubSpot, so it is linked and no
-// second contact appears, whichever way HubSpot answers.
+// A lead whose address another contact has as a further one: the contact is the same person to HubSpot, so it is linked
+// and no second contact appears, whichever way HubSpot answers.
 func TestSecondaryAddress(t *testing.T) {
 	t.Parallel()
 	for _, misses := range []bool{false, true} {

@@ -1,15 +1,17 @@
-// Package app builds the daemon out of its parts and runs it: database, keys, portal lease, HubSpot client, push, pull, and the reports
-// to the operator and to systemd. It is the only package that sees everything.
+// Package app builds the daemon out of its parts and runs it: database, keys, portal lease, HubSpot client, push, pull,
+// and the reports to the operator and to systemd. It is the only package that sees everything.
 //
-// Guarantees. Whatever is away when the daemon starts (database, HubSpot, another owner of the portal) is waited for, in clear
-// words, and nothing is lost meanwhile; only what a person must correct ends it, as a *ConfigError. A stop reads nothing new, lets
-// the requests under way end and settle within stop_timeout, releases the portal and returns nil.
+// Guarantees. Whatever is away when the daemon starts (database, HubSpot, another owner of the portal) is waited for,
+// in clear words, and nothing is lost meanwhile; only what a person must correct ends it, as a *ConfigError. A stop
+// reads nothing new, lets the requests under way end and settle within stop_timeout, releases the portal and returns
+// nil.
 //
 // It decides nothing about a lead, knows no SQL and no HTTP.
 //
-// Design: one ownership of the portal is one run of one function (serve). Everything that depends on owning it (client, limiter,
-// worker) is made anew each time and ends with it, so a standby that takes over starts from what the database says and nothing
-// else. A daemon that keeps its parts and swaps the lease under them was rejected: what it remembers may be another owner's past.
+// Design: one ownership of the portal is one run of one function (serve). Everything that depends on owning it (client,
+// limiter, worker) is made anew each time and ends with it, so a standby that takes over starts from what the database
+// says and nothing else. A daemon that keeps its parts and swaps the lease under them was rejected: what it remembers
+// may be another owner's past.
 package app
 
 import (
@@ -130,9 +132,9 @@ func (a *App) warn(cfg *config.Loaded) {
 	}
 }
 
-// Run serves the portal until ctx ends, and returns nil then. It waits for a database that is away and for a portal that another
-// process serves. The error is a *ConfigError when a person must act before anything ran; what ran once waits for whatever the database
-// does later.
+// Run serves the portal until ctx ends, and returns nil then. It waits for a database that is away and for a portal
+// that another process serves. The error is a *ConfigError when a person must act before anything ran; what ran once
+// waits for whatever the database does later.
 func (a *App) Run(ctx context.Context) error {
 	a.loops.turn(loopStart, 0)
 	a.warn(a.cfg)
@@ -176,8 +178,8 @@ type OnceResult struct {
 	Pending int64 // rows of the portal that this version acts on and that still wait
 }
 
-// Once pushes what can be sent now and returns. The error says why rows are left when a person or time must help: the portal is
-// served by a daemon, the database or HubSpot is away.
+// Once pushes what can be sent now and returns. The error says why rows are left when a person or time must help: the
+// portal is served by a daemon, the database or HubSpot is away.
 func (a *App) Once(ctx context.Context) (OnceResult, error) {
 	defer a.close()
 	if err := a.openOnce(ctx); err != nil {
@@ -200,23 +202,24 @@ func (a *App) Once(ctx context.Context) (OnceResult, error) {
 var (
 	databaseWaits = backoff.Schedule{Base: 500 * time.Millisecond, Cap: 30 * time.Second, Factor: 2, Jitter: 0.2}
 	outageWaits   = backoff.Schedule{Base: time.Second, Cap: time.Minute, Factor: 2, Jitter: 0.2}
-	// pullWaits are those of a stream whose run failed: what comes every minute waits for its turn, what comes once a day does not.
+	// pullWaits are those of a stream whose run failed: what comes every minute waits for its turn, what comes once a day
+	// does not.
 	pullWaits = backoff.Schedule{Base: time.Minute, Cap: 5 * time.Minute, Factor: 2, Jitter: 0.2}
 	// rowWaits are those of a row that is tried again for a reason of its own: about two hours in eight attempts.
 	rowWaits = backoff.Schedule{Base: 2 * time.Second, Cap: time.Hour, Factor: 4, Jitter: 0.2}
 )
 
 const (
-	// standbyEvery is how often a standby asks whether the portal is free. With the length of the lease and what its owner may have locked
-	// it makes the promise of half a minute.
+	// standbyEvery is how often a standby asks whether the portal is free. With the length of the lease and what its owner
+	// may have locked it makes the promise of half a minute.
 	standbyEvery = 2 * time.Second
-	// standbyPatience is how long one question may take, and the most a standby waits while the database is away: it is asked often,
-	// since the owner may be gone for the same reason.
+	// standbyPatience is how long one question may take, and the most a standby waits while the database is away: it is
+	// asked often, since the owner may be gone for the same reason.
 	standbyPatience = 5 * time.Second
 )
 
-// acquire takes the portal, or waits as a standby until its owner is gone. It ends with errOpenAgain when the database must be opened
-// again.
+// acquire takes the portal, or waits as a standby until its owner is gone. It ends with errOpenAgain when the database
+// must be opened again.
 func (a *App) acquire(ctx context.Context) (*store.Lease, error) {
 	var waiting string
 	for attempt := 1; ; attempt++ {

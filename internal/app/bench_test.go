@@ -9,8 +9,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// BenchmarkDeliver pushes new leads through the whole daemon in this process: SQLite file, client, simulator without a socket. One
-// operation is one lead; the simulator's work is in it (look at the profile: -cpuprofile cpu.out).
+// BenchmarkDeliver pushes new leads through the whole daemon in this process: SQLite file, client, simulator without a
+// socket. One operation is one lead; the simulator's work is in it (look at the profile: -cpuprofile cpu.out).
 func BenchmarkDeliver(b *testing.B) {
 	r := newRig(b, hubspotsim.Config{Seed: 1}, "")
 	defer r.close()

@@ -10,8 +10,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// appTable is an application's own table of leads, kept in memory, and the reader of the inbox that the README shows: a change is applied
-// only where no later event of the application carries the field.
+// appTable is an application's own table of leads, kept in memory, and the reader of the inbox that the README shows: a
+// change is applied only where no later event of the application carries the field.
 type appTable struct {
 	*rig
 	values map[string]string // by lead and field
@@ -88,8 +88,8 @@ func (a *appTable) consume() int {
 	return len(changes)
 }
 
-// A change of HubSpot's waits in the inbox while the application changes the same field: whichever side wins, both end with it, whenever
-// the application takes the change; what it repeats without knowing the change does not undo it.
+// A change of HubSpot's waits in the inbox while the application changes the same field: whichever side wins, both end
+// with it, whenever the application takes the change; what it repeats without knowing the change does not undo it.
 func TestAgreeLateConsumer(t *testing.T) {
 	t.Parallel()
 	type say map[string]string

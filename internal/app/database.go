@@ -44,8 +44,8 @@ func (a *App) open(ctx context.Context) error {
 	}
 }
 
-// reopen goes over to the file that was put in place of the SQLite file that is open (a backup that was restored, where the application
-// writes from now on), or to a server that refused us.
+// reopen goes over to the file that was put in place of the SQLite file that is open (a backup that was restored, where
+// the application writes from now on), or to a server that refused us.
 func (a *App) reopen(ctx context.Context) error {
 	a.close()
 	return a.open(ctx)
@@ -138,16 +138,17 @@ func (a *App) close() {
 
 const msgClose = "closing the database"
 
-// canWait reports whether time may heal the error. A server that takes no writes may be a standby that becomes the primary. What ran once
-// has a configuration that can work: exit code 78 would keep systemd from ever starting it again, so whatever it is now is waited for.
+// canWait reports whether time may heal the error. A server that takes no writes may be a standby that becomes the
+// primary. What ran once has a configuration that can work: exit code 78 would keep systemd from ever starting it
+// again, so whatever it is now is waited for.
 func (a *App) canWait(err error) bool {
 	return a.ran || store.IsUnavailable(err) || store.IsFull(err) || store.IsReadOnly(err) && !a.onFile() || errors.Is(err, context.DeadlineExceeded)
 }
 
 func (a *App) onFile() bool { return strings.HasPrefix(a.databaseName(), "sqlite:") }
 
-// orConfig makes a *ConfigError with its cure of what a person must correct before anything ran: no time heals a wrong password or a
-// file that may not be written. Any other error is returned as it is.
+// orConfig makes a *ConfigError with its cure of what a person must correct before anything ran: no time heals a wrong
+// password or a file that may not be written. Any other error is returned as it is.
 func (a *App) orConfig(err error) error {
 	if a.ran {
 		return err

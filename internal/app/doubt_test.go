@@ -23,8 +23,8 @@ mapping:
 `, field, field, winner)
 }
 
-// An update was applied and its answer lost; whatever becomes of its row, the doubt stands: the next event that says the old value again
-// is sent, for a value, a cleared field and the address, also after a restart.
+// An update was applied and its answer lost; whatever becomes of its row, the doubt stands: the next event that says
+// the old value again is sent, for a value, a cleared field and the address, also after a restart.
 func TestDoubtOutlivesTheRow(t *testing.T) {
 	t.Parallel()
 	ends := map[string]func(r *rig, id int64){
@@ -81,8 +81,9 @@ func TestDoubtOutlivesTheRow(t *testing.T) {
 	}
 }
 
-// A process was killed between its request and the settlement, and an operator skips the row before the next one starts: the doubt that the
-// row had stands on the link of its lead. The first plan waits until the database has said which rows those are.
+// A process was killed between its request and the settlement, and an operator skips the row before the next one
+// starts: the doubt that the row had stands on the link of its lead. The first plan waits until the database has said
+// which rows those are.
 func TestDoubtOutlivesAKillAndASkip(t *testing.T) {
 	t.Parallel()
 	for what, e := range map[string][3]string{
@@ -200,8 +201,9 @@ func TestDoubtOutlivesALateSkip(t *testing.T) {
 	}
 }
 
-// A lead whose contact people archived is linked to another one, and the first write there has no answer. The link is written when that is
-// done, but the doubt stands on it at once: whatever becomes of the row, what the request did is no person's edit.
+// A lead whose contact people archived is linked to another one, and the first write there has no answer. The link is
+// written when that is done, but the doubt stands on it at once: whatever becomes of the row, what the request did is
+// no person's edit.
 func TestDoubtOfALeadThatIsLinkedAnew(t *testing.T) {
 	t.Parallel()
 	for _, winner := range []string{"app", "hubspot", "newest", "fill_empty"} {
@@ -283,8 +285,8 @@ func (u unclear) RoundTrip(req *http.Request) (*http.Response, error) {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}, nil
 }
 
-// The last attempt was applied but answered 503: the contact is read back before the row is dead, whether it had one already or not, and
-// with a row that is not applied nothing is sent once more.
+// The last attempt was applied but answered 503: the contact is read back before the row is dead, whether it had one
+// already or not, and with a row that is not applied nothing is sent once more.
 func TestDoubtLastAttemptIsReadBack(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"update", "create"} {
@@ -329,7 +331,8 @@ func TestDoubtLastAttemptIsReadBack(t *testing.T) {
 	}
 }
 
-// A dead row that is retried once does not overwrite a value of HubSpot's that the application was told, however many rows came since.
+// A dead row that is retried once does not overwrite a value of HubSpot's that the application was told, however many
+// rows came since.
 func TestDoubtNoRuleCountsRows(t *testing.T) {
 	t.Parallel()
 	for _, behind := range []int{1, 100, 199, 200, 210, 450} {
@@ -367,8 +370,8 @@ var toggles = []struct{ field, first, second string }{
 var vip = hubspotsim.Property{Name: "vip", Type: "bool", FieldType: "booleancheckbox", Options: []hubspotsim.Option{{Label: "Yes", Value: "true"},
 	{Label: "No", Value: "false"}}}
 
-// After a lost answer a person sets a field back to a value that an older row once had: it is never undone by the second look, and it is
-// told, under every winner.
+// After a lost answer a person sets a field back to a value that an older row once had: it is never undone by the
+// second look, and it is told, under every winner.
 func TestDoubtPersonSetsBackAnEarlierValue(t *testing.T) {
 	t.Parallel()
 	for _, winner := range []string{"app", "hubspot", "newest", "fill_empty"} {
@@ -404,7 +407,8 @@ func TestDoubtPersonSetsBackAnEarlierValue(t *testing.T) {
 	}
 }
 
-// A person sets the very value that a request of ours with an unknown outcome may have set: the history says who it was.
+// A person sets the very value that a request of ours with an unknown outcome may have set: the history says who it
+// was.
 func TestDoubtHistorySaysWhoWrote(t *testing.T) {
 	t.Parallel()
 	for _, winner := range []string{"app", "hubspot", "newest", "fill_empty"} {
@@ -448,8 +452,8 @@ func toldOf(field, value, was string) string {
 	return fmt.Sprintf(`{%q:{"value":%s,"was":%s}}`, field, q(value), q(was))
 }
 
-// A registration with one address and an unsubscribe that names another one end at the same address, whenever the rows are done: the last
-// by outbox id. It is opted out.
+// A registration with one address and an unsubscribe that names another one end at the same address, whenever the rows
+// are done: the last by outbox id. It is opted out.
 func TestDoubtNamedAddressDependsOnNoTiming(t *testing.T) {
 	t.Parallel()
 	const b, x = "b@example.com", "x@example.com"

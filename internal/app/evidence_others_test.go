@@ -9,8 +9,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// A contact that the lead had is not the lead's any more once somebody else has its address, or once another lead has the contact, be it live
-// or in the recycle bin: an erase asks a person, and purges nothing.
+// A contact that the lead had is not the lead's any more once somebody else has its address, or once another lead has
+// the contact, be it live or in the recycle bin: an erase asks a person, and purges nothing.
 func TestEvidenceEraseAsksAboutContactsOfBefore(t *testing.T) {
 	t.Parallel()
 	for name, since := range map[string]func(r *rig, contact hubspotsim.Target){
@@ -50,8 +50,8 @@ func TestEvidenceEraseAsksAboutContactsOfBefore(t *testing.T) {
 	}
 }
 
-// After a create without an answer a contact at its address is the lead's only when an app has made it since: one that people made, or that an
-// app had made before, is left alone by a delete.
+// After a create without an answer a contact at its address is the lead's only when an app has made it since: one that
+// people made, or that an app had made before, is left alone by a delete.
 func TestEvidenceRequestIsAnAppsAndNoOlder(t *testing.T) {
 	t.Parallel()
 	made := map[string]func(r *rig){
@@ -92,8 +92,8 @@ func TestEvidenceRequestIsAnAppsAndNoOlder(t *testing.T) {
 	}
 }
 
-// A process that was killed had sent a create of which nothing is known here but the row. However the row ended meanwhile, the delete of the
-// lead finds the contact and archives it.
+// A process that was killed had sent a create of which nothing is known here but the row. However the row ended
+// meanwhile, the delete of the lead finds the contact and archives it.
 func TestDeleteFindsWhatAKilledProcessMade(t *testing.T) {
 	t.Parallel()
 	for _, ended := range []string{"dead/gave_up", "dead/refused", "dead/panic", "skipped/by_operator", "skipped/overtaken"} {
@@ -124,8 +124,8 @@ func TestDeleteFindsWhatAKilledProcessMade(t *testing.T) {
 	}
 }
 
-// Two leads share one contact since a merge: the erase of either asks a person first, whether the merge is known here or not. When the other
-// lead has let go of it, the erase goes on.
+// Two leads share one contact since a merge: the erase of either asks a person first, whether the merge is known here
+// or not. When the other lead has let go of it, the erase goes on.
 func TestEvidenceEraseOfASharedContactAsks(t *testing.T) {
 	t.Parallel()
 	for _, lead := range []string{"1", "2"} {

@@ -27,8 +27,9 @@ func (r *rig) shows(id string) bool {
 
 var keyed = hubspotsim.Config{Properties: []hubspotsim.Property{{Name: "lead_key", Type: "string", FieldType: "text", HasUniqueValue: true}}}
 
-// An address that the lead never got, or an id that the application wrote into a row, proves nothing: an erase leaves the contact that has
-// it, and its own later registration is delivered. Whatever became of the row, and whatever the row says of itself.
+// An address that the lead never got, or an id that the application wrote into a row, proves nothing: an erase leaves
+// the contact that has it, and its own later registration is delivered. Whatever became of the row, and whatever the
+// row says of itself.
 func TestEvidenceEraseLeavesStrangers(t *testing.T) {
 	t.Parallel()
 	forge := func(columns string) func(r *rig, stranger string) {
@@ -133,7 +134,8 @@ func TestEvidenceEraseAfterThePortalMoved(t *testing.T) {
 	})
 }
 
-// A lead's own contact was archived by people, and a taken address was skipped by an operator: the delete archives nobody else.
+// A lead's own contact was archived by people, and a taken address was skipped by an operator: the delete archives
+// nobody else.
 func TestEvidenceDeleteLeavesStrangers(t *testing.T) {
 	t.Parallel()
 	for _, known := range []bool{false, true} { // that the own contact is gone
@@ -157,8 +159,8 @@ func TestEvidenceDeleteLeavesStrangers(t *testing.T) {
 			r.wantContact("stranger@example.com", map[string]string{"firstname": "Stranger"})
 		})
 	}
-	// Somebody made a contact at the address that the lead's own had: the delete looks for the own one alone, and when it names the address a
-	// person must say whose it is.
+	// Somebody made a contact at the address that the lead's own had: the delete looks for the own one alone, and when it
+	// names the address a person must say whose it is.
 	for _, named := range []string{"", "ada@example.com"} {
 		inBubble(t, hubspotsim.Config{Seed: 705}, "", func(r *rig) {
 			r.event("1", "lead.registered", "ada@example.com", `{"firstname":"Ada"}`)
@@ -186,8 +188,8 @@ func TestEvidenceDeleteLeavesStrangers(t *testing.T) {
 	}
 }
 
-// With id_property a contact that is the lead's by the property is read before its address is moved: a person who was out stays out at the
-// new address, and the application is told.
+// With id_property a contact that is the lead's by the property is read before its address is moved: a person who was
+// out stays out at the new address, and the application is told.
 func TestEvidenceIDPropertyIsReadBeforeTheAddressMoves(t *testing.T) {
 	t.Parallel()
 	cfg := keyed
@@ -251,8 +253,8 @@ func TestEvidenceAdopted(t *testing.T) {
 	}
 }
 
-// A contact that was merged, and its survivor merged again, and so on: it is the lead's by HubSpot's own record, whether the record lists
-// all ids or only the last ones.
+// A contact that was merged, and its survivor merged again, and so on: it is the lead's by HubSpot's own record,
+// whether the record lists all ids or only the last ones.
 func TestEvidenceMergedInAnyNumberOfSteps(t *testing.T) {
 	t.Parallel()
 	for _, act := range []string{"lead.erased", "lead.deleted", "lead.updated"} {
@@ -294,8 +296,9 @@ func (r *rig) mergeChain(email string, steps int) string {
 	return id
 }
 
-// The contact of a lead was merged into another lead's, and that one into a third: the lead's opt-out reaches the address that the person is
-// mailed at now, however many steps there were, and whether the merges came before the word or after it.
+// The contact of a lead was merged into another lead's, and that one into a third: the lead's opt-out reaches the
+// address that the person is mailed at now, however many steps there were, and whether the merges came before the word
+// or after it.
 func TestEvidenceOptOutFollowsMerges(t *testing.T) {
 	t.Parallel()
 	for _, first := range []bool{false, true} {
@@ -335,7 +338,8 @@ func TestEvidenceOptOutFollowsMerges(t *testing.T) {
 	}
 }
 
-// The brake counts contacts, before the first is touched; and more than one contact that is not the lead's by its link waits for a person.
+// The brake counts contacts, before the first is touched; and more than one contact that is not the lead's by its link
+// waits for a person.
 func TestEvidenceBrakeCountsContacts(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 711}, "push: {max_deletes_per_hour: 5}", func(r *rig) {

@@ -52,8 +52,8 @@ type leave struct {
 	dead     bool // HubSpot refuses the rows in words that mean the rows themselves, so they may be dead, with its correlation id
 }
 
-// check holds the whole state against the plain replay, and what the replay does not look at against the contract: which rows are
-// dead and of what, attempts, links, the inbox, and how HubSpot was treated.
+// check holds the whole state against the plain replay, and what the replay does not look at against the contract:
+// which rows are dead and of what, attempts, links, the inbox, and how HubSpot was treated.
 func (s *scene) check(l leave) {
 	s.t.Helper()
 	live := s.contacts()
@@ -145,7 +145,8 @@ func (s *scene) staying(rows []replay.Row) []replay.Row {
 	})
 }
 
-// checkQuiet: whoever unsubscribed is out at every address, no contact was made of them, and none of them could be mailed from then on.
+// checkQuiet: whoever unsubscribed is out at every address, no contact was made of them, and none of them could be
+// mailed from then on.
 func (s *scene) checkQuiet(l leave) {
 	s.t.Helper()
 	for _, r := range s.outbox() {

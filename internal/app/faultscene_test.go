@@ -66,9 +66,9 @@ func places(t *testing.T) []place {
 	return all
 }
 
-// scene is one history in which push uses every operation of HubSpot and of the database that it knows: contacts are created,
-// updated, read by address and by id, found merged and archived; rows are folded, refused, doubled and late. What it must come to
-// is the same whatever happens on the way.
+// scene is one history in which push uses every operation of HubSpot and of the database that it knows: contacts are
+// created, updated, read by address and by id, found merged and archived; rows are folded, refused, doubled and late.
+// What it must come to is the same whatever happens on the way.
 type scene struct {
 	*rig
 	place
@@ -82,8 +82,8 @@ func inScene(t *testing.T, p place, f func(*scene)) {
 	t.Helper()
 	now := time.Now()
 	synctest.Test(t, func(t *testing.T) {
-		// Rows carry the database's time, so the bubble begins in the present; ten minutes before midnight, which ends the day
-		// of HubSpot's daily limit.
+		// Rows carry the database's time, so the bubble begins in the present; ten minutes before midnight, which ends the
+		// day of HubSpot's daily limit.
 		time.Sleep(time.Until(now.Truncate(24 * time.Hour).Add(24*time.Hour - 10*time.Minute)))
 		s := newScene(t, p)
 		defer s.close()
@@ -309,7 +309,8 @@ func (s *scene) during() {
 	time.Sleep(15 * time.Second)
 }
 
-// outOf are the addresses that are opted out in the end: of people who are no contacts, and of the one who got a new address.
+// outOf are the addresses that are opted out in the end: of people who are no contacts, and of the one who got a new
+// address.
 var outOf = []string{"quiet@example.com", "quiet0@example.com", "quiet1@example.com", "quiet2@example.com"}
 
 // isQuiet reports whether a lead id or an address is of those who unsubscribe: checkQuiet looks at them.

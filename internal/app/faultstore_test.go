@@ -37,7 +37,8 @@ var noSQL = []string{"MaySend", "Trouble"}
 // TestG5ResubscribeAsks, TestDoubtOutlivesAKillAndASkip.
 var ownTest = []string{"Untaken", "SpokeOut", "PendingOptOut", "LinksOutAt", "SkippedSince"}
 
-// shaky stands between push and the database: it notes every call, and lets those of one method fail. Safe for concurrent use.
+// shaky stands between push and the database: it notes every call, and lets those of one method fail. Safe for
+// concurrent use.
 type shaky struct {
 	Store
 	*shakes
@@ -328,8 +329,8 @@ func pullEffects(t *testing.T, seen map[string]bool) []string {
 	return all
 }
 
-// sqlEffects are the methods of Store that ask the database. One that push has and shaky does not pass on, or that the scene never
-// calls, fails the test.
+// sqlEffects are the methods of Store that ask the database. One that push has and shaky does not pass on, or that the
+// scene never calls, fails the test.
 func sqlEffects(t *testing.T, seen map[string]bool) []string {
 	t.Helper()
 	var all []string

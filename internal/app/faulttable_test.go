@@ -12,8 +12,8 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// cell is one entry of the fault table: every call of an effect fails in one way for a while, and then heals, or the daemon is restarted
-// in the middle of it.
+// cell is one entry of the fault table: every call of an effect fails in one way for a while, and then heals, or the
+// daemon is restarted in the middle of it.
 type cell struct {
 	place
 	effect, kind string
@@ -43,8 +43,9 @@ func (c cell) leave() leave {
 	return leave{}
 }
 
-// Whatever HubSpot, or the way to it, does to any operation of the push path, for a while or until the daemon is restarted: every lead
-// is in HubSpot once, as its rows say, and no row pays for trouble that is not its own (G1 to G5).
+// Whatever HubSpot, or the way to it, does to any operation of the push path, for a while or until the daemon is
+// restarted: every lead is in HubSpot once, as its rows say, and no row pays for trouble that is not its own (G1 to
+// G5).
 func TestG5FaultTableOfHubSpot(t *testing.T) {
 	t.Parallel()
 	var cells []cell
@@ -110,7 +111,8 @@ func (c cell) remote(t *testing.T) {
 	})
 }
 
-// Whatever the database does to any statement of the push path, on every dialect: the outcome is the same, and no row pays for it.
+// Whatever the database does to any statement of the push path, on every dialect: the outcome is the same, and no row
+// pays for it.
 func TestG5FaultTableOfSQL(t *testing.T) {
 	t.Parallel()
 	for _, p := range places(t) {
@@ -191,8 +193,9 @@ func sqlStride(p place) int {
 	return testsize.Of(7, 41) // in real time
 }
 
-// runCells runs every stride-th cell and prints the table. The stride has no divisor in common with the cells of an effect, so what is
-// run touches every kind, and it begins somewhere else each time, so that many runs cover all of it. A full run has a stride of 1.
+// runCells runs every stride-th cell and prints the table. The stride has no divisor in common with the cells of an
+// effect, so what is run touches every kind, and it begins somewhere else each time, so that many runs cover all of it.
+// A full run has a stride of 1.
 func runCells(t *testing.T, cells []cell, stride int, play func(cell, *testing.T)) {
 	t.Helper()
 	began, ran, failed, offset := time.Now(), 0, 0, int(testsize.Seed(t)%uint64(stride))

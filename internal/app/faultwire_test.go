@@ -18,8 +18,9 @@ import (
 	"leadsync/internal/push"
 )
 
-// operations are the requests that push makes: method and path as they go over the wire, the simulator's word for them, and the method
-// of push.HubSpot or pull.HubSpot. Whatever else the wire sees fails the fault table: a new operation gets its row here, and with it all its cells.
+// operations are the requests that push makes: method and path as they go over the wire, the simulator's word for them,
+// and the method of push.HubSpot or pull.HubSpot. Whatever else the wire sees fails the fault table: a new operation
+// gets its row here, and with it all its cells.
 var operations = []struct{ request, op, method string }{
 	{"GET /account-info/VERSION/details", "account", "Account"},
 	{"GET /crm/properties/VERSION/contacts", "properties", "ContactProperties"},
@@ -44,8 +45,9 @@ var (
 	versionInPath = regexp.MustCompile(`/\d{4}-\d{2}/`)
 	idInPath      = regexp.MustCompile(`/\d+$`)
 	addressInPath = regexp.MustCompile(`/[^/]+@[^/]+`)
-	// elsewhere are methods that the scene need not come to: they read back what an answer did not prove, or belong to a resubscribe, whose
-	// faults TestG7Resubscribe and TestG7OptOutAfterUnknownResubscribe make. Their requests may be seen all the same.
+	// elsewhere are methods that the scene need not come to: they read back what an answer did not prove, or belong to a
+	// resubscribe, whose faults TestG7Resubscribe and TestG7OptOutAfterUnknownResubscribe make. Their requests may be seen
+	// all the same.
 	elsewhere = map[string]string{"OptedOutOfAll": "GET /communication-preferences/VERSION/statuses/ADDRESS/unsubscribe-all",
 		"Statuses": "GET /communication-preferences/VERSION/statuses/ADDRESS", "OptIn": ""}
 )
@@ -66,8 +68,8 @@ func operationOf(r *http.Request) (string, bool) {
 	return request, false
 }
 
-// wire stands between the client and the simulator. It notes every operation, and adds the faults that the simulator, which is asked
-// only after a connection is there, cannot make. Safe for concurrent use.
+// wire stands between the client and the simulator. It notes every operation, and adds the faults that the simulator,
+// which is asked only after a connection is there, cannot make. Safe for concurrent use.
 type wire struct {
 	inner http.RoundTripper
 
@@ -167,8 +169,8 @@ func remoteKinds(t *testing.T) []string {
 	return append(all, wireKinds...)
 }
 
-// everyOperationRegistered holds the list of operations against the interface through which push speaks to HubSpot, and against what
-// was really seen.
+// everyOperationRegistered holds the list of operations against the interface through which push speaks to HubSpot, and
+// against what was really seen.
 func everyOperationRegistered(t *testing.T, seen map[string]bool) {
 	t.Helper()
 	var methods []string

@@ -9,7 +9,8 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// For N rows ever inserted, pending + delivered + skipped + dead = N at every moment, through faults, bad rows and restarts.
+// For N rows ever inserted, pending + delivered + skipped + dead = N at every moment, through faults, bad rows and
+// restarts.
 func TestG1Account(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 3, Latency: 20 * time.Millisecond}, "push: {max_attempts: 3}", func(r *rig) {

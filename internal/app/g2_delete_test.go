@@ -11,8 +11,9 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// Registrations and deletes of one lead committed in any order, one by one or together, with faults of every operation of theirs and
-// restarts between: in the end the lead has one contact when its last event is a registration, and none when it is a delete.
+// Registrations and deletes of one lead committed in any order, one by one or together, with faults of every operation
+// of theirs and restarts between: in the end the lead has one contact when its last event is a registration, and none
+// when it is a delete.
 func TestG2DeletesInAnyOrder(t *testing.T) {
 	t.Parallel()
 	faults := []string{"", "", "batch_archive=lostx1", "batch_archive=500x2", "batch_archive=drop:1x1", "batch_create=lostx1", "batch_create=500x1", "batch_read=500x1",
@@ -70,8 +71,8 @@ func TestG2DeletesInAnyOrder(t *testing.T) {
 	}
 }
 
-// An erase among registrations, updates and deletes, committed in any order, with faults and restarts between: no contact is left, no row
-// names the person, and whatever comes later ends as erased.
+// An erase among registrations, updates and deletes, committed in any order, with faults and restarts between: no
+// contact is left, no row names the person, and whatever comes later ends as erased.
 func TestG9EraseInAnyOrder(t *testing.T) {
 	t.Parallel()
 	faults := []string{"", "", "gdpr_delete=lostx1", "gdpr_delete=500x2", "gdpr_delete=drop:1x1", "batch_create=lostx1", "batch_create=late:30sx1", "batch_read=500x1",
@@ -126,8 +127,8 @@ func TestG9EraseInAnyOrder(t *testing.T) {
 	}
 }
 
-// The highest id that was settled for a lead does not fall with a row that commits late: a delete below it is an older word, and the lead
-// lives.
+// The highest id that was settled for a lead does not fall with a row that commits late: a delete below it is an older
+// word, and the lead lives.
 func TestG2LateRowDoesNotLowerTheOrder(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 723}, "", func(r *rig) {

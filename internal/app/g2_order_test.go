@@ -10,7 +10,8 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// A lead's state in HubSpot is the fold of its events in id order, whatever is retried, restarted, requeued or committed late.
+// A lead's state in HubSpot is the fold of its events in id order, whatever is retried, restarted, requeued or
+// committed late.
 func TestG2Order(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 4, Latency: 30 * time.Millisecond}, "", func(r *rig) {

@@ -12,7 +12,8 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// A lost answer at any write, in any of its forms, leads to a repeat that changes nothing more: one contact a lead, its values once.
+// A lost answer at any write, in any of its forms, leads to a repeat that changes nothing more: one contact a lead, its
+// values once.
 func TestG3Converge(t *testing.T) {
 	t.Parallel()
 	all := []string{"lost", "drop:4", "late:3s", "cut", "hang", "502html", "524", "500", "noids", "empty200"}
@@ -84,7 +85,8 @@ func TestG3CrashBeforeSettle(t *testing.T) {
 		r.stop()
 		r.want(a, "pending")
 		crash = false
-		// The application goes on while the daemon is away: the address changes before the row that created the contact is settled.
+		// The application goes on while the daemon is away: the address changes before the row that created the contact is
+		// settled.
 		c := r.event("1", "lead.updated", "ada.king@example.com", `{"company":"Engines"}`)
 		r.start()
 		r.settled(time.Hour)

@@ -9,8 +9,8 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// delivered needs HubSpot's word about the row: rows that an answer names nowhere are read back, and those that are not there are
-// tried again, not assumed.
+// delivered needs HubSpot's word about the row: rows that an answer names nowhere are read back, and those that are not
+// there are tried again, not assumed.
 func TestG4Evidence(t *testing.T) {
 	t.Parallel()
 	for _, fault := range testsize.Some(t, []string{"drop:40x1", "noidsx1", "empty200x1"}, 1) {

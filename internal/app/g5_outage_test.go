@@ -47,8 +47,8 @@ func TestG5OutageCostsNothing(t *testing.T) {
 	}
 }
 
-// A row whose request alone always fails, while others succeed, is found by halving and uses up its own attempts; the others lose
-// nothing.
+// A row whose request alone always fails, while others succeed, is found by halving and uses up its own attempts; the
+// others lose nothing.
 func TestG5RowOfItsOwn(t *testing.T) {
 	t.Parallel()
 	for _, kind := range testsize.Some(t, []string{"500", "hang", "502html"}, 1) {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// While the database takes no settlement (its disk is full, say) but can be read, one job at a time finds out when it does again: what
-// waits is not all sent and forgotten, HubSpot is left alone, and the log says it once.
+// While the database takes no settlement (its disk is full, say) but can be read, one job at a time finds out when it
+// does again: what waits is not all sent and forgotten, HubSpot is left alone, and the log says it once.
 func TestG5UnsettledIsNotSentOnAndOn(t *testing.T) {
 	t.Parallel()
 	inScene(t, place{dialect: "sqlite"}, func(s *scene) {

@@ -10,8 +10,8 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// One bad row in a batch of 100: 99 delivered, one dead with HubSpot's code, at most 15 extra requests, with errors per row and with a
-// refusal of the whole batch that names it or not.
+// One bad row in a batch of 100: 99 delivered, one dead with HubSpot's code, at most 15 extra requests, with errors per
+// row and with a refusal of the whole batch that names it or not.
 func TestG6PoisonCostsLittle(t *testing.T) {
 	t.Parallel()
 	type test struct {
@@ -61,7 +61,8 @@ func TestG6PoisonCostsLittle(t *testing.T) {
 	}
 }
 
-// Under "drop" a value that HubSpot refuses costs the row that value; under "dead" the row. The other rows go out either way.
+// Under "drop" a value that HubSpot refuses costs the row that value; under "dead" the row. The other rows go out
+// either way.
 func TestG6InvalidField(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"drop", "dead"} {

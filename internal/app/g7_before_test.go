@@ -7,8 +7,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// Every reading of a contact counts, whatever it was made for: a person who is out in HubSpot stays out at the address with which the lead
-// begins anew after a delete, or with which it comes back after a merge.
+// Every reading of a contact counts, whatever it was made for: a person who is out in HubSpot stays out at the address
+// with which the lead begins anew after a delete, or with which it comes back after a merge.
 func TestG7ReadingForADelete(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]func(r *rig){
@@ -52,7 +52,8 @@ func (r *rig) mergeInto(kept, other string) {
 	must(r.t, err)
 }
 
-// A delete waits for an unsubscribe that is on its way: with the contact gone, the row would have no address to opt out.
+// A delete waits for an unsubscribe that is on its way: with the contact gone, the row would have no address to opt
+// out.
 func TestG7DeleteWaitsForOptOut(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ evicts, address string }{
@@ -136,8 +137,8 @@ func TestG7RefusedEraseLeavesNobodyMailable(t *testing.T) {
 	}
 }
 
-// A lead whose contact was merged into another's is the same person: what is known of the other one's consent counts, through the reading
-// of the merge and when it resubscribes.
+// A lead whose contact was merged into another's is the same person: what is known of the other one's consent counts,
+// through the reading of the merge and when it resubscribes.
 func TestG7ResubscribeAfterMerge(t *testing.T) {
 	t.Parallel()
 	for name, optOut := range map[string]func(r *rig){

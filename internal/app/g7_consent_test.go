@@ -57,8 +57,8 @@ func TestG7UnsubscribeWithoutContact(t *testing.T) {
 	})
 }
 
-// An unsubscribe without an address is remembered, and carried out with the first address before there is a contact, in every order of
-// the two rows.
+// An unsubscribe without an address is remembered, and carried out with the first address before there is a contact, in
+// every order of the two rows.
 func TestG7UnsubscribeBeforeAddress(t *testing.T) {
 	t.Parallel()
 	for _, together := range []bool{true, false} {
@@ -101,7 +101,8 @@ func TestG7CreatedOptedOut(t *testing.T) {
 	})
 }
 
-// The opt-out belongs to the address, so it moves along with a change of address of ours, before the contact has the new one.
+// The opt-out belongs to the address, so it moves along with a change of address of ours, before the contact has the
+// new one.
 func TestG7AddressChange(t *testing.T) {
 	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 704}, func(r *rig) {
@@ -119,8 +120,8 @@ func TestG7AddressChange(t *testing.T) {
 	})
 }
 
-// A person opts out in HubSpot; the application, which does not know, changes the address: the contact's own opt-out is read before, the
-// new address is opted out first, and the application is told.
+// A person opts out in HubSpot; the application, which does not know, changes the address: the contact's own opt-out is
+// read before, the new address is opted out first, and the application is told.
 func TestG7AddressChangeOfOptedOut(t *testing.T) {
 	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 705}, func(r *rig) {
@@ -140,7 +141,8 @@ func TestG7AddressChangeOfOptedOut(t *testing.T) {
 	})
 }
 
-// An opted-out lead changes its address to one that another lead, or a contact nobody knows, has: nothing is posted for that address.
+// An opted-out lead changes its address to one that another lead, or a contact nobody knows, has: nothing is posted for
+// that address.
 func TestG7AddressOfAnotherIsNotOptedOut(t *testing.T) {
 	t.Parallel()
 	for _, known := range []bool{true, false} {
@@ -204,8 +206,8 @@ func TestG7BadFieldsDoNotKeepAnOptOut(t *testing.T) {
 	})
 }
 
-// Two leads share a person after a merge in HubSpot: an unsubscribe of the lead that lost its contact counts for the address that was
-// kept, too.
+// Two leads share a person after a merge in HubSpot: an unsubscribe of the lead that lost its contact counts for the
+// address that was kept, too.
 func TestG7UnsubscribeAfterMerge(t *testing.T) {
 	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 709}, func(r *rig) {
@@ -226,8 +228,8 @@ func TestG7UnsubscribeAfterMerge(t *testing.T) {
 	})
 }
 
-// A lead that is out loses its contact in a merge: from then on the person is mailed at the other contact's address, which is opted out without
-// any row.
+// A lead that is out loses its contact in a merge: from then on the person is mailed at the other contact's address,
+// which is opted out without any row.
 func TestG7MergeOfOptedOut(t *testing.T) {
 	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 714}, func(r *rig) {
@@ -246,7 +248,8 @@ func TestG7MergeOfOptedOut(t *testing.T) {
 	})
 }
 
-// The present address of an opted-out lead changes behind our back (a pull brings it): the lane has work without any row.
+// The present address of an opted-out lead changes behind our back (a pull brings it): the lane has work without any
+// row.
 func TestG7AddressChangedInHubSpot(t *testing.T) {
 	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 710}, func(r *rig) {
@@ -262,8 +265,8 @@ func TestG7AddressChangedInHubSpot(t *testing.T) {
 	})
 }
 
-// A resubscribe needs the configuration's leave and evidence that is newer than every opt-out, whoever spoke it; else it is
-// consent_refused and no SUBSCRIBED is sent.
+// A resubscribe needs the configuration's leave and evidence that is newer than every opt-out, whoever spoke it; else
+// it is consent_refused and no SUBSCRIBED is sent.
 func TestG7Resubscribe(t *testing.T) {
 	t.Parallel()
 	const allow = "consent: {resubscribe: allow, legal_basis: CONSENT_WITH_NOTICE, explanation: asked on the form}"
@@ -329,8 +332,8 @@ func TestG7Resubscribe(t *testing.T) {
 	}
 }
 
-// In the fold the last word by outbox id counts: a person who unsubscribed and came back while the daemon was away is in, and the other
-// way round is out; an older word that is put back in later undoes nothing.
+// In the fold the last word by outbox id counts: a person who unsubscribed and came back while the daemon was away is
+// in, and the other way round is out; an older word that is put back in later undoes nothing.
 func TestG7LastWordWins(t *testing.T) {
 	t.Parallel()
 	const allow = "consent: {resubscribe: allow}"
@@ -364,8 +367,8 @@ func TestG7LastWordWins(t *testing.T) {
 	})
 }
 
-// HubSpot carries a SUBSCRIBED out after our time-out, and after the opt-out that came behind it: the opt-out is posted again and read
-// back.
+// HubSpot carries a SUBSCRIBED out after our time-out, and after the opt-out that came behind it: the opt-out is posted
+// again and read back.
 func TestG7OptOutAfterUnknownResubscribe(t *testing.T) {
 	t.Parallel()
 	consentTest(t, "consent: {resubscribe: allow}", hubspotsim.Config{Seed: 713, Quirks: hubspotsim.Quirks{SubscribeAfterAll: "lifts"}}, func(r *rig) {

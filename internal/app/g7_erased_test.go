@@ -13,8 +13,8 @@ import (
 	"leadsync/internal/store"
 )
 
-// An unsubscribe that commits after the person was erased is carried out all the same: the address that it names is out, in every form.
-// Then nothing of the row is left, and nothing is kept here of the address.
+// An unsubscribe that commits after the person was erased is carried out all the same: the address that it names is
+// out, in every form. Then nothing of the row is left, and nothing is kept here of the address.
 func TestG7UnsubscribeAfterAnErase(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -53,8 +53,8 @@ func TestG7UnsubscribeAfterAnErase(t *testing.T) {
 	}
 }
 
-// A living lead without a contact that unsubscribes naming an address of somebody who was erased: the address is out, and the lead is out at
-// the address that it gets.
+// A living lead without a contact that unsubscribes naming an address of somebody who was erased: the address is out,
+// and the lead is out at the address that it gets.
 func TestG7UnsubscribeNamesAnErasedAddress(t *testing.T) {
 	t.Parallel()
 	for _, together := range []bool{true, false} {
@@ -88,7 +88,8 @@ func TestG7UnsubscribeNamesAnErasedAddress(t *testing.T) {
 	}
 }
 
-// HubSpot does not erase the contact, so an unsubscribe that comes after the refusal counts for the address that the contact has.
+// HubSpot does not erase the contact, so an unsubscribe that comes after the refusal counts for the address that the
+// contact has.
 func TestG7UnsubscribeAfterARefusedErase(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"", "two@example.com"} {
@@ -115,7 +116,8 @@ func TestG7UnsubscribeAfterARefusedErase(t *testing.T) {
 	}
 }
 
-// HubSpot does not erase the contact, so the opt-out of its lead stands: for other leads, and for the lead when it comes back.
+// HubSpot does not erase the contact, so the opt-out of its lead stands: for other leads, and for the lead when it
+// comes back.
 func TestG7RefusedEraseForgetsNoOptOut(t *testing.T) {
 	t.Parallel()
 	refused := func(r *rig) {

@@ -7,7 +7,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// lateWord inserts a row that speaks of consent as a transaction does that got its id earlier than it commits. address may be empty.
+// lateWord inserts a row that speaks of consent as a transaction does that got its id earlier than it commits. address
+// may be empty.
 func (r *rig) lateWord(id int64, lead, typ, address string, at time.Time) {
 	r.t.Helper()
 	var mail any
@@ -19,8 +20,8 @@ func (r *rig) lateWord(id int64, lead, typ, address string, at time.Time) {
 	must(r.t, err)
 }
 
-// Out is out for every address that an unsubscribe names: each row is delivered when the address it names is out, and not with another
-// row's.
+// Out is out for every address that an unsubscribe names: each row is delivered when the address it names is out, and
+// not with another row's.
 func TestG7EveryAddressThatIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, linked := range map[string]bool{"contact": true, "no contact": false} {
@@ -73,8 +74,8 @@ func TestG7EachAddressItsOwnFate(t *testing.T) {
 	}
 }
 
-// An unsubscribe that names an address opts that address out, whoever has it: another lead, a contact nobody knows, or nobody. An address
-// that another contact has is not written to the lead's own.
+// An unsubscribe that names an address opts that address out, whoever has it: another lead, a contact nobody knows, or
+// nobody. An address that another contact has is not written to the lead's own.
 func TestG7NamedAddressWhoeverHasIt(t *testing.T) {
 	t.Parallel()
 	for _, holder := range []string{"lead", "stranger", "second lead unlinked"} {
@@ -109,8 +110,8 @@ func TestG7NamedAddressWhoeverHasIt(t *testing.T) {
 	}
 }
 
-// An unsubscribe that commits after a resubscribe was carried out counts as if the two had been read together: it is out when the evidence is
-// not newer than it, in when it is, and an address of its own is out in any case.
+// An unsubscribe that commits after a resubscribe was carried out counts as if the two had been read together: it is
+// out when the evidence is not newer than it, in when it is, and an address of its own is out in any case.
 func TestG7LateUnsubscribe(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -154,8 +155,8 @@ func TestG7LateUnsubscribe(t *testing.T) {
 	}
 }
 
-// The doubt about a SUBSCRIBED ends by a reading after its last possible moment, not by the next word: not by its repeat, by the opt-out
-// that follows, by one that a person makes in HubSpot, nor by one of another lead.
+// The doubt about a SUBSCRIBED ends by a reading after its last possible moment, not by the next word: not by its
+// repeat, by the opt-out that follows, by one that a person makes in HubSpot, nor by one of another lead.
 func TestG7DoubtOutlivesEveryWord(t *testing.T) {
 	t.Parallel()
 	for name, out := range map[string]func(r *rig){
@@ -192,8 +193,8 @@ func TestG7DoubtOutlivesEveryWord(t *testing.T) {
 	}
 }
 
-// A resubscribe that waits for an address holds nothing up, and goes on with the address that comes: however many of them wait, and whatever
-// stands between.
+// A resubscribe that waits for an address holds nothing up, and goes on with the address that comes: however many of
+// them wait, and whatever stands between.
 func TestG7ResubscribeWaitsForAddress(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

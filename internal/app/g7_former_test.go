@@ -8,8 +8,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// A person leaves in HubSpot, and before anybody reads that the contact gets another address there: somebody edits it, or merges the contact
-// into another one. What was left at the address of before counts at the new one.
+// A person leaves in HubSpot, and before anybody reads that the contact gets another address there: somebody edits it,
+// or merges the contact into another one. What was left at the address of before counts at the new one.
 func TestG7LeftBeforeTheAddressWentInHubSpot(t *testing.T) {
 	t.Parallel()
 	const old, next = "old@example.com", "new@example.com"

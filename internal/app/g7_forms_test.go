@@ -10,8 +10,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// What a person left in HubSpot, all e-mail or single types, goes with them to a new address before a contact has it: configured or not,
-// with a change of address, after a delete, and when people change the address in HubSpot.
+// What a person left in HubSpot, all e-mail or single types, goes with them to a new address before a contact has it:
+// configured or not, with a change of address, after a delete, and when people change the address in HubSpot.
 func TestG7EveryFormGoesAlong(t *testing.T) {
 	t.Parallel()
 	three := append(slices.Clone(twoTypes), hubspotsim.Subscription{ID: 3, Name: "Service"})
@@ -93,8 +93,8 @@ func TestG7FormsWithoutProperties(t *testing.T) {
 	})
 }
 
-// After a merge the person is mailed at the address of the contact that was kept: what the lead of the other one had left is left there too,
-// by its own word and by what it left in HubSpot, through any number of merges.
+// After a merge the person is mailed at the address of the contact that was kept: what the lead of the other one had
+// left is left there too, by its own word and by what it left in HubSpot, through any number of merges.
 func TestG7EveryFormAtTheSurvivor(t *testing.T) {
 	t.Parallel()
 	three := append(slices.Clone(twoTypes), hubspotsim.Subscription{ID: 3, Name: "Service"})

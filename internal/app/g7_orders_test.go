@@ -31,9 +31,10 @@ var misfortunes = []string{"", "sub_all=500x2", "sub_all=lostx1", "sub_all=hangx
 	"batch_update=lostx1", "batch_update=500x2", "batch_update=hangx1", "batch_read=500x2", "batch_read=cutx1", "any=502htmlx3", "any=lostx2", "batch_update=drop:1x1",
 	"sub_all=empty200x1", "batch_create=empty200x1", "batch_create=400x1", "batch_update=400x1"}
 
-// TestG7EveryOrderEndsOptedOut: whatever the order of registration, update, change of address and unsubscribe, whatever requests fail, however
-// often the daemon is started anew, and whatever rows an operator puts back in: the person ends opted out at the address the contact has,
-// and from the first opt-out on HubSpot could mail nobody at an address that the contact got later.
+// TestG7EveryOrderEndsOptedOut: whatever the order of registration, update, change of address and unsubscribe, whatever
+// requests fail, however often the daemon is started anew, and whatever rows an operator puts back in: the person ends
+// opted out at the address the contact has, and from the first opt-out on HubSpot could mail nobody at an address that
+// the contact got later.
 func TestG7EveryOrderEndsOptedOut(t *testing.T) {
 	t.Parallel()
 	steps := []wordStep{{"lead.registered", "old@example.com", `{"firstname":"Ada"}`}, {"lead.updated", "", `{"company":"C"}`},

@@ -8,8 +8,9 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// The stricter of everything known wins, through whichever lead: an address that another lead has, had, or named when it was opted out refuses
-// a resubscribe there, also while that row waits, and however many rows stand beside it. What that lead says of other addresses does not.
+// The stricter of everything known wins, through whichever lead: an address that another lead has, had, or named when
+// it was opted out refuses a resubscribe there, also while that row waits, and however many rows stand beside it. What
+// that lead says of other addresses does not.
 func TestG7OptedOutThroughAnotherLead(t *testing.T) {
 	t.Parallel()
 	const yaml = "consent: {resubscribe: allow}"
@@ -71,8 +72,9 @@ func TestG7OptedOutThroughAnotherLead(t *testing.T) {
 	}
 }
 
-// TestG5ResubscribeAsks has its place beside the fault table, whose scene has no resubscribe: while one of the questions that a resubscribe
-// asks the database has no answer nobody is subscribed, and when it has one the row goes on and pays nothing.
+// TestG5ResubscribeAsks has its place beside the fault table, whose scene has no resubscribe: while one of the
+// questions that a resubscribe asks the database has no answer nobody is subscribed, and when it has one the row goes
+// on and pays nothing.
 func TestG5ResubscribeAsks(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"SpokeOut", "PendingOptOut", "LinksOutAt"} {

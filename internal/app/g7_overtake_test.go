@@ -12,8 +12,9 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// A hundred thousand updates are queued and the budget is used up by them: an unsubscribe of a lead that is anywhere among them (done,
-// in a batch that waits, in a request under way, or still in the database) is at HubSpot within two seconds.
+// A hundred thousand updates are queued and the budget is used up by them: an unsubscribe of a lead that is anywhere
+// among them (done, in a batch that waits, in a request under way, or still in the database) is at HubSpot within two
+// seconds.
 func TestG7UnsubscribeOvertakes(t *testing.T) {
 	t.Parallel()
 	backlog, tries := testsize.Of(100_000, 6_000), testsize.Of(200, 12)
@@ -73,8 +74,8 @@ func TestG7UnsubscribeOvertakes(t *testing.T) {
 	})
 }
 
-// Ten thousand unsubscribes cost a request for each hundred where the account has batches of them. Where it has none that is found out
-// once a day, and they go out one by one.
+// Ten thousand unsubscribes cost a request for each hundred where the account has batches of them. Where it has none
+// that is found out once a day, and they go out one by one.
 func TestG7Batches(t *testing.T) {
 	t.Parallel()
 	n := testsize.Of(10_000, 1_000)
@@ -170,8 +171,8 @@ func TestG7PartialFailure(t *testing.T) {
 	}
 }
 
-// The token may not write preferences: unsubscribes wait and say why, everything else goes on, and nothing of a person who is out gets an
-// address meanwhile. With the scope it goes on by itself.
+// The token may not write preferences: unsubscribes wait and say why, everything else goes on, and nothing of a person
+// who is out gets an address meanwhile. With the scope it goes on by itself.
 func TestG7WithoutTheScope(t *testing.T) {
 	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 723}, func(r *rig) {
@@ -205,8 +206,8 @@ func TestG7WithoutTheScope(t *testing.T) {
 	})
 }
 
-// An unsubscribe comes while a job of its lead has read the contact and not yet written: the job lets the lead go, and the opt-out is there
-// before the fields.
+// An unsubscribe comes while a job of its lead has read the contact and not yet written: the job lets the lead go, and
+// the opt-out is there before the fields.
 func TestG7JobLetsTheLeadGo(t *testing.T) {
 	t.Parallel()
 	const yaml = "mapping: {fields: [{lead: company, contact: company, direction: both, winner: newest}]}"

@@ -16,8 +16,8 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// In any order of unsubscribes, resubscribes, changes of address, deletes, an erase, late commits, lost answers and crashes, with two
-// addresses, two types and a second lead: nobody ends out and mailable.
+// In any order of unsubscribes, resubscribes, changes of address, deletes, an erase, late commits, lost answers and
+// crashes, with two addresses, two types and a second lead: nobody ends out and mailable.
 func TestG7RandomHistories(t *testing.T) {
 	t.Parallel()
 	n, first := testsize.Histories(60, 9), int(testsize.Seed(t))
@@ -230,8 +230,8 @@ func (h *consentHistory) leave() {
 	h.left = append(h.left, leftForm{form, time.Now().UnixMilli()})
 }
 
-// judge holds the end against what was said, by a plain reading of the rows: the last resubscribe that was carried out lifts what was said
-// before its evidence, and nothing else is lifted.
+// judge holds the end against what was said, by a plain reading of the rows: the last resubscribe that was carried out
+// lifts what was said before its evidence, and nothing else is lifted.
 func (h *consentHistory) judge() {
 	last := utterance{}
 	for _, s := range h.spoken {

@@ -143,7 +143,8 @@ func (r *rig) oneOf(id int64, words string) {
 	}
 }
 
-// hidden takes properties whose names begin so out of what is asked for, as an account does that does not have them: it shows nothing.
+// hidden takes properties whose names begin so out of what is asked for, as an account does that does not have them: it
+// shows nothing.
 type hidden struct {
 	next   http.RoundTripper
 	prefix string

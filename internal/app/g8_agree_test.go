@@ -14,9 +14,10 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// Both sides write the same fields over and over, at random moments, while requests and commits fail and daemons are killed: nothing of
-// our own is told, nothing is told twice, and in the end the application and HubSpot agree. What a person wrote last stands and was the last
-// thing told; or an event of the application stands that came after everything it was told.
+// Both sides write the same fields over and over, at random moments, while requests and commits fail and daemons are
+// killed: nothing of our own is told, nothing is told twice, and in the end the application and HubSpot agree. What a
+// person wrote last stands and was the last thing told; or an event of the application stands that came after
+// everything it was told.
 func TestG8PullBothSidesAgree(t *testing.T) {
 	t.Parallel()
 	for _, winner := range []string{"app", "hubspot", "newest", "fill_empty"} {

@@ -43,8 +43,8 @@ func wrongDates() []time.Duration {
 	return all
 }
 
-// A Date header that is wrong, for a moment or for ever, from the first run on or later, costs no edit: each is told by the minute's stream
-// and told once. What differs by more than a minute is said.
+// A Date header that is wrong, for a moment or for ever, from the first run on or later, costs no edit: each is told by
+// the minute's stream and told once. What differs by more than a minute is said.
 func TestG8PullWrongDate(t *testing.T) {
 	t.Parallel()
 	shift := int(testsize.Seed(t) % 3)
@@ -105,8 +105,8 @@ func (r *rig) problems() map[string]bool {
 	return out
 }
 
-// A position that a wrong clock put beyond now is set back by the next run, whatever kind of run it is; what was passed over is told, once,
-// and the log and status say what happened.
+// A position that a wrong clock put beyond now is set back by the next run, whatever kind of run it is; what was passed
+// over is told, once, and the log and status say what happened.
 func TestG8PullPositionBeyondNowIsSetBack(t *testing.T) {
 	t.Parallel()
 	ada := hubspotsim.Target{Email: "ada@example.com"}
@@ -159,8 +159,8 @@ func TestG8PullPositionBeyondNowIsSetBack(t *testing.T) {
 	}
 }
 
-// A stream that only fails turns status and health red after status.alert_after, also over restarts, and green with its first good run. Each
-// stream by itself, while the lane is well.
+// A stream that only fails turns status and health red after status.alert_after, also over restarts, and green with its
+// first good run. Each stream by itself, while the lane is well.
 func TestAStreamThatOnlyFailsTurnsRed(t *testing.T) {
 	t.Parallel()
 	for stream, fault := range map[string]string{"changes": "search=400", "archived": "list=400", "lagged": "search=400", "optout": "search=400"} {

@@ -10,8 +10,8 @@ import (
 	"leadsync/internal/pull"
 )
 
-// What people changed in fields that the mapping did not tell, or did not have, is told once when it comes to tell them, under every winner
-// and both directions; what went back meanwhile, and what the application said too, is not.
+// What people changed in fields that the mapping did not tell, or did not have, is told once when it comes to tell
+// them, under every winner and both directions; what went back meanwhile, and what the application said too, is not.
 func TestG8PullMappingComesToTell(t *testing.T) {
 	t.Parallel()
 	oneWay := "mapping: {fields: [{lead: town, contact: city}, {lead: name, contact: firstname}]}\n"
@@ -67,8 +67,8 @@ func TestG8PullMappingComesToTell(t *testing.T) {
 	}
 }
 
-// A reading for the mapping that is killed again and again goes on where it was, tells each contact once, reads each about once, and costs
-// nothing from then on.
+// A reading for the mapping that is killed again and again goes on where it was, tells each contact once, reads each
+// about once, and costs nothing from then on.
 func TestG8PullMappingResumes(t *testing.T) {
 	t.Parallel()
 	const n = 1_000

@@ -20,8 +20,9 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// world is what people and the application do for thirty days. It keeps to one rule: what search has not certainly shown yet is not done
-// over by the same hand, since a value that stood for a moment between two looks is not to be seen.
+// world is what people and the application do for thirty days. It keeps to one rule: what search has not certainly
+// shown yet is not done over by the same hand, since a value that stood for a moment between two looks is not to be
+// seen.
 type world struct {
 	*rig
 	rnd    *rand.Rand
@@ -41,7 +42,8 @@ type body struct {
 	free            time.Time            // when anything may be done to the contact
 }
 
-// quiet is how long after a change nobody touches the same thing: index lag of half an hour, the lagged stream's hour, and runs that failed.
+// quiet is how long after a change nobody touches the same thing: index lag of half an hour, the lagged stream's hour,
+// and runs that failed.
 const quiet = 4 * time.Hour
 
 const worldMapping = `pull: {unknown: inbox}
@@ -264,9 +266,9 @@ func (r *rig) passAfter(wait, life time.Duration, fault func() (before, after er
 	must(r.t, release(lease, true))
 }
 
-// Thirty days in which people edit, make, archive, restore and merge contacts and opt out, the application writes, search shows everything
-// up to half an hour late and in another order, requests and commits fail, and no daemon lives longer than a moment: the changes in the
-// inbox are the changes people made, each once, and nothing of our own.
+// Thirty days in which people edit, make, archive, restore and merge contacts and opt out, the application writes,
+// search shows everything up to half an hour late and in another order, requests and commits fail, and no daemon lives
+// longer than a moment: the changes in the inbox are the changes people made, each once, and nothing of our own.
 func TestG8PullTellsEveryChangeOnce(t *testing.T) {
 	t.Parallel()
 	first := testsize.Seed(t)

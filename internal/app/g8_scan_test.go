@@ -43,8 +43,8 @@ func (r *rig) wantEach(n int, change string, times int) {
 	}
 }
 
-// More contacts than a search can page through, changed on one millisecond by a job of HubSpot's: each is told once, and the search stays
-// within its limits.
+// More contacts than a search can page through, changed on one millisecond by a job of HubSpot's: each is told once,
+// and the search stays within its limits.
 func TestG8PullManyOnOneMillisecond(t *testing.T) {
 	t.Parallel()
 	n := testsize.Of(25_000, 1_500)
@@ -72,8 +72,9 @@ func TestG8PullManyOnOneMillisecond(t *testing.T) {
 	})
 }
 
-// Contacts are edited while a scan is on its way past them, behind it and before it, and daemons are killed in the middle: nothing is
-// missed and nothing told twice. An edit that comes before its contact is first read is told with it.
+// Contacts are edited while a scan is on its way past them, behind it and before it, and daemons are killed in the
+// middle: nothing is missed and nothing told twice. An edit that comes before its contact is first read is told with
+// it.
 func TestG8PullEditsDuringTheScan(t *testing.T) {
 	t.Parallel()
 	n := testsize.Of(4_000, 1_500)
@@ -124,7 +125,8 @@ func (r *rig) wantToldValues(field string, n int) {
 	}
 }
 
-// Our clock and HubSpot's differ by an hour either way, and HubSpot's is set back and forth: only HubSpot's counts, and nothing is missed.
+// Our clock and HubSpot's differ by an hour either way, and HubSpot's is set back and forth: only HubSpot's counts, and
+// nothing is missed.
 func TestG8PullClocksThatDiffer(t *testing.T) {
 	t.Parallel()
 	for _, skew := range []time.Duration{time.Hour, -time.Hour, 0} {
@@ -150,7 +152,8 @@ func TestG8PullClocksThatDiffer(t *testing.T) {
 	}
 }
 
-// A scan uses the whole search budget: the next page is searched for while one is applied, also when every contact of it is new.
+// A scan uses the whole search budget: the next page is searched for while one is applied, also when every contact of
+// it is new.
 func TestPullSpeed(t *testing.T) {
 	t.Parallel()
 	n := testsize.Of(20_000, 4_000)

@@ -78,8 +78,8 @@ func (r *rig) files() map[string][]byte {
 	return all
 }
 
-// lives gives the person a life that leaves something in every table: rows of every state, an address that changed, what was told to the
-// application, a dead row with its note, a row that waits. Neighbours make pages split and merge.
+// lives gives the person a life that leaves something in every table: rows of every state, an address that changed,
+// what was told to the application, a dead row with its note, a row that waits. Neighbours make pages split and merge.
 func (r *rig) lives(neighbours int) {
 	r.t.Helper()
 	r.stranger(map[string]string{"email": personEmail, "city": "Paris"})
@@ -120,8 +120,8 @@ func (r *rig) erased(id int64) outcome {
 	return r.want(id, "delivered")
 }
 
-// After an erase no byte of the SQLite files, the WAL and the logs holds the person; HubSpot has no contact; every row is accounted for;
-// the others are as they were.
+// After an erase no byte of the SQLite files, the WAL and the logs holds the person; HubSpot has no contact; every row
+// is accounted for; the others are as they were.
 func TestG9EraseLeavesNoByte(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 401, Latency: 10 * time.Millisecond}, bothCity+"\nlog: {level: debug}", func(r *rig) {
@@ -229,7 +229,8 @@ func TestG9EraseLeavesNoRow(t *testing.T) {
 	}
 }
 
-// fuse kills the daemon at one moment: before or after a call of the database or of HubSpot. From then on nothing it does arrives.
+// fuse kills the daemon at one moment: before or after a call of the database or of HubSpot. From then on nothing it
+// does arrives.
 type fuse struct {
 	Store
 	mu    sync.Mutex
@@ -404,7 +405,8 @@ func TestG9EraseWithACreateInFlight(t *testing.T) {
 	}
 }
 
-// Whatever stands among the pending rows, an erase wins (finding 14a): it is not folded away, and what HubSpot does to it only delays it.
+// Whatever stands among the pending rows, an erase wins (finding 14a): it is not folded away, and what HubSpot does to
+// it only delays it.
 func TestG9EraseWinsOverEverything(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []string{"", "gdpr_delete=500x2", "gdpr_delete=lostx1", "gdpr_delete=hangx1", "gdpr_delete=429x1", "batch_read=500x2", "get=502htmlx2", "gdpr_delete=400x1"} {
@@ -433,8 +435,8 @@ func TestG9EraseWinsOverEverything(t *testing.T) {
 	}
 }
 
-// TestG9EraseOfIdsThatLookLikeMarkers: a lead whose id begins as the marker of a wiped row does is a lead like any other, and its erase wipes
-// it; so is one that copies a marker of somebody else's.
+// TestG9EraseOfIdsThatLookLikeMarkers: a lead whose id begins as the marker of a wiped row does is a lead like any
+// other, and its erase wipes it; so is one that copies a marker of somebody else's.
 func TestG9EraseOfIdsThatLookLikeMarkers(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 412}, "", func(r *rig) {
@@ -460,7 +462,8 @@ func TestG9EraseOfIdsThatLookLikeMarkers(t *testing.T) {
 	})
 }
 
-// A refusal of the erase is a row's own trouble: tried again, then dead with HubSpot's words, and the lead stays silent.
+// A refusal of the erase is a row's own trouble: tried again, then dead with HubSpot's words, and the lead stays
+// silent.
 func TestG9EraseRefused(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 405}, "push: {max_attempts: 2}", func(r *rig) {
@@ -483,8 +486,8 @@ func TestG9EraseRefused(t *testing.T) {
 	})
 }
 
-// Late and replayed events of an erased lead end as erased and leave nothing; the address stops a new lead, and not one that has a
-// contact; ids that differ in case are other leads; forgetting the tombstone lets the person come back.
+// Late and replayed events of an erased lead end as erased and leave nothing; the address stops a new lead, and not one
+// that has a contact; ids that differ in case are other leads; forgetting the tombstone lets the person come back.
 func TestG9EraseTombstone(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 406}, "", func(r *rig) {
@@ -542,8 +545,8 @@ func (r *rig) restart() {
 	r.start()
 }
 
-// Everything that HubSpot holds of the person goes: a contact in the recycle bin, one under an old address, one that people merged, one
-// that only the id property names; a contact of another lead stays.
+// Everything that HubSpot holds of the person goes: a contact in the recycle bin, one under an old address, one that
+// people merged, one that only the id property names; a contact of another lead stays.
 func TestG9EraseFindsEveryContact(t *testing.T) {
 	t.Parallel()
 	cfg := hubspotsim.Config{Seed: 407, Properties: []hubspotsim.Property{{Name: "lead_key", Type: "string", FieldType: "text", HasUniqueValue: true}}}
@@ -609,7 +612,8 @@ func (r *rig) inBin(id string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// After a merge of two leads' contacts the erase of one is dead as shared_contact, and changes nothing, until an operator says so.
+// After a merge of two leads' contacts the erase of one is dead as shared_contact, and changes nothing, until an
+// operator says so.
 func TestG9EraseSharedContact(t *testing.T) {
 	t.Parallel()
 	for _, known := range []bool{false, true} {

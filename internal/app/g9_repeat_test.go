@@ -7,7 +7,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// TestG9EraseAskedAgainAndAgain: erases that come while an erase waits for its second look end with it, and do not keep the lane busy.
+// TestG9EraseAskedAgainAndAgain: erases that come while an erase waits for its second look end with it, and do not keep
+// the lane busy.
 func TestG9EraseAskedAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	for _, known := range []bool{false, true} {

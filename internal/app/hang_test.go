@@ -43,8 +43,8 @@ func (h *hanging) RoundTrip(q *http.Request) (*http.Response, error) {
 	return nil, q.Context().Err()
 }
 
-// Writes that hold one lead never get an answer. Its batch costs a time-out of 15 s, which nobody can know before; nine tenths of its
-// neighbours go at once after it, the others after one more, and whoever comes later waits for none.
+// Writes that hold one lead never get an answer. Its batch costs a time-out of 15 s, which nobody can know before; nine
+// tenths of its neighbours go at once after it, the others after one more, and whoever comes later waits for none.
 func TestLanesOneLeadHangs(t *testing.T) {
 	for _, kind := range []string{"create", "update"} {
 		for _, at := range testsize.Some(t, []int{0, 57, 99}, 1) {

@@ -53,8 +53,8 @@ func (r *rig) made(id int64) {
 	must(r.t, err)
 }
 
-// Work that waits while nothing succeeds turns status, the line of systemctl status and health red, each cause with its own code and
-// cure; what is mended turns them green again.
+// Work that waits while nothing succeeds turns status, the line of systemctl status and health red, each cause with its
+// own code and cure; what is mended turns them green again.
 func TestWorkThatStandsStillTurnsAllRed(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, fault, code, cure string }{
@@ -116,7 +116,8 @@ func TestWorkThatStandsStillTurnsAllRed(t *testing.T) {
 	}
 }
 
-// TestPoisonStaysUntilARowGetsSomewhere: neither time nor a restart makes it green, but a row that is delivered, or a person who skips the dead ones.
+// TestPoisonStaysUntilARowGetsSomewhere: neither time nor a restart makes it green, but a row that is delivered, or a
+// person who skips the dead ones.
 func TestPoisonStaysUntilARowGetsSomewhere(t *testing.T) {
 	t.Parallel()
 	for _, mend := range []string{"deliver", "skip"} {
@@ -157,8 +158,8 @@ func TestPoisonStaysUntilARowGetsSomewhere(t *testing.T) {
 	}
 }
 
-// TestStatusTellsOneMoment: from a second after rows were delivered status says that HubSpot answered and how many requests there were, at the
-// first start and after a restart; never are delivered rows beside "never" and 0.
+// TestStatusTellsOneMoment: from a second after rows were delivered status says that HubSpot answered and how many
+// requests there were, at the first start and after a restart; never are delivered rows beside "never" and 0.
 func TestStatusTellsOneMoment(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 5}, "", func(r *rig) {

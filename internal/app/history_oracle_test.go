@@ -152,7 +152,8 @@ func (h *harmHistory) mailable(lead int, contacts []hubspotsim.ContactView) {
 	}
 }
 
-// agrees: the application that has taken its inbox has the values of the contact, but for rows that it can see were not delivered.
+// agrees: the application that has taken its inbox has the values of the contact, but for rows that it can see were not
+// delivered.
 func (h *harmHistory) agrees(lead int, c hubspotsim.ContactView) {
 	for field := range twoWay {
 		told := slices.ContainsFunc(h.rows, func(row *modelRow) bool {
@@ -166,8 +167,8 @@ func (h *harmHistory) agrees(lead int, c hubspotsim.ContactView) {
 	}
 }
 
-// silent: from the moment an unsubscribe of a lead that never resubscribes is done, no address of the lead becomes mailable. HubSpot's log
-// knows that of all e-mail only.
+// silent: from the moment an unsubscribe of a lead that never resubscribes is done, no address of the lead becomes
+// mailable. HubSpot's log knows that of all e-mail only.
 func (h *harmHistory) silent(lead int) {
 	var out int64
 	for _, row := range h.rows {

@@ -13,10 +13,10 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// A portal in which nobody plays by the book: sales has contacts of its own beside the leads', people merge in chains, edit and opt out, the
-// application forges rows with addresses and ids of others, operators skip and retry, answers are lost, processes are killed. At rest no
-// contact of sales was touched, nobody is out and mailable, both sides agree or somebody was told, and every row has an end that the history
-// explains.
+// A portal in which nobody plays by the book: sales has contacts of its own beside the leads', people merge in chains,
+// edit and opt out, the application forges rows with addresses and ids of others, operators skip and retry, answers are
+// lost, processes are killed. At rest no contact of sales was touched, nobody is out and mailable, both sides agree or
+// somebody was told, and every row has an end that the history explains.
 func TestHistoriesHarmNobody(t *testing.T) {
 	t.Parallel()
 	first := testsize.Seed(t)
@@ -189,8 +189,8 @@ func (h *harmHistory) speaks(lead int, typ, email string) {
 	h.spoken = append(h.spoken, utterance{id, fmt.Sprint(lead), email, typ == "lead.resubscribed", at, h.erased[lead]})
 }
 
-// forge writes a row of a lead with a contact that names the address, or the id, of a contact of sales, and says of itself what only an
-// operator may say.
+// forge writes a row of a lead with a contact that names the address, or the id, of a contact of sales, and says of
+// itself what only an operator may say.
 func (h *harmHistory) forge(lead int) {
 	state := ""
 	_ = h.db.QueryRow(`SELECT state FROM leadsync_links WHERE lead_id = ?`, fmt.Sprint("lead-", lead)).Scan(&state) // none yet

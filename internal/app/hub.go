@@ -19,9 +19,9 @@ import (
 	"leadsync/internal/store"
 )
 
-// Dialer makes all clients of HubSpot, for the daemon and for the commands: its clients share one connection and one limiter, so that
-// none of them is outside the budget (G10). Another process of the same account is to it what any other app of the account is: the
-// limiter sees its requests in the headers of the answers, and makes room.
+// Dialer makes all clients of HubSpot, for the daemon and for the commands: its clients share one connection and one
+// limiter, so that none of them is outside the budget (G10). Another process of the same account is to it what any
+// other app of the account is: the limiter sees its requests in the headers of the answers, and makes room.
 type Dialer struct {
 	Limiter *hubspot.Limiter
 
@@ -83,8 +83,8 @@ func (d *Dialer) Client(tokens hubspot.TokenSource) *hubspot.Client {
 		Timeout: h.Timeout, UserAgent: d.agent, Log: d.log, Observe: d.observe})
 }
 
-// OAuth speaks with HubSpot's OAuth endpoints for the app of the configuration. The token endpoint counts against none of the limits of
-// the API, so no limiter stands before it.
+// OAuth speaks with HubSpot's OAuth endpoints for the app of the configuration. The token endpoint counts against none
+// of the limits of the API, so no limiter stands before it.
 func (d *Dialer) OAuth() *auth.Client {
 	h := d.cfg.HubSpot
 	return auth.NewClient(auth.ClientConfig{BaseURL: h.BaseURL, AuthorizeURL: h.AuthorizeURL, APIVersion: h.APIVersion, ClientID: h.Auth.ClientID,
@@ -125,8 +125,8 @@ func (d dailyStore) ReserveDaily(ctx context.Context, day string, block int) (in
 	return d.db.ReserveDaily(ctx, d.portal, day, block)
 }
 
-// zoneOf is a zone in which now is the stored day, until the account says which one is its own: a count under another day would begin
-// at 0. Where the day is over everywhere it is UTC.
+// zoneOf is a zone in which now is the stored day, until the account says which one is its own: a count under another
+// day would begin at 0. Where the day is over everywhere it is UTC.
 func zoneOf(day string, now time.Time) *time.Location {
 	for _, hours := range []int{0, -12, 14} { // where a day begins last and first
 		if zone := time.FixedZone("", hours*3600); now.In(zone).Format(time.DateOnly) == day {
@@ -144,8 +144,8 @@ type hub struct {
 	tokens  tokens
 }
 
-// quietEnough is longer than HubSpot's window with all that may make a request late: an owner whose lease ran out that long after its last
-// request has left nothing in it, and its successor serves at once.
+// quietEnough is longer than HubSpot's window with all that may make a request late: an owner whose lease ran out that
+// long after its last request has left nothing in it, and its successor serves at once.
 const quietEnough = 12 * time.Second
 
 // newHub builds the client: user agent, bearer, limiter, connection.
@@ -164,8 +164,8 @@ func (a *App) newHub(lease *store.Lease) (*hub, error) {
 	return &hub{Client: dial.Client(tokens.source()), limiter: dial.Limiter, dial: dial, tokens: tokens}, nil
 }
 
-// pin holds the account behind the token against the one that is configured or was pinned before, and remembers it; from then on the
-// tokens and the day of the limiter are those of that account.
+// pin holds the account behind the token against the one that is configured or was pinned before, and remembers it;
+// from then on the tokens and the day of the limiter are those of that account.
 func (a *App) pin(pins account.Pins, h *hub) func(context.Context, hubspot.Account) error {
 	return func(ctx context.Context, have hubspot.Account) error {
 		changed, err := account.Check(ctx, pins, a.cfg.HubSpot.PortalID, account.Pin{AccountID: have.PortalID, BaseURL: a.cfg.HubSpot.BaseURL})
@@ -189,8 +189,8 @@ const (
 	msgZone   = "time zone of the account is not known, the day ends at midnight UTC"
 )
 
-// schemaStream is the row of leadsync_streams that remembers what the definitions of the mapped properties were: it moves on with each
-// look, as the position of a stream does.
+// schemaStream is the row of leadsync_streams that remembers what the definitions of the mapped properties were: it
+// moves on with each look, as the position of a stream does.
 const schemaStream = "schema"
 
 // accountStore remembers the account of a portal and its definitions, under the lease.

@@ -30,7 +30,8 @@ func (r *rig) dialed(base http.RoundTripper) (*hubspot.Client, *Dialer) {
 	return dial.Client(dial.Static()), dial
 }
 
-// What a command asks is held back by the limit and counted in the portal's day, to the request, under the account's day.
+// What a command asks is held back by the limit and counted in the portal's day, to the request, under the account's
+// day.
 func TestG10CommandsKeepTheBudget(t *testing.T) {
 	t.Parallel()
 	const limit, asked = 20, 50
@@ -131,7 +132,8 @@ func TestDialWithoutARow(t *testing.T) {
 	})
 }
 
-// The stored day goes on wherever it is still going on, so that the count is not lost before the account has said its zone.
+// The stored day goes on wherever it is still going on, so that the count is not lost before the account has said its
+// zone.
 func TestZoneOfTheStoredDay(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ now, stored, want string }{

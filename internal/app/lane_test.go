@@ -12,8 +12,8 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// A rule that an admin adds in HubSpot refuses every row: nothing is dead, the lane pauses and names it, probes, and goes on by itself
-// when the rule is gone.
+// A rule that an admin adds in HubSpot refuses every row: nothing is dead, the lane pauses and names it, probes, and
+// goes on by itself when the rule is gone.
 func TestBrake(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 40, Latency: 10 * time.Millisecond}, "", func(r *rig) {
@@ -66,7 +66,8 @@ func TestBrakeLeavesBadRowsAlone(t *testing.T) {
 	})
 }
 
-// HubSpot executes a request after our time-out and so puts an older value over a newer one: the second look finds and mends it.
+// HubSpot executes a request after our time-out and so puts an older value over a newer one: the second look finds and
+// mends it.
 func TestSecondLook(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 42}, "", func(r *rig) {
@@ -134,7 +135,8 @@ func TestG10LiveBeforeBackfill(t *testing.T) {
 	})
 }
 
-// Settled rows go when their time is over, dead ones only where the configuration says so, pending ones never; ids are not reused.
+// Settled rows go when their time is over, dead ones only where the configuration says so, pending ones never; ids are
+// not reused.
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 44}, "retention: {settled: 1h, dead: 2h}", func(r *rig) {
@@ -163,8 +165,8 @@ func TestRetention(t *testing.T) {
 	})
 }
 
-// After a TRUNCATE or a restored dump new rows get ids below the ones that were settled: the lane stops and says so, since every
-// event would silently count as overtaken. When the sequence is raised it goes on.
+// After a TRUNCATE or a restored dump new rows get ids below the ones that were settled: the lane stops and says so,
+// since every event would silently count as overtaken. When the sequence is raised it goes on.
 func TestIDsBackwards(t *testing.T) {
 	t.Parallel()
 	for _, running := range []bool{false, true} {
@@ -233,7 +235,8 @@ func TestDuplicateEvents(t *testing.T) {
 	})
 }
 
-// A thousand events that change nothing cost no write request, and a thousand new leads at most ten, with three reads at the start.
+// A thousand events that change nothing cost no write request, and a thousand new leads at most ten, with three reads
+// at the start.
 func TestRequestsPerThousand(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 47, Latency: 50 * time.Millisecond}, "", func(r *rig) {

@@ -47,8 +47,8 @@ func (r *rig) within(what string, most time.Duration, ids ...int64) {
 	}
 }
 
-// The unsubscribe lane takes a lead out of a batch that is not sent yet, whatever stopped the contact lane, and whatever was paused and
-// resumed before.
+// The unsubscribe lane takes a lead out of a batch that is not sent yet, whatever stopped the contact lane, and
+// whatever was paused and resumed before.
 func TestLanesUnsubscribeLeavesPlannedBatch(t *testing.T) {
 	t.Parallel()
 	for _, paused := range []string{"", status.LaneLive, status.LaneBackfill} {
@@ -81,7 +81,8 @@ func TestLanesUnsubscribeLeavesPlannedBatch(t *testing.T) {
 	}
 }
 
-// failing makes requests that hold a marker fail, whatever their operation: one lead, address or contact that HubSpot cannot bear.
+// failing makes requests that hold a marker fail, whatever their operation: one lead, address or contact that HubSpot
+// cannot bear.
 type failing struct {
 	inner  http.RoundTripper
 	marker string
@@ -138,8 +139,8 @@ func (f *failing) requests() (n int) {
 // statuses are those that HubSpot may give to one lead alone.
 var statuses = []int{400, 403, 404, 409, 414, 418, 422, 423, 500, 503}
 
-// One registration that HubSpot cannot bear, whatever it answers, stops no other: not those that come after it, one by one, and not the
-// 99 of its batch.
+// One registration that HubSpot cannot bear, whatever it answers, stops no other: not those that come after it, one by
+// one, and not the 99 of its batch.
 func TestLanesOneBadLeadStopsNobody(t *testing.T) {
 	t.Parallel()
 	for _, status := range testsize.Some(t, statuses, 3) {
@@ -235,7 +236,8 @@ func TestLanesBadRowsStopNobody(t *testing.T) {
 	}
 }
 
-// optOutBeside registers people, inserts the bad opt-outs, one a second, then good ones, and holds the good ones against two seconds.
+// optOutBeside registers people, inserts the bad opt-outs, one a second, then good ones, and holds the good ones
+// against two seconds.
 func (r *rig) optOutBeside(what string, bad []string, goods int) {
 	r.t.Helper()
 	r.events(func(insert func(lead, typ, email, properties string)) {
@@ -303,8 +305,8 @@ func attempts(r *rig, typ string) (n int) {
 	return n
 }
 
-// A delete or an erase that HubSpot does not allow waits by itself, with its reason in its note and in status; the lane goes on, few requests
-// are spent on it, and the next hour brings it to its end.
+// A delete or an erase that HubSpot does not allow waits by itself, with its reason in its note and in status; the lane
+// goes on, few requests are spent on it, and the next hour brings it to its end.
 func TestLanesRefusedOperationStopsNoOther(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ typ, op, path string }{{"lead.erased", "gdpr_delete", "gdpr-delete"}, {"lead.deleted", "batch_archive", "batch/archive"}} {

@@ -35,8 +35,8 @@ func (r *rig) wantOwed(when string, leads, fields int64) {
 // stay lets the daemon work for d; it never asks for what it has.
 func (r *rig) stay(d time.Duration) { time.Sleep(d) }
 
-// What was left out goes out by itself once HubSpot's definition takes it, whatever it was left out for, and whatever has the definitions
-// read again: the day, a refusal, a reload, a restart. It is owed until then, over restarts.
+// What was left out goes out by itself once HubSpot's definition takes it, whatever it was left out for, and whatever
+// has the definitions read again: the day, a refusal, a reload, a restart. It is owed until then, over restarts.
 func TestWhatWasLeftOutGoesOutOnceItFits(t *testing.T) {
 	t.Parallel()
 	for _, again := range []string{"day", "refusal", "reload", "restart"} {
@@ -93,7 +93,8 @@ func TestWhatWasLeftOutGoesOutOnceItFits(t *testing.T) {
 	}
 }
 
-// What HubSpot itself refused, against definitions that were older, is owed too. It is not tried again while nothing has changed.
+// What HubSpot itself refused, against definitions that were older, is owed too. It is not tried again while nothing
+// has changed.
 func TestWhatHubSpotRefusedIsOwed(t *testing.T) {
 	t.Parallel()
 	inBubble(t, withPlan(2), "", func(r *rig) {
@@ -153,8 +154,8 @@ func TestWhatIsOwedIsSuperseded(t *testing.T) {
 	}
 }
 
-// A person changes the property in HubSpot while the application's value is owed: the winner decides as between an event and an edit, whether
-// pull has seen the edit or only the reading before the write, and both sides end equal.
+// A person changes the property in HubSpot while the application's value is owed: the winner decides as between an
+// event and an edit, whether pull has seen the edit or only the reading before the write, and both sides end equal.
 func TestWhatIsOwedMeetsAPersonsEdit(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -219,8 +220,8 @@ func TestWhatIsOwedIsThereAlready(t *testing.T) {
 	})
 }
 
-// The answer to the write of an owed value is lost, or HubSpot is away, or refuses one lead's: it goes out all the same, and nobody's waits
-// for another's.
+// The answer to the write of an owed value is lost, or HubSpot is away, or refuses one lead's: it goes out all the
+// same, and nobody's waits for another's.
 func TestWhatIsOwedSurvivesTrouble(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []string{"batch_update=lostx1", "batch_update=500x3", "batch_read=500x3"} {
@@ -278,7 +279,8 @@ func TestNothingIsOwedOfWhoIsGone(t *testing.T) {
 	}
 }
 
-// With on_invalid_field: dead the row waits for a person, as a whole: nothing of it is owed. A value over the bound is not kept.
+// With on_invalid_field: dead the row waits for a person, as a whole: nothing of it is owed. A value over the bound is
+// not kept.
 func TestWhatIsNotOwed(t *testing.T) {
 	t.Parallel()
 	for yaml, properties := range map[string]string{
@@ -297,7 +299,8 @@ func TestWhatIsNotOwed(t *testing.T) {
 	}
 }
 
-// A value that HubSpot goes on refusing costs a bounded number of requests, keeps nobody's mended value back, and stops no lane.
+// A value that HubSpot goes on refusing costs a bounded number of requests, keeps nobody's mended value back, and stops
+// no lane.
 func TestWhatHubSpotGoesOnRefusingIsBounded(t *testing.T) {
 	t.Parallel()
 	inBubble(t, withPlan(2), "", func(r *rig) {

@@ -199,7 +199,8 @@ func scrapeSnapshot(s *metrics.Moment, snap status.Snapshot, now time.Time) {
 	}
 }
 
-// scrapeReport adds what is counted of the portal; its reasons are words of this program, whatever an operator's SQL wrote there.
+// scrapeReport adds what is counted of the portal; its reasons are words of this program, whatever an operator's SQL
+// wrote there.
 func scrapeReport(s *metrics.Moment, report status.Report, found map[string]bool) {
 	p := report.Portals[0]
 	for _, q := range []struct {

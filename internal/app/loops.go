@@ -14,8 +14,8 @@ import (
 	"leadsync/internal/store"
 )
 
-// loops knows by when each loop of the daemon turns again. A loop says so whenever it turns, with how long it knowingly waits; one
-// that is late and has not said why stands still. Safe for concurrent use; the zero value is ready.
+// loops knows by when each loop of the daemon turns again. A loop says so whenever it turns, with how long it knowingly
+// waits; one that is late and has not said why stands still. Safe for concurrent use; the zero value is ready.
 type loops struct {
 	mu  sync.Mutex
 	due map[string]time.Time
@@ -74,7 +74,8 @@ func (o *ownership) drain() {
 	}
 }
 
-// patience is how late a loop may be before the watchdog counts: one step may hold a request or two and calls of the database.
+// patience is how late a loop may be before the watchdog counts: one step may hold a request or two and calls of the
+// database.
 func (a *App) patience() time.Duration {
 	return min(a.notify.WatchdogInterval(), store.Patience) + 2*time.Duration(a.requestTimeout.Load())
 }
@@ -87,8 +88,8 @@ func (a *App) held() time.Time {
 	return time.Time{}
 }
 
-// keepAlive sends the status line, at most once a second, and the watchdog's beat while every loop turns. The returned function
-// ends it and waits.
+// keepAlive sends the status line, at most once a second, and the watchdog's beat while every loop turns. The returned
+// function ends it and waits.
 func (a *App) keepAlive(ctx context.Context) (stop func()) {
 	if !a.notify.Enabled() {
 		return func() {}

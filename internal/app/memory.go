@@ -11,8 +11,8 @@ import (
 	"leadsync/internal/store"
 )
 
-// memory keeps the last requests about each lead for `leadsync explain`. It is written behind the work: what was asked in the last
-// seconds before a crash may be missing, and nothing is decided by it.
+// memory keeps the last requests about each lead for `leadsync explain`. It is written behind the work: what was asked
+// in the last seconds before a crash may be missing, and nothing is decided by it.
 type memory struct {
 	app    *App
 	portal *store.Portal

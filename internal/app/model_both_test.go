@@ -17,10 +17,10 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// Random histories in which both sides work: the application registers, changes, unsubscribes, deletes and erases people, people edit,
-// move, archive, restore, merge and purge contacts and opt out, requests fail, the daemon restarts. Held against a plain oracle: G1, G3,
-// G7, G8 and G9, and an application that applies its inbox, late and by the README's rule, ends with the values that HubSpot holds. Environment
-// as for TestModel.
+// Random histories in which both sides work: the application registers, changes, unsubscribes, deletes and erases
+// people, people edit, move, archive, restore, merge and purge contacts and opt out, requests fail, the daemon
+// restarts. Held against a plain oracle: G1, G3, G7, G8 and G9, and an application that applies its inbox, late and by
+// the README's rule, ends with the values that HubSpot holds. Environment as for TestModel.
 func TestModelBothWays(t *testing.T) {
 	t.Parallel()
 	playHistories(t, 100, 25, bothHistory)
@@ -42,7 +42,8 @@ mapping:
     - {lead: jobtitle, contact: jobtitle, direction: both, winner: newest}
 `
 
-// bothOps and bothKinds are the faults that heal by themselves. A 403 is left out, since a missing scope waits for an hour.
+// bothOps and bothKinds are the faults that heal by themselves. A 403 is left out, since a missing scope waits for an
+// hour.
 var (
 	bothOps   = []string{"batch_create", "batch_update", "batch_read", "search", "list", "subscriptions", "gdpr_delete", "batch_archive", "any"}
 	bothKinds = []string{"500", "502html", "524", "hang", "lost", "cut", "slow:2s", "429", "423", "late:3s"}

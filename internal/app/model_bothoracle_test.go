@@ -170,8 +170,9 @@ func (m *bothModel) deletedAfterAddress(lead int) bool {
 	return after
 }
 
-// namedByWord is a limit that is known: an unsubscribe overtakes the delete before it and brings an address, the rows before the delete make a
-// contact of it, and the delete takes contact and address: what stands behind the delete without an address waits for another one.
+// namedByWord is a limit that is known: an unsubscribe overtakes the delete before it and brings an address, the rows
+// before the delete make a contact of it, and the delete takes contact and address: what stands behind the delete
+// without an address waits for another one.
 func (m *bothModel) namedByWord(lead int) bool {
 	before, deleted, word := false, false, false
 	for _, row := range m.rows {
@@ -193,7 +194,8 @@ func (m *bothModel) namedByWord(lead int) bool {
 	return before && deleted && word
 }
 
-// checkErased: the tables hold no word of the person, nothing was said about them to HubSpot once it was done, and no contact is left.
+// checkErased: the tables hold no word of the person, nothing was said about them to HubSpot once it was done, and no
+// contact is left.
 func (m *bothModel) checkErased(lead int, at time.Time, linked bool, contacts []hubspotsim.ContactView) {
 	words := []string{fmt.Sprintf("lead-%d", lead), fmt.Sprintf("lead%d-", lead), fmt.Sprintf("v%d-", lead), fmt.Sprintf("p%d-", lead)}
 	holds := func(text string) string {
@@ -247,7 +249,8 @@ func (m *bothModel) checkErased(lead int, at time.Time, linked bool, contacts []
 	}
 }
 
-// checkSilent: from the moment an opt-out was known to be done, nobody makes the person mailable but people, and at the end they are not.
+// checkSilent: from the moment an opt-out was known to be done, nobody makes the person mailable but people, and at the
+// end they are not.
 func (m *bothModel) checkSilent(lead int, link modelLink, contacts []hubspotsim.ContactView) {
 	out := m.outAt(lead)
 	if there := m.outThere[lead]; !there.IsZero() && (out.IsZero() || there.Before(out)) && !m.merged[lead] && !m.archived[lead] && !m.purged[lead] && !m.moved[lead] {
@@ -276,7 +279,8 @@ type inboxWord struct {
 	at           time.Time
 }
 
-// checkTold: the application hears what people wrote, each word once, and never its own. It returns the words in their order.
+// checkTold: the application hears what people wrote, each word once, and never its own. It returns the words in their
+// order.
 func (m *bothModel) checkTold() (words []inboxWord) {
 	rows, err := m.db.Query(`SELECT coalesce(lead_id, ''), change_type, coalesce(properties, ''), pulled_at, coalesce(above_id, 0) FROM lead_inbox ORDER BY id`)
 	must(m.t, err)
@@ -335,7 +339,8 @@ func (m *bothModel) checkTold() (words []inboxWord) {
 	return words
 }
 
-// between: an event of the application that carries the field came between two tellings, so that the second one says what stands.
+// between: an event of the application that carries the field came between two tellings, so that the second one says
+// what stands.
 func (m *bothModel) between(lead int, field string, after, until int64) bool {
 	return slices.ContainsFunc(m.rows, func(row *modelRow) bool {
 		_, carries := row.fields[field]

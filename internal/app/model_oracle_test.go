@@ -9,7 +9,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// check holds the end of a history against the plain model: the fold of each lead's rows in id order, whatever was done to them.
+// check holds the end of a history against the plain model: the fold of each lead's rows in id order, whatever was done
+// to them.
 func (m *model) check() {
 	m.account()
 	links := m.links()
@@ -56,8 +57,8 @@ func (m *model) check() {
 	}
 }
 
-// lateSecond: a create that HubSpot executes after our time-out, while the address changed, makes a second contact. It is the stated
-// limit of G2 without an id property.
+// lateSecond: a create that HubSpot executes after our time-out, while the address changed, makes a second contact. It
+// is the stated limit of G2 without an id property.
 func (m *model) lateSecond() bool { return m.lateness && !m.idProp }
 
 func (m *model) used(kinds ...string) bool {
@@ -220,8 +221,8 @@ func (m *model) named(lead int, address string) bool {
 	return slices.ContainsFunc(m.rows, func(row *modelRow) bool { return row.lead == lead && row.email == address })
 }
 
-// fold is what a property may hold by the rows of a lead: the last word of the rows that were taken, or of a later row that may have
-// been. carried: some row that was taken has a word about it.
+// fold is what a property may hold by the rows of a lead: the last word of the rows that were taken, or of a later row
+// that may have been. carried: some row that was taken has a word about it.
 func (m *model) fold(lead int, field string) (may []string, carried bool) {
 	may = []string{""}
 	for _, row := range m.rows {
@@ -242,7 +243,8 @@ func (m *model) fold(lead int, field string) (may []string, carried bool) {
 	return may, carried
 }
 
-// checkInbox: the application hears what people wrote, in the fields that flow to it, each word once, and never its own.
+// checkInbox: the application hears what people wrote, in the fields that flow to it, each word once, and never its
+// own.
 func (m *model) checkInbox(contacts map[string]hubspotsim.ContactView, links map[int]modelLink) {
 	m.told = map[string]int{}
 	for _, row := range m.inbox() {

@@ -272,7 +272,8 @@ func (m *model) lastAddress(lead int) string {
 	return last
 }
 
-// change does what `outbox retry` and `outbox skip` do to one row. It returns the row's lead when that has no contact yet.
+// change does what `outbox retry` and `outbox skip` do to one row. It returns the row's lead when that has no contact
+// yet.
 func (m *model) change(n int, which, set string) (unlinked []int) {
 	var ids []int64
 	rows, err := m.db.Query(`SELECT id FROM lead_outbox WHERE ` + which + ` ORDER BY id`)

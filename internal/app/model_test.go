@@ -17,9 +17,9 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// A random history of everything that can happen to a portal, run through the whole daemon and held against a plain model that knows
-// nothing of how push works: the guarantees G1 to G5, one contact a lead, one lead a contact. A history that breaks a rule prints itself
-// as a script of one line a step, which LEADSYNC_SCRIPT=FILE plays again.
+// A random history of everything that can happen to a portal, run through the whole daemon and held against a plain
+// model that knows nothing of how push works: the guarantees G1 to G5, one contact a lead, one lead a contact. A
+// history that breaks a rule prints itself as a script of one line a step, which LEADSYNC_SCRIPT=FILE plays again.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	playHistories(t, 40, 10, history)
@@ -143,7 +143,8 @@ func parseScript(text string) (script, error) {
 
 const modelLeads, modelAddresses = 4, 5
 
-// The fields of the histories. The status is an enumeration: NEW goes through, OPEN is refused by HubSpot, NOPE by our own check.
+// The fields of the histories. The status is an enumeration: NEW goes through, OPEN is refused by HubSpot, NOPE by our
+// own check.
 var modelFields = []string{"company", "city", "hs_lead_status"}
 
 func modelValue(field string, n int) string {
@@ -153,7 +154,8 @@ func modelValue(field string, n int) string {
 	return []string{"A", "B", "C", ""}[n%4]
 }
 
-// Faults of every kind. A daily limit is left out, since a day of waiting is too long here (TestG5OutageCostsNothing has it).
+// Faults of every kind. A daily limit is left out, since a day of waiting is too long here (TestG5OutageCostsNothing
+// has it).
 var (
 	modelOps   = []string{"batch_create", "batch_update", "batch_upsert", "batch_read", "get", "any", "api"}
 	modelKinds = []string{"500", "502html", "524", "hang", "lost", "cut", "empty200", "noids", "drop:1", "drop:2", "late:3s", "slow:2s",

@@ -63,7 +63,8 @@ func (r *oauthRig) run() {
 	r.running = run
 }
 
-// login does what `leadsync auth login` does in its own process, with a person who chooses the account; 0 = the first one.
+// login does what `leadsync auth login` does in its own process, with a person who chooses the account; 0 = the first
+// one.
 func (r *oauthRig) login(account int64) {
 	r.t.Helper()
 	ctx := context.WithoutCancel(r.t.Context())
@@ -102,8 +103,9 @@ func (r *oauthRig) errorLines() []string {
 	return out
 }
 
-// A grant that dies with 10,000 rows queued costs nothing but time: no row is dead, none loses an attempt, the log says once and then
-// once an hour what to do, HubSpot is left alone, and after a login in another process everything is delivered without a restart.
+// A grant that dies with 10,000 rows queued costs nothing but time: no row is dead, none loses an attempt, the log says
+// once and then once an hour what to do, HubSpot is left alone, and after a login in another process everything is
+// delivered without a restart.
 func TestG5DeadGrantLosesNothing(t *testing.T) {
 	t.Parallel()
 	const n = 10_000
@@ -166,7 +168,8 @@ func TestG5DeadGrantLosesNothing(t *testing.T) {
 	})
 }
 
-// A daemon that is started before the first login waits for it, and an idle one finds out that its grant died, and that it is back.
+// A daemon that is started before the first login waits for it, and an idle one finds out that its grant died, and that
+// it is back.
 func TestLoginIsFoundByItself(t *testing.T) {
 	t.Parallel()
 	inOAuthBubble(t, hubspotsim.Config{Seed: 72}, func(r *oauthRig) {
@@ -199,8 +202,8 @@ func TestLoginIsFoundByItself(t *testing.T) {
 	})
 }
 
-// A client secret that was changed pauses the lane with its cure when the token ends, keeps the grant, and heals when the file is
-// corrected.
+// A client secret that was changed pauses the lane with its cure when the token ends, keeps the grant, and heals when
+// the file is corrected.
 func TestConfigurationFaultKeepsTheGrant(t *testing.T) {
 	t.Parallel()
 	inOAuthBubble(t, hubspotsim.Config{Seed: 73}, func(r *oauthRig) {
@@ -264,8 +267,8 @@ func TestTokenEndpointAwayDegrades(t *testing.T) {
 	}
 }
 
-// A login to another account with --repin, while the daemon runs: it starts over with the links of that account, and no contact of
-// the first one is written there.
+// A login to another account with --repin, while the daemon runs: it starts over with the links of that account, and no
+// contact of the first one is written there.
 func TestRepinWhileRunning(t *testing.T) {
 	t.Parallel()
 	inOAuthBubble(t, hubspotsim.Config{Seed: 75}, func(r *oauthRig) {
@@ -328,7 +331,8 @@ func TestOtherAccountsStaticTokenSendsNothing(t *testing.T) {
 	})
 }
 
-// After a rotation of the token key the old line can go: the hash key and, at the next refresh, the tokens are sealed anew.
+// After a rotation of the token key the old line can go: the hash key and, at the next refresh, the tokens are sealed
+// anew.
 func TestTokenKeyRotation(t *testing.T) {
 	t.Parallel()
 	inOAuthBubble(t, hubspotsim.Config{Seed: 77}, func(r *oauthRig) {

@@ -15,8 +15,9 @@ import (
 	"leadsync/internal/store"
 )
 
-// ownerName is the name under which a process owns a portal: host and pid for a person, a text of its own, and, where the kernel tells it, the
-// place in which the pid means this process and the moment since when: what another process there needs to be sure that this one is gone.
+// ownerName is the name under which a process owns a portal: host and pid for a person, a text of its own, and, where
+// the kernel tells it, the place in which the pid means this process and the moment since when: what another process
+// there needs to be sure that this one is gone.
 func ownerName(host string, pid int, text string) string {
 	name := fmt.Sprintf("%s:%d:%s", host, pid, text)
 	if place, since := placeOfPids(), startOf(pid); place != "" && since != "" {
@@ -25,8 +26,9 @@ func ownerName(host string, pid int, text string) string {
 	return name
 }
 
-// provenGone reports that the process of an owner's name ended: it lived under this kernel since it booted, among the same process ids, and no
-// process has its id, or another one that began at another moment. False whenever that is not sure.
+// provenGone reports that the process of an owner's name ended: it lived under this kernel since it booted, among the
+// same process ids, and no process has its id, or another one that began at another moment. False whenever that is not
+// sure.
 func provenGone(owner string) bool {
 	parts := strings.Split(owner, ":")
 	if len(parts) < 3 {
@@ -44,7 +46,8 @@ func provenGone(owner string) bool {
 	return since != "" && since != mark[2]
 }
 
-// placeOfPids names what a process id means something in: a boot of a kernel and a namespace; empty when that is not known.
+// placeOfPids names what a process id means something in: a boot of a kernel and a namespace; empty when that is not
+// known.
 func placeOfPids() string {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	space, err2 := os.Readlink("/proc/self/ns/pid")
@@ -55,7 +58,8 @@ func placeOfPids() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// startOf is when a process began, in ticks since the boot (field 22 of /proc/PID/stat, see proc_pid_stat(5)); empty when that is not known.
+// startOf is when a process began, in ticks since the boot (field 22 of /proc/PID/stat, see proc_pid_stat(5)); empty
+// when that is not known.
 func startOf(pid int) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -68,8 +72,9 @@ func startOf(pid int) string {
 	return ""
 }
 
-// endsDead ends the lease of an owner that was a process of this machine and is proven to be gone, so that a daemon that was killed does not
-// wait for itself. Its transactions are fenced, and its last requests are in doubt, as after any other take-over.
+// endsDead ends the lease of an owner that was a process of this machine and is proven to be gone, so that a daemon
+// that was killed does not wait for itself. Its transactions are fenced, and its last requests are in doubt, as after
+// any other take-over.
 func (a *App) endsDead(ctx context.Context, held *store.HeldError) bool {
 	if held.Until == 0 || held.Locked || !provenGone(held.Owner) {
 		return false

@@ -13,7 +13,8 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// deadOwner is the name of a process of this machine, which is killed then, and another one of a process that lives until the test ends.
+// deadOwner is the name of a process of this machine, which is killed then, and another one of a process that lives
+// until the test ends.
 func deadOwner(t *testing.T) (dead, alive string) {
 	t.Helper()
 	names := make([]string, 2)
@@ -61,8 +62,8 @@ func TestProvenGone(t *testing.T) {
 	}
 }
 
-// A daemon that was killed has its portal again at once when it starts again on the same machine; the lease of a process that lives, or that
-// lived elsewhere, runs out. What the dead one still writes is refused.
+// A daemon that was killed has its portal again at once when it starts again on the same machine; the lease of a
+// process that lives, or that lived elsewhere, runs out. What the dead one still writes is refused.
 func TestNextOwnerDoesNotWaitForTheDead(t *testing.T) {
 	t.Parallel()
 	dead, alive := deadOwner(t)

@@ -45,8 +45,8 @@ func (r *rig) backfill(lead, email string) int64 {
 	return id
 }
 
-// A lane that an operator paused sends nothing within a poll, whatever restarts, and goes on when it is resumed; the other lane is not
-// hindered, also not by what waits in front of it.
+// A lane that an operator paused sends nothing within a poll, whatever restarts, and goes on when it is resumed; the
+// other lane is not hindered, also not by what waits in front of it.
 func TestPausedLanesSendNothing(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {
@@ -128,7 +128,8 @@ func TestPauseHoldsBackWhatWaits(t *testing.T) {
 	})
 }
 
-// A pause of pull reads nothing from HubSpot, is no alarm, and leaves push alone; what was changed meanwhile is found afterwards.
+// A pause of pull reads nothing from HubSpot, is no alarm, and leaves push alone; what was changed meanwhile is found
+// afterwards.
 func TestPausedPullReadsNothing(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{IndexLag: 5 * time.Second}, both, func(r *rig) {

@@ -14,11 +14,12 @@ import (
 	"leadsync/internal/store"
 )
 
-// onceBlock is how much of the day a single pass reserves at once: one that a timer starts each minute must not use the day up.
+// onceBlock is how much of the day a single pass reserves at once: one that a timer starts each minute must not use the
+// day up.
 const onceBlock = 10
 
-// PullOnce runs the streams once, one after the other, and returns what each did; with an error, what was done before it. It refuses
-// while another process serves the portal.
+// PullOnce runs the streams once, one after the other, and returns what each did; with an error, what was done before
+// it. It refuses while another process serves the portal.
 func (a *App) PullOnce(ctx context.Context, once pull.Once) ([]pull.Done, error) {
 	defer a.close()
 	a.block = onceBlock

@@ -59,7 +59,8 @@ func TestAnEmptyPollCostsOneRequest(t *testing.T) {
 				t.Errorf("%d idle hours have %d requests %s", hours, n, op)
 			}
 		}
-		// 60 of changes, 4 of lagged, 1 of optout; a list of archived contacts at midnight, and one look at the properties a day.
+		// 60 of changes, 4 of lagged, 1 of optout; a list of archived contacts at midnight, and one look at the properties a
+		// day.
 		if n, want := ops["search"], 65*hours; n < want-5 || n > want+5 || ops["list"] != hours/24 || ops["properties"] > 1 {
 			t.Errorf("%d idle hours have %v, want %d searches and %d lists", hours, ops, want, hours/24)
 		}

@@ -11,9 +11,9 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// What nobody has documented about HubSpot is a switch of the simulator. One scenario, of everything an ordinary week brings, runs under
-// both answers of each that the push path touches, and under some pairs: it ends in the plain fold of the events every time, and the
-// same events once more change nothing and cost no write.
+// What nobody has documented about HubSpot is a switch of the simulator. One scenario, of everything an ordinary week
+// brings, runs under both answers of each that the push path touches, and under some pairs: it ends in the plain fold
+// of the events every time, and the same events once more change nothing and cost no write.
 func TestQuirks(t *testing.T) {
 	t.Parallel()
 	sets := [][]string{nil}

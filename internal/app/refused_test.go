@@ -13,8 +13,8 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// TestStandbyWaitsForAServerThatRefuses: a daemon that ran once never ends with what systemd does not start again, whatever the server
-// says for a while, and a password that was changed in its file counts from then on.
+// TestStandbyWaitsForAServerThatRefuses: a daemon that ran once never ends with what systemd does not start again,
+// whatever the server says for a while, and a password that was changed in its file counts from then on.
 func TestStandbyWaitsForAServerThatRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -14,9 +14,9 @@ import (
 // fixed are the keys that a running daemon keeps: they name what it has opened, or what systemd handed it at the start.
 var fixed = []string{"portal", "database.url", "database.url_file", "hubspot.auth.token_key_file", "log.format", "status.listen"}
 
-// Reload reads the configuration again. A sound one takes the place of the present one: requests under way end first, under the old
-// one. One that is refused, or that changes what only a restart can change, changes nothing; the log names file and line. Reload is
-// called by one goroutine, while Run runs.
+// Reload reads the configuration again. A sound one takes the place of the present one: requests under way end first,
+// under the old one. One that is refused, or that changes what only a restart can change, changes nothing; the log
+// names file and line. Reload is called by one goroutine, while Run runs.
 func (a *App) Reload(ctx context.Context) {
 	_ = a.notify.Reloading() // systemd waits for Ready then; without it it waits for the signal alone
 	next, problems := a.read()

@@ -52,7 +52,8 @@ func TestReloadTakesOver(t *testing.T) {
 	})
 }
 
-// A refused file, a missing credential and a key that only a restart can change leave everything as it was, and the log says where.
+// A refused file, a missing credential and a key that only a restart can change leave everything as it was, and the log
+// says where.
 func TestReloadRefused(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {
@@ -131,7 +132,8 @@ func TestHurry(t *testing.T) {
 	})
 }
 
-// An idle daemon says every quarter of an hour that it is there, and a database that is away is one line a minute and one at the end.
+// An idle daemon says every quarter of an hour that it is there, and a database that is away is one line a minute and
+// one at the end.
 func TestQuietLog(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {
@@ -207,7 +209,8 @@ func TestLoops(t *testing.T) {
 	})
 }
 
-// Through an outage, a limit, an idle day and a stop, every loop of a daemon keeps its word; one that stands still is named.
+// Through an outage, a limit, an idle day and a stop, every loop of a daemon keeps its word; one that stands still is
+// named.
 func TestWatchdogFollowsTheLoops(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{}, "", func(r *rig) {

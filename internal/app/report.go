@@ -63,8 +63,8 @@ func (s *statusLine) take() (string, bool) {
 	return line, true
 }
 
-// report saves how the lane stands, at every change, also of rows that were settled, and at least every status.SaveEvery, until ctx ends; then once more with what
-// the last requests brought.
+// report saves how the lane stands, at every change, also of rows that were settled, and at least every
+// status.SaveEvery, until ctx ends; then once more with what the last requests brought.
 func (o *ownership) report(ctx, hold context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()

@@ -26,8 +26,8 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// rig is a whole daemon on a real SQLite file, with the simulator in place of the network, inside a synctest bubble. The application
-// side inserts through a connection of its own.
+// rig is a whole daemon on a real SQLite file, with the simulator in place of the network, inside a synctest bubble.
+// The application side inserts through a connection of its own.
 type rig struct {
 	t    testing.TB
 	dir  string

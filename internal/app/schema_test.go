@@ -33,8 +33,8 @@ func faultsIn(t *testing.T, said *logText) []string {
 	return all
 }
 
-// Mapped properties are checked at the start and daily: one line a fault, with its cure; the field is left out and counted, the rest goes
-// on, push and pull.
+// Mapped properties are checked at the start and daily: one line a fault, with its cure; the field is left out and
+// counted, the rest goes on, push and pull.
 func TestSchemaCheck(t *testing.T) {
 	t.Parallel()
 	options := []hubspotsim.Option{{Value: "a", Label: "A"}, {Value: "b", Label: "B"}}
@@ -108,8 +108,9 @@ mapping: {fields: [{lead: name, contact: firstname}, {lead: plan, contact: plan}
 	})
 }
 
-// A value is refused by our own check only after the definitions were read again: an option or a property that was added in HubSpot since is
-// found with the first row that needs it. However many rows are refused, that costs one request a minute.
+// A value is refused by our own check only after the definitions were read again: an option or a property that was
+// added in HubSpot since is found with the first row that needs it. However many rows are refused, that costs one
+// request a minute.
 func TestARefusalOfOursReadsTheDefinitionsAgain(t *testing.T) {
 	t.Parallel()
 	options := []hubspotsim.Option{{Value: "a", Label: "A"}, {Value: "b", Label: "B"}, {Value: "c", Label: "C"}}

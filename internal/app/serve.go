@@ -240,8 +240,8 @@ func (a *App) serveOnce(ctx context.Context, lease *store.Lease) error {
 	return errors.Join(err, release(lease, doubt))
 }
 
-// release gives the portal back. In doubt (a request was cut off, or ended without a clear answer) the next owner must know that
-// HubSpot may still execute it.
+// release gives the portal back. In doubt (a request was cut off, or ended without a clear answer) the next owner must
+// know that HubSpot may still execute it.
 func release(lease *store.Lease, doubt bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()

@@ -13,7 +13,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// clockWasAhead moves every kept wait of rows and links, as if each had been written under a clock that was ahead by then.
+// clockWasAhead moves every kept wait of rows and links, as if each had been written under a clock that was ahead by
+// then.
 func (r *rig) clockWasAhead(by time.Duration) {
 	r.t.Helper()
 	ms := by.Milliseconds()
@@ -39,8 +40,9 @@ func (r *rig) clockWasAhead(by time.Duration) {
 	}
 }
 
-// The clock is set back while rows wait for their next attempt, contacts for a second look, opt-outs for their next try and a doubt for its end:
-// each goes on in a minute or two, while the daemon runs and over a restart, and it is said once. What is parked stays so.
+// The clock is set back while rows wait for their next attempt, contacts for a second look, opt-outs for their next try
+// and a doubt for its end: each goes on in a minute or two, while the daemon runs and over a restart, and it is said
+// once. What is parked stays so.
 func TestClockSetBackHoldsNobody(t *testing.T) {
 	for _, by := range []time.Duration{2 * time.Hour, 10 * year} {
 		for _, restart := range []bool{false, true} {

@@ -11,8 +11,8 @@ import (
 	"leadsync/internal/push"
 )
 
-// Built with -tags stallable, for the test of the watchdog alone: while $STATE_DIRECTORY/stall is there, the reading loop stands still in
-// a call that never returns.
+// Built with -tags stallable, for the test of the watchdog alone: while $STATE_DIRECTORY/stall is there, the reading
+// loop stands still in a call that never returns.
 func init() {
 	between = func(s Store) Store { return stalling{s} }
 }

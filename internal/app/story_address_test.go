@@ -51,8 +51,8 @@ func TestStoryBackoffIsTheLeads(t *testing.T) {
 	})
 }
 
-// Rows that wait along with a row whose address is taken are not asked for again and again: a lead costs the requests of its attempts
-// and no more.
+// Rows that wait along with a row whose address is taken are not asked for again and again: a lead costs the requests
+// of its attempts and no more.
 func TestTakenAddressCostsItsAttempts(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 207}, "push: {max_attempts: 5}", func(r *rig) {
@@ -97,8 +97,8 @@ func (r *rig) settledBut(n int, d time.Duration) {
 	}
 }
 
-// Of several pending addresses the last one that can be had counts: a taken one costs its own row and nothing else, with a contact and
-// without.
+// Of several pending addresses the last one that can be had counts: a taken one costs its own row and nothing else,
+// with a contact and without.
 func TestStoryEarlierAddressWhenTheLastIsTaken(t *testing.T) {
 	t.Parallel()
 	for _, linked := range []bool{true, false} {

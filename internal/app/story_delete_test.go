@@ -27,8 +27,8 @@ func (r *rig) nobody() {
 	}
 }
 
-// lead.deleted archives the contact, the link stays with closed_at_id, and a later registration makes a fresh contact without what the old
-// one held. The application hears nothing of its own delete.
+// lead.deleted archives the contact, the link stays with closed_at_id, and a later registration makes a fresh contact
+// without what the old one held. The application hears nothing of its own delete.
 func TestStoryDelete(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 301}, "", func(r *rig) {
@@ -87,7 +87,8 @@ func TestStoryDeleteIsABarrier(t *testing.T) {
 	})
 }
 
-// Older rows that come late end overtaken, and so does a delete that is older than what was applied (finding 5 of the model).
+// Older rows that come late end overtaken, and so does a delete that is older than what was applied (finding 5 of the
+// model).
 func TestStoryDeleteAndLateRows(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 303}, "", func(r *rig) {
@@ -135,8 +136,8 @@ func TestStoryRequeuedDelete(t *testing.T) {
 	})
 }
 
-// The create's answer is lost, or nobody ever heard of the contact: the delete looks the lead up before it says that nothing is there
-// (finding 5d).
+// The create's answer is lost, or nobody ever heard of the contact: the delete looks the lead up before it says that
+// nothing is there (finding 5d).
 func TestStoryDeleteOfAnUnlinkedLead(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ fault, yaml, first string }{
@@ -253,7 +254,8 @@ func TestStoryDeleteOfWhatIsGone(t *testing.T) {
 	}
 }
 
-// After a merge the contact that is archived is the survivor; when the survivor is another lead's, the delete only unlinks (finding 15).
+// After a merge the contact that is archived is the survivor; when the survivor is another lead's, the delete only
+// unlinks (finding 15).
 func TestStoryDeleteAfterAMerge(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 309}, "", func(r *rig) {
@@ -290,8 +292,8 @@ func TestStoryDeleteAfterAMerge(t *testing.T) {
 	})
 }
 
-// More deletes than push.max_deletes_per_hour pause deletes and erases, over a restart too, and name the command that lets them go on;
-// nothing else waits for it.
+// More deletes than push.max_deletes_per_hour pause deletes and erases, over a restart too, and name the command that
+// lets them go on; nothing else waits for it.
 func TestDeleteBrake(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 311}, "push: {max_deletes_per_hour: 10}", func(r *rig) {

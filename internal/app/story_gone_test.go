@@ -9,8 +9,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// A contact that people archive while rows wait: updates end as contact_gone and the application hears of it once; a newer registration
-// makes a fresh contact, filled with what settled rows said before, and the order of events goes on.
+// A contact that people archive while rows wait: updates end as contact_gone and the application hears of it once; a
+// newer registration makes a fresh contact, filled with what settled rows said before, and the order of events goes on.
 func TestStoryArchivedContact(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 241}, "", func(r *rig) {
@@ -46,8 +46,8 @@ func TestStoryArchivedContact(t *testing.T) {
 	})
 }
 
-// The registration comes before anybody has noticed that the contact is archived, and its create is lost or refused in any way: one
-// fresh contact, complete.
+// The registration comes before anybody has noticed that the contact is archived, and its create is lost or refused in
+// any way: one fresh contact, complete.
 func TestStoryArchivedAndRegisteredAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []string{"", "batch_create=lostx1", "batch_create=500x1", "batch_update=500x1", "batch_read=500x2", "get=502htmlx1", "batch_create=noidsx1"} {
@@ -76,7 +76,8 @@ func TestStoryArchivedAndRegisteredAtOnce(t *testing.T) {
 	}
 }
 
-// A value that the contact held before it was archived and that HubSpot takes no more does not keep the fresh one from being made.
+// A value that the contact held before it was archived and that HubSpot takes no more does not keep the fresh one from
+// being made.
 func TestStoryFillThatIsRefused(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 243}, "push: {on_invalid_field: dead}", func(r *rig) {
@@ -92,7 +93,8 @@ func TestStoryFillThatIsRefused(t *testing.T) {
 	})
 }
 
-// A contact that was erased in HubSpot for privacy is not made again, whatever the application registers; the reason says so.
+// A contact that was erased in HubSpot for privacy is not made again, whatever the application registers; the reason
+// says so.
 func TestStoryPurgedContact(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 244}, "", func(r *rig) {
@@ -116,8 +118,9 @@ func TestStoryPurgedContact(t *testing.T) {
 	})
 }
 
-// People archive many contacts at once and the application goes on updating them: each of its rows ends as contact_gone. The lane does
-// not stop for it, since the recycle bin shows that the ids are right, and it costs a few requests, not one a lead.
+// People archive many contacts at once and the application goes on updating them: each of its rows ends as
+// contact_gone. The lane does not stop for it, since the recycle bin shows that the ids are right, and it costs a few
+// requests, not one a lead.
 func TestStoryManyArchived(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 245, Latency: 10 * time.Millisecond}, "", func(r *rig) {
@@ -152,7 +155,8 @@ func TestStoryManyArchived(t *testing.T) {
 	})
 }
 
-// Ids that HubSpot does not know at all, and that no recycle bin shows, look like another account's: the lane pauses and names it.
+// Ids that HubSpot does not know at all, and that no recycle bin shows, look like another account's: the lane pauses
+// and names it.
 func TestStoryManyUnknownIDs(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 246, Latency: 10 * time.Millisecond}, "", func(r *rig) {
@@ -179,8 +183,9 @@ func TestStoryManyUnknownIDs(t *testing.T) {
 	})
 }
 
-// Two leads' contacts are merged while rows of either, or of both, wait. The lead whose address the survivor has keeps it, the rows of
-// the other end as merged, each hears of it once, and no attempt is lost. Both answers to the survivor's id.
+// Two leads' contacts are merged while rows of either, or of both, wait. The lead whose address the survivor has keeps
+// it, the rows of the other end as merged, each hears of it once, and no attempt is lost. Both answers to the
+// survivor's id.
 func TestStoryMergedLeads(t *testing.T) {
 	t.Parallel()
 	for _, keeps := range []bool{false, true} {
@@ -277,8 +282,8 @@ func TestStoryMergedWithAStranger(t *testing.T) {
 	}
 }
 
-// A new lead with an address that a merge left to another lead's contact does not take that contact, although nobody has followed the
-// merge yet.
+// A new lead with an address that a merge left to another lead's contact does not take that contact, although nobody
+// has followed the merge yet.
 func TestStorySurvivorHasItsLead(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 249}, "push: {max_attempts: 2}", func(r *rig) {
@@ -295,8 +300,8 @@ func TestStorySurvivorHasItsLead(t *testing.T) {
 	})
 }
 
-// Where one contact of a batch went cannot be found out at this moment: what HubSpot took of the others is settled all the same, and not
-// written a second time.
+// Where one contact of a batch went cannot be found out at this moment: what HubSpot took of the others is settled all
+// the same, and not written a second time.
 func TestStoryUnansweredQuestionCostsNobodyElse(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 250}, "", func(r *rig) {

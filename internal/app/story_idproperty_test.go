@@ -11,8 +11,8 @@ import (
 
 const byKey = "push: {max_attempts: 3}\nmapping: {id_property: lead_key}"
 
-// With an id property new leads are upserted by it, after it was asked who has it: twenty requests for a thousand, and every contact holds
-// its lead's id.
+// With an id property new leads are upserted by it, after it was asked who has it: twenty requests for a thousand, and
+// every contact holds its lead's id.
 func TestIDPropertyUpsert(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 261, Latency: 20 * time.Millisecond, Properties: leadKey}, byKey, func(r *rig) {
@@ -82,7 +82,8 @@ func TestIDPropertyMarksWhatItFinds(t *testing.T) {
 	}
 }
 
-// A contact that holds another lead's id is that lead's, whatever address it has: address_taken, and nothing is written on it.
+// A contact that holds another lead's id is that lead's, whatever address it has: address_taken, and nothing is written
+// on it.
 func TestIDPropertyOfAnotherLead(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 264, Properties: leadKey}, byKey, func(r *rig) {
@@ -159,7 +160,8 @@ func TestIDPropertyAfterLostLinks(t *testing.T) {
 	})
 }
 
-// Where fields flow both ways or another winner counts, an upsert is preceded by a look, and goes by the first-link rule.
+// Where fields flow both ways or another winner counts, an upsert is preceded by a look, and goes by the first-link
+// rule.
 func TestIDPropertyReadsFirst(t *testing.T) {
 	t.Parallel()
 	yaml := strings.Replace(firmMapping("both", "hubspot"), "mapping:", "mapping:\n  id_property: lead_key", 1)

@@ -30,8 +30,8 @@ func TestStoryFirstWriteOverwritesNothing(t *testing.T) {
 }
 
 // Two leads with one address, with and without a contact that
-// sales made. One of them has the contact; the other writes nothing on it, not even what stands there already, hears nothing of it, and
-// says at the end who has it.
+// sales made. One of them has the contact; the other writes nothing on it, not even what stands there already, hears
+// nothing of it, and says at the end who has it.
 func TestStoryTwoLeadsOneAddress(t *testing.T) {
 	t.Parallel()
 	for _, made := range []bool{false, true} {
@@ -98,8 +98,8 @@ func TestStoryConflictNeverRelinks(t *testing.T) {
 }
 
 // One row of a lead gives a value that HubSpot refuses. It alone is dead, or goes without the value; the others of
-// the lead are delivered, and the lead has its contact. HubSpot's refusal names the property, or refuses the whole batch naming it, or
-// naming nothing.
+// the lead are delivered, and the lead has its contact. HubSpot's refusal names the property, or refuses the whole
+// batch naming it, or naming nothing.
 func TestStoryPoisonStaysInItsRow(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"dead", "drop"} {
@@ -155,8 +155,8 @@ func TestStoryPoisonStaysInItsRow(t *testing.T) {
 }
 
 // A person edits a linked contact, then the application writes
-// the same field. Where HubSpot wins the edit stays and is told, once, however often it is met; also when the request before it was
-// lost, applied or not.
+// the same field. Where HubSpot wins the edit stays and is told, once, however often it is met; also when the request
+// before it was lost, applied or not.
 func TestStoryPersonsEditIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []string{"", "batch_update=lostx1", "batch_update=500x1", "batch_update=hangx1"} {
@@ -211,8 +211,8 @@ func TestStoryEditOfALostCreate(t *testing.T) {
 	}
 }
 
-// A create whose answer was lost belongs to its lead: another lead that names the address meanwhile waits and does not take the contact
-// for its own.
+// A create whose answer was lost belongs to its lead: another lead that names the address meanwhile waits and does not
+// take the contact for its own.
 func TestStoryLostCreateIsNotAnothersContact(t *testing.T) {
 	t.Parallel()
 	for n := range 12 { // waits have jitter: whose turn comes first differs
@@ -249,8 +249,8 @@ func TestStoryLostCreateIsNotAnothersContact(t *testing.T) {
 	}
 }
 
-// An answer that leaves out the ids of its results, or says nothing of a row, is no evidence that a contact is there or not: the lead
-// is linked to the contact with its id, and to no second one.
+// An answer that leaves out the ids of its results, or says nothing of a row, is no evidence that a contact is there or
+// not: the lead is linked to the contact with its id, and to no second one.
 func TestStoryReadsWithoutIDs(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []string{"noids", "empty200", "drop:9"} {
@@ -273,7 +273,8 @@ func TestStoryReadsWithoutIDs(t *testing.T) {
 	}
 }
 
-// One conflict refuses a batch of creates as a whole, without saying whose it is: the others are created and lose no attempt.
+// One conflict refuses a batch of creates as a whole, without saying whose it is: the others are created and lose no
+// attempt.
 func TestStoryWholeBatchConflict(t *testing.T) {
 	t.Parallel()
 	for _, id := range []bool{false, true} {

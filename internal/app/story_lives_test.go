@@ -7,7 +7,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// What was told of a life that a delete ended is no change of the next one: an application that reads its inbox late does not take it for one.
+// What was told of a life that a delete ended is no change of the next one: an application that reads its inbox late
+// does not take it for one.
 func TestAgreeAfterTheNextLife(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 911, IndexLag: 2 * time.Second}, bothOf("city", "hubspot"), func(r *rig) {
@@ -49,7 +50,8 @@ func TestRowsBehindADeleteThatAsks(t *testing.T) {
 	})
 }
 
-// The address that an unsubscribe named belongs to the life before the delete behind it: an update without an address has none.
+// The address that an unsubscribe named belongs to the life before the delete behind it: an update without an address
+// has none.
 func TestAddressOfAWordBeforeADelete(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 913}, "", func(r *rig) {
@@ -68,7 +70,8 @@ func TestAddressOfAWordBeforeADelete(t *testing.T) {
 	})
 }
 
-// A lead that is out and begins anew with an address that another lead's contact has among its further ones opts nobody else out.
+// A lead that is out and begins anew with an address that another lead's contact has among its further ones opts nobody
+// else out.
 func TestNewLifeOptsNobodyElseOut(t *testing.T) {
 	t.Parallel()
 	for _, yaml := range []string{"push: {max_attempts: 2}", "push: {max_attempts: 2}\nconsent: {unsubscribe: [1, 2]}"} {

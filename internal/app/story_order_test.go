@@ -84,8 +84,8 @@ func TestStoryRowsBeforeTheAddress(t *testing.T) {
 }
 
 // HubSpot took B and nobody heard of it; the next event sets A again, which is what the
-// ledger says HubSpot holds. Nothing may count as unchanged before the contact was looked at. The same with a daemon that dies in
-// between.
+// ledger says HubSpot holds. Nothing may count as unchanged before the contact was looked at. The same with a daemon
+// that dies in between.
 func TestStoryLedgerIsBehind(t *testing.T) {
 	t.Parallel()
 	for _, crash := range []string{"", "restart", "restart while HubSpot is away"} {
@@ -125,8 +125,8 @@ func TestStoryLedgerIsBehind(t *testing.T) {
 	}
 }
 
-// A row that is skipped as unchanged still counts in the order. The row before it, dead and put back later, does not bring
-// its value back.
+// A row that is skipped as unchanged still counts in the order. The row before it, dead and put back later, does not
+// bring its value back.
 func TestStoryUnchangedCountsInTheOrder(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 205}, "push: {on_invalid_field: dead}", func(r *rig) {
@@ -148,7 +148,8 @@ func TestStoryUnchangedCountsInTheOrder(t *testing.T) {
 	})
 }
 
-// A null clears what a contact held before the lead was linked to it, although the ledger has never heard of the property.
+// A null clears what a contact held before the lead was linked to it, although the ledger has never heard of the
+// property.
 func TestStoryClearsWhatItHasNotSeen(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 209}, "", func(r *rig) {
@@ -170,8 +171,9 @@ func TestStoryClearsWhatItHasNotSeen(t *testing.T) {
 	})
 }
 
-// HubSpot accepts a step back of the lifecycle stage and keeps the old one, without showing it in the answer. The second
-// look reads it, the ledger remembers what was sent and what stands there, and the same event again costs nothing.
+// HubSpot accepts a step back of the lifecycle stage and keeps the old one, without showing it in the answer. The
+// second look reads it, the ledger remembers what was sent and what stands there, and the same event again costs
+// nothing.
 func TestStoryStageNotMovedBack(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 210}, "", func(r *rig) {
@@ -227,8 +229,8 @@ func TestRefusedRequestKeepsItsPlace(t *testing.T) {
 	})
 }
 
-// A request that HubSpot executes after our time-out puts an older value of ours over the newer one. A reading in between, made for
-// another reason, does not take it for somebody's edit: the second look mends it.
+// A request that HubSpot executes after our time-out puts an older value of ours over the newer one. A reading in
+// between, made for another reason, does not take it for somebody's edit: the second look mends it.
 func TestStoryLateWriteIsNotAnEdit(t *testing.T) {
 	t.Parallel()
 	for _, id := range []bool{false, true} {
@@ -256,7 +258,8 @@ func TestStoryLateWriteIsNotAnEdit(t *testing.T) {
 	}
 }
 
-// HubSpot holds by chance what a row wants that then dies: the row before it is not overtaken by a row that was never delivered.
+// HubSpot holds by chance what a row wants that then dies: the row before it is not overtaken by a row that was never
+// delivered.
 func TestStoryDeadRowDoesNotOvertake(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 214}, "push: {on_invalid_field: dead}", func(r *rig) {
@@ -279,8 +282,8 @@ func TestStoryDeadRowDoesNotOvertake(t *testing.T) {
 	})
 }
 
-// HubSpot takes no writes for half an hour, and answers everything else: it is an outage all the same and costs no attempt, although
-// each row fails by itself again and again.
+// HubSpot takes no writes for half an hour, and answers everything else: it is an outage all the same and costs no
+// attempt, although each row fails by itself again and again.
 func TestG5OnlyWritesFail(t *testing.T) {
 	t.Parallel()
 	for _, kind := range testsize.Some(t, []string{"500", "hang", "502html"}, 1) {

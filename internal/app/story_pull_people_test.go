@@ -49,8 +49,8 @@ func (r *rig) nameless(words ...string) {
 	}
 }
 
-// Somebody who was erased comes back neither as a contact that nobody knows nor as a change, as long as HubSpot goes on to show the
-// contact, and not under an address of theirs either.
+// Somebody who was erased comes back neither as a contact that nobody knows nor as a change, as long as HubSpot goes on
+// to show the contact, and not under an address of theirs either.
 func TestStoryPullErasedDoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 511}, everyMinute, func(r *rig) {
@@ -125,8 +125,8 @@ func (s pausing) PendingAddresses(ctx context.Context, addresses []string) ([]st
 	return found, err
 }
 
-// A page that was read before an erase and is applied after it tells nothing of the person: a lead's contact, one that the application was
-// told as nobody's, and one that it does not know yet.
+// A page that was read before an erase and is applied after it tells nothing of the person: a lead's contact, one that
+// the application was told as nobody's, and one that it does not know yet.
 func TestStoryPullPageFromBeforeTheErase(t *testing.T) {
 	t.Parallel()
 	const address = "ada.lovelace@example.com"
@@ -206,8 +206,8 @@ func TestStoryPullRefusedEraseStaysSilent(t *testing.T) {
 	})
 }
 
-// The application's own delete does not come back, whether the contact was a lead's or one that was told as nobody's, nor after a new life
-// began, nor when people take the contact out of the bin and go on with it.
+// The application's own delete does not come back, whether the contact was a lead's or one that was told as nobody's,
+// nor after a new life began, nor when people take the contact out of the bin and go on with it.
 func TestStoryPullOwnDeleteIsNotTold(t *testing.T) {
 	t.Parallel()
 	inPull(t, hubspotsim.Config{}, everyMinute, func(r *rig, _ hubspotsim.Target) {
@@ -245,8 +245,8 @@ func TestStoryPullOwnDeleteIsNotTold(t *testing.T) {
 	}
 }
 
-// A delete or an erase that waits, here for a person since there were more than a mistake may cost, has ended the life already: nothing of it
-// is told.
+// A delete or an erase that waits, here for a person since there were more than a mistake may cost, has ended the life
+// already: nothing of it is told.
 func TestStoryPullWaitingDeleteIsSilent(t *testing.T) {
 	t.Parallel()
 	inPull(t, hubspotsim.Config{}, "push: {max_deletes_per_hour: 1}\n"+everyMinute, func(r *rig, ada hubspotsim.Target) {
@@ -276,8 +276,8 @@ func (r *rig) evidence(lead string) (word, evidenced string) {
 	return word, evidenced
 }
 
-// An opt-out that only the sweep can see becomes the state of the link: it is not posted back, it is no news twice, and an address that the
-// application gives the person afterwards is opted out before the contact gets it.
+// An opt-out that only the sweep can see becomes the state of the link: it is not posted back, it is no news twice, and
+// an address that the application gives the person afterwards is opted out before the contact gets it.
 func TestStoryPullOptOutIsTheLinksState(t *testing.T) {
 	t.Parallel()
 	inPull(t, hubspotsim.Config{}, everyMinute, func(r *rig, _ hubspotsim.Target) {
@@ -321,8 +321,8 @@ func TestStoryPullOptOutIsTheLinksState(t *testing.T) {
 	})
 }
 
-// People change the address of somebody who is out, by the application's word or by HubSpot's: the new address is opted out as soon as pull
-// has seen it, without any row, and also when the opt-out of it fails at first.
+// People change the address of somebody who is out, by the application's word or by HubSpot's: the new address is opted
+// out as soon as pull has seen it, without any row, and also when the opt-out of it fails at first.
 func TestStoryPullAssertsTheOptOutOfANewAddress(t *testing.T) {
 	t.Parallel()
 	type asserted struct{ name, yaml, faults string }

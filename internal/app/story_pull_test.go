@@ -89,8 +89,8 @@ func TestG8PullOneEditOneWrite(t *testing.T) {
 	})
 }
 
-// The application's own value that stands in HubSpot before its row is settled is no change (G8-ECHO), and what a person changes is told by
-// the rule of its field.
+// The application's own value that stands in HubSpot before its row is settled is no change (G8-ECHO), and what a
+// person changes is told by the rule of its field.
 func TestPullTellsByField(t *testing.T) {
 	t.Parallel()
 	inPull(t, hubspotsim.Config{}, pullMapping, func(r *rig, ada hubspotsim.Target) {
@@ -118,7 +118,8 @@ func TestPullTellsWhatWasCleared(t *testing.T) {
 	})
 }
 
-// Both sides change a field: the rule of the field decides, and a value that lost to a row which then dies is told after all.
+// Both sides change a field: the rule of the field decides, and a value that lost to a row which then dies is told
+// after all.
 func TestPullDecidesConflicts(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -150,7 +151,8 @@ func TestPullDecidesConflicts(t *testing.T) {
 	}
 }
 
-// Of two changes the newer one counts, by the history of the property itself: an edit of another field makes it no newer.
+// Of two changes the newer one counts, by the history of the property itself: an edit of another field makes it no
+// newer.
 func TestPullNewestGoesByHistory(t *testing.T) {
 	t.Parallel()
 	for _, later := range []bool{false, true} {
@@ -196,7 +198,8 @@ func TestPullPaysWhatIsOwed(t *testing.T) {
 	})
 }
 
-// Pull meets a conflict while the row waits: the application's value wins and HubSpot's is owed. When the row is then refused, it is told.
+// Pull meets a conflict while the row waits: the application's value wins and HubSpot's is owed. When the row is then
+// refused, it is told.
 func TestStoryPullOwesUntilTheRowIsDecided(t *testing.T) {
 	t.Parallel()
 	for _, dies := range []bool{false, true} {
@@ -227,8 +230,8 @@ func TestStoryPullOwesUntilTheRowIsDecided(t *testing.T) {
 	}
 }
 
-// A row that says what is known already waits while a person changes the field and pull tells it: the row is overtaken, whoever wins, or
-// the application would know one value and HubSpot hold another.
+// A row that says what is known already waits while a person changes the field and pull tells it: the row is overtaken,
+// whoever wins, or the application would know one value and HubSpot hold another.
 func TestStoryPullOvertakesARowThatSaysNothingNew(t *testing.T) {
 	t.Parallel()
 	inPull(t, hubspotsim.Config{}, pullMapping, func(r *rig, ada hubspotsim.Target) {
@@ -276,7 +279,8 @@ func (r *rig) pullOnce() {
 	must(r.t, err)
 }
 
-// A contact that people archive is told once as deleted, and once as restored when it comes back; what was edited after is told too.
+// A contact that people archive is told once as deleted, and once as restored when it comes back; what was edited after
+// is told too.
 func TestPullArchivedAndRestored(t *testing.T) {
 	t.Parallel()
 	for _, quirk := range []bool{false, true} {
@@ -353,8 +357,8 @@ func TestPullAddressChangedThere(t *testing.T) {
 	})
 }
 
-// The contacts of two leads are merged: the lead whose address is the survivor's keeps it, the other one is passive, each is told once, and
-// what is edited afterwards is told to the one that has it.
+// The contacts of two leads are merged: the lead whose address is the survivor's keeps it, the other one is passive,
+// each is told once, and what is edited afterwards is told to the one that has it.
 func TestPullMerged(t *testing.T) {
 	t.Parallel()
 	for _, n := range testsize.Some(t, []int{0, 1, 2, 3, 4, 5, 6, 7}, 2) {
@@ -402,7 +406,8 @@ func (r *rig) wantLink(lead, state, contact string) {
 	}
 }
 
-// Contacts that the application does not know are nobody's business, or told once and then followed; a later lead adopts one.
+// Contacts that the application does not know are nobody's business, or told once and then followed; a later lead
+// adopts one.
 func TestPullUnknown(t *testing.T) {
 	t.Parallel()
 	inPull(t, hubspotsim.Config{}, pullMapping, func(r *rig, _ hubspotsim.Target) {
@@ -445,7 +450,8 @@ func TestPullUnknown(t *testing.T) {
 	})
 }
 
-// A contact that we create is not told as somebody's, when the answer is lost and pull meets it before push has found out.
+// A contact that we create is not told as somebody's, when the answer is lost and pull meets it before push has found
+// out.
 func TestPullDoesNotTellOurOwnContact(t *testing.T) {
 	t.Parallel()
 	inPull(t, hubspotsim.Config{}, "pull: {unknown: inbox}\n"+pullMapping, func(r *rig, _ hubspotsim.Target) {

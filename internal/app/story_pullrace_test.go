@@ -12,9 +12,10 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// A row is pushed, a person edits the same field and pull looks, at every moment against each other, with answers that come and answers that
-// are lost. Our own value never comes back as a change, a person's is told at most once, and in the end the application knows what HubSpot
-// holds: it was told of the person's value if that stands there, and not told of it if its own does.
+// A row is pushed, a person edits the same field and pull looks, at every moment against each other, with answers that
+// come and answers that are lost. Our own value never comes back as a change, a person's is told at most once, and in
+// the end the application knows what HubSpot holds: it was told of the person's value if that stands there, and not
+// told of it if its own does.
 func TestStoryPullAndPushAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, winner := range []string{"app", "hubspot", "newest"} {

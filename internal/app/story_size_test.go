@@ -9,8 +9,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// More rows of one lead wait for an address than are read at once: the row that brings it is found behind them, and all of them end as
-// one fold.
+// More rows of one lead wait for an address than are read at once: the row that brings it is found behind them, and all
+// of them end as one fold.
 func TestStoryAddressBehindManyRows(t *testing.T) {
 	t.Parallel()
 	for _, linked := range []bool{false, true} {
@@ -74,7 +74,8 @@ func TestStoryTakenAddressOfManyRows(t *testing.T) {
 	})
 }
 
-// A lead that names a dozen addresses which others have ends each of those rows after its attempts; what is left of it is delivered.
+// A lead that names a dozen addresses which others have ends each of those rows after its attempts; what is left of it
+// is delivered.
 func TestStoryManyTakenAddresses(t *testing.T) {
 	t.Parallel()
 	for _, linked := range []bool{false, true} {

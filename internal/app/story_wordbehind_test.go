@@ -7,8 +7,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// An unsubscribe overtakes the delete before it, and brings the first address of the lead: the delete does not take that away from the row
-// that waits for one (found by TestModelBothWays).
+// An unsubscribe overtakes the delete before it, and brings the first address of the lead: the delete does not take
+// that away from the row that waits for one (found by TestModelBothWays).
 func TestAddressOfAWordBehindADelete(t *testing.T) {
 	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 740}, func(r *rig) {
@@ -26,7 +26,8 @@ func TestAddressOfAWordBehindADelete(t *testing.T) {
 	})
 }
 
-// The delete does not look for a contact at an address that came after it: who is there was never this lead's to archive.
+// The delete does not look for a contact at an address that came after it: who is there was never this lead's to
+// archive.
 func TestDeleteLooksAtNoLaterAddress(t *testing.T) {
 	t.Parallel()
 	consentTest(t, "", hubspotsim.Config{Seed: 741}, func(r *rig) {

@@ -8,7 +8,8 @@ import (
 	"leadsync/internal/hubspotsim"
 )
 
-// A new lead with the address of one that is linked already is told so at once and tried again, not parked as if it had no address.
+// A new lead with the address of one that is linked already is told so at once and tried again, not parked as if it had
+// no address.
 func TestTakenByALinkedLead(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 60}, "push: {max_attempts: 3}", func(r *rig) {

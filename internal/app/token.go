@@ -35,8 +35,8 @@ func (a *App) tokens(lease *store.Lease, dial *Dialer) tokens {
 		return tokens{checked: &checkedToken{inner: dial.Static(), ask: ask}}
 	}
 	if a.db.Dialect() == "sqlite" && !lease.CleanBefore() {
-		// Whoever had the portal is dead, or its lock on the file would stand: its refresh will not end any more. Elsewhere a lease on the
-		// grant is shorter than the one on the portal that was waited for.
+		// Whoever had the portal is dead, or its lock on the file would stand: its refresh will not end any more. Elsewhere a
+		// lease on the grant is shorter than the one on the portal that was waited for.
 		ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
 		defer cancel()
 		if err := a.db.Tokens().OrphanGrant(ctx, a.cfg.Portal); err != nil {
@@ -74,8 +74,9 @@ func (t tokens) expiresAt() *int64 {
 	return nil
 }
 
-// checkedToken asks HubSpot whose a token is before it hands out another one than the lane was attached with: a token file that is
-// replaced while the daemon runs may hold a token of another account, where every update by id would land on a stranger.
+// checkedToken asks HubSpot whose a token is before it hands out another one than the lane was attached with: a token
+// file that is replaced while the daemon runs may hold a token of another account, where every update by id would land
+// on a stranger.
 type checkedToken struct {
 	inner hubspot.TokenSource
 	ask   func(secret.String) *hubspot.Client // a client with that token
@@ -142,7 +143,8 @@ const (
 	grantEvery = time.Second
 	// grantLeast is the least time between two looks.
 	grantLeast = 10 * time.Millisecond
-	// troubleEvery is how often the lane is told again that there is no token, so that its line in the log comes again in time.
+	// troubleEvery is how often the lane is told again that there is no token, so that its line in the log comes again in
+	// time.
 	troubleEvery = time.Minute
 	// closeTimeout bounds the wait for a refresh that is under way at the end.
 	closeTimeout = 3 * time.Second
@@ -151,8 +153,8 @@ const (
 // errAccountChanged ends an ownership: the portal was moved to another HubSpot account, whose links are others.
 var errAccountChanged = errors.New("the portal was connected to another HubSpot account")
 
-// keepToken renews the token before it ends, finds out when another process logs in or out, and tells the lane. It ends with ctx and
-// closes the source when hold ends too, since requests under way may still need a token.
+// keepToken renews the token before it ends, finds out when another process logs in or out, and tells the lane. It ends
+// with ctx and closes the source when hold ends too, since requests under way may still need a token.
 func (o *ownership) keepToken(ctx, hold context.Context, leave context.CancelCauseFunc) {
 	if grant := o.hub.tokens.grant; grant != nil {
 		o.watchGrant(ctx, grant, leave)

@@ -17,11 +17,12 @@ import (
 	"leadsync/internal/backoff"
 )
 
-// trace keeps what a test's daemons asked of HubSpot and what became of the rows, as text that can be compared: run the tests with
-// LEADSYNC_TRACE=FOLDER before and after a change that must change nothing, and compare the folders with diff -r. A file is named
-// after its test. Times are left out, since a real file decides at which look of many a new row is seen; requests of one moment stand
-// in the order of their text, since goroutines that wake together have none; and waits have no random part. Where a scripted fault
-// meets whichever of two requests comes first, a test has two traces: compare those by eye.
+// trace keeps what a test's daemons asked of HubSpot and what became of the rows, as text that can be compared: run the
+// tests with LEADSYNC_TRACE=FOLDER before and after a change that must change nothing, and compare the folders with
+// diff -r. A file is named after its test. Times are left out, since a real file decides at which look of many a new
+// row is seen; requests of one moment stand in the order of their text, since goroutines that wake together have none;
+// and waits have no random part. Where a scripted fault meets whichever of two requests comes first, a test has two
+// traces: compare those by eye.
 type trace struct {
 	file  string
 	began time.Time

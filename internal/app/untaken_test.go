@@ -26,8 +26,8 @@ func (f failingUntaken) Untaken(ctx context.Context, id lead.ID) (map[string]int
 	return f.Store.Untaken(ctx, id)
 }
 
-// TestG5UntakenFails has its place beside the fault table, whose scene has no row that meets what was told and not taken: whatever the
-// question fails with, the row is decided as if it had not, once, and pays nothing.
+// TestG5UntakenFails has its place beside the fault table, whose scene has no row that meets what was told and not
+// taken: whatever the question fails with, the row is decided as if it had not, once, and pays nothing.
 func TestG5UntakenFails(t *testing.T) {
 	t.Parallel()
 	for _, trouble := range []error{driver.ErrBadConn, context.DeadlineExceeded, errors.New("an error that no class knows")} {

@@ -68,7 +68,8 @@ func (r *rig) stranger(properties map[string]string) string {
 	return made.ID
 }
 
-// eventAt is event with the time of the row; without one the database's own clock, which does not follow the bubble's, would count.
+// eventAt is event with the time of the row; without one the database's own clock, which does not follow the bubble's,
+// would count.
 func (r *rig) eventAt(at time.Time, lead, typ, email, properties string) int64 {
 	r.t.Helper()
 	id := r.event(lead, typ, email, properties)
@@ -87,8 +88,9 @@ mapping:
 `, direction, winner, direction, winner)
 }
 
-// A lead meets the contact that sales made before it, under every direction and winner: what is equal stays, what one side lacks comes
-// from the other, what differs goes by the winner, and the application is told what it lacks, in fields that flow to it.
+// A lead meets the contact that sales made before it, under every direction and winner: what is equal stays, what one
+// side lacks comes from the other, what differs goes by the winner, and the application is told what it lacks, in
+// fields that flow to it.
 func TestFirstLinkWinners(t *testing.T) {
 	t.Parallel()
 	const told = `contact.updated {"firm":{"value":"Theirs","was":null}}`
@@ -186,8 +188,9 @@ func TestFirstLinkWinners(t *testing.T) {
 	}
 }
 
-// A field whose winner is not the application is read right before it is written: what sales changed meanwhile is not overwritten
-// unseen, it goes by the winner, and the application is told. One request more for a hundred leads, and none where the winner is app.
+// A field whose winner is not the application is read right before it is written: what sales changed meanwhile is not
+// overwritten unseen, it goes by the winner, and the application is told. One request more for a hundred leads, and
+// none where the winner is app.
 func TestEditBeforeWrite(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -269,8 +272,8 @@ func TestReadBeforeWriteIsBatched(t *testing.T) {
 	})
 }
 
-// The application's value wins, HubSpot's is owed: when the winning row then dies, or goes without the field, the application is told
-// what stands in HubSpot. When it is delivered nothing is told.
+// The application's value wins, HubSpot's is owed: when the winning row then dies, or goes without the field, the
+// application is told what stands in HubSpot. When it is delivered nothing is told.
 func TestOwedValueIsPaid(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"dead", "drop"} {
@@ -312,8 +315,8 @@ func TestOwedValueIsPaid(t *testing.T) {
 	}
 }
 
-// An owed value is not paid while the winning row still waits, neither by its failed attempts nor by a second look at the contact,
-// which reads no rows: the application must not hear that HubSpot's value has won.
+// An owed value is not paid while the winning row still waits, neither by its failed attempts nor by a second look at
+// the contact, which reads no rows: the application must not hear that HubSpot's value has won.
 func TestOwedValueWaitsForItsRow(t *testing.T) {
 	t.Parallel()
 	inBubble(t, hubspotsim.Config{Seed: 105}, strings.Replace(firmMapping("both", "app"), "3", "6", 1), func(r *rig) {
@@ -343,8 +346,8 @@ func TestOwedValueWaitsForItsRow(t *testing.T) {
 	})
 }
 
-// A row is committed while the contact is being read for an older one: it has its say in the conflict, and does not count as overtaken by
-// a value that the application had not been told of.
+// A row is committed while the contact is being read for an older one: it has its say in the conflict, and does not
+// count as overtaken by a value that the application had not been told of.
 func TestRowDuringTheRead(t *testing.T) {
 	t.Parallel()
 	for _, winner := range []string{"app", "hubspot"} {

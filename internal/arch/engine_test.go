@@ -11,8 +11,8 @@ import (
 
 var libcOf = regexp.MustCompile(`(?m)^\s*(?:require\s+)?modernc\.org/libc\s+(\S+)`)
 
-// TestEngineHasItsOwnLibc: the pure-Go SQLite is compiled against one version of modernc.org/libc, and works with that one alone
-// (https://pkg.go.dev/modernc.org/sqlite#hdr-Fragile_modernc_org_libc_dependency, read 2026-11-30).
+// TestEngineHasItsOwnLibc: the pure-Go SQLite is compiled against one version of modernc.org/libc, and works with that
+// one alone (https://pkg.go.dev/modernc.org/sqlite#hdr-Fragile_modernc_org_libc_dependency, read 2026-11-30).
 func TestEngineHasItsOwnLibc(t *testing.T) {
 	list := func(format, module string) string {
 		t.Helper()

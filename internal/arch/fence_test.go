@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// fence is the import table: each package, and what of this module its product code may import besides observe and secret, which
-// are open to all. Names are folders below internal/, or from the top with a leading slash; * is everything but what exists for
-// tests and for the demo. Tests may import what they like, but for hubspotsim's. One line a row.
+// fence is the import table: each package, and what of this module its product code may import besides observe and
+// secret, which are open to all. Names are folders below internal/, or from the top with a leading slash; * is
+// everything but what exists for tests and for the demo. Tests may import what they like, but for hubspotsim's. One
+// line a row.
 var fence = map[string]string{
 	"lead":            "",                                                                      // the words all share; pure
 	"outbox":          "lead",                                                                  // rows, states, outcomes; pure
@@ -70,8 +71,8 @@ const parts = "contact intent workqueue sequence breaker account batch settlemen
 // open is what every package may import.
 var open = []string{"observe", "secret"}
 
-// foreign says which packages may import a module or a part of the standard library that has its one place here. A name ending in /
-// stands for itself and everything below it.
+// foreign says which packages may import a module or a part of the standard library that has its one place here. A name
+// ending in / stands for itself and everything below it.
 var foreign = map[string]string{
 	"database/sql/":                   "store store/storetest demo bench",
 	"gorm.io/":                        "store",
@@ -181,8 +182,8 @@ func commentProblems(pkgs []*pkg) []string {
 	return out
 }
 
-// apartProblems holds two promises that the table alone does not: the simulator knows nothing of our client, and the replay that
-// judges the demo knows nothing of the code it judges, not even through others.
+// apartProblems holds two promises that the table alone does not: the simulator knows nothing of our client, and the
+// replay that judges the demo knows nothing of the code it judges, not even through others.
 func apartProblems(pkgs []*pkg) []string {
 	apart := map[string][]string{
 		"hubspotsim": {"hubspot", "mapping", "push", "pull", "ledger", "auth", "store"},

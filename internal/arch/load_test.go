@@ -79,7 +79,8 @@ func (p *pkg) imports(target string, testsOnly bool) bool {
 	return false
 }
 
-// tree loads the module once for all tests. Without the go command nothing can be checked, which must not look like success.
+// tree loads the module once for all tests. Without the go command nothing can be checked, which must not look like
+// success.
 func tree(t *testing.T) []*pkg {
 	t.Helper()
 	pkgs, err := loadOnce()
@@ -138,8 +139,8 @@ func load() ([]*pkg, error) {
 	return pkgs, nil
 }
 
-// readFiles parses every Go file below the root, by folder. It reads the folders itself, and not go list's file names, so that files
-// behind a build tag count, and so that go test runs these tests again when a file was added.
+// readFiles parses every Go file below the root, by folder. It reads the folders itself, and not go list's file names,
+// so that files behind a build tag count, and so that go test runs these tests again when a file was added.
 func readFiles(tree fs.FS) (map[string][]file, error) {
 	folders := map[string][]file{}
 	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {

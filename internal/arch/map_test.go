@@ -14,7 +14,8 @@ import (
 	"leadsync/internal/readme"
 )
 
-// TestMapIsMadeFromTheTable: internal/README.md has the import table as a person reads it, each package above what it imports.
+// TestMapIsMadeFromTheTable: internal/README.md has the import table as a person reads it, each package above what it
+// imports.
 func TestMapIsMadeFromTheTable(t *testing.T) {
 	readme.Hold(t, "internal/README.md", "packages", "internal/arch", packageTable(tree(t)))
 }
@@ -85,8 +86,8 @@ func TestPagesNameCodeThatIsThere(t *testing.T) {
 	}
 }
 
-// declared is every function as "push/job.go runRounds", every file as "push/job.go ", and every test. Folders are below internal/, or
-// from the top.
+// declared is every function as "push/job.go runRounds", every file as "push/job.go ", and every test. Folders are
+// below internal/, or from the top.
 func declared(pkgs []*pkg) (funcs, tests map[string]bool) {
 	funcs, tests = map[string]bool{}, map[string]bool{}
 	for _, p := range pkgs {

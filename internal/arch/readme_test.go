@@ -126,7 +126,8 @@ func linkProblems(tree fs.FS, all map[string]page) []string {
 	return out
 }
 
-// TestHintsNameRealPages: a hint, a help or an error that sends somebody to a page, or to a section of it, names one that is there.
+// TestHintsNameRealPages: a hint, a help or an error that sends somebody to a page, or to a section of it, names one
+// that is there.
 func TestHintsNameRealPages(t *testing.T) {
 	all := pages(t, os.DirFS(root))
 	for _, p := range tree(t) {

@@ -20,7 +20,8 @@ const (
 	slack = 3 // how far a number below may lie above the truth before it must be lowered
 )
 
-// What is larger, with how large it may be. A number here only goes down, and a row goes when nothing needs it any more.
+// What is larger, with how large it may be. A number here only goes down, and a row goes when nothing needs it any
+// more.
 var (
 	manyFiles = map[string]int{
 		"/cmd/leadsync":   40, // one file a subcommand
@@ -37,7 +38,7 @@ var (
 		"push.work":                 55,
 	}
 	longFunctions = 32 // in the whole tree; the aim is none
-	longLines     = 46 // of a thousand; the aim is 10
+	longLines     = 28 // of a thousand; the aim is 10
 )
 
 func TestSizes(t *testing.T) {

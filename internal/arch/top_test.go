@@ -27,8 +27,8 @@ func TestTopLevelHoldsNothingElse(t *testing.T) {
 	report(t, topProblems(names, string(ignore)))
 }
 
-// topProblems knows of .gitignore what this project uses there: /name, /name/ and patterns without a slash. So a binary that somebody
-// built here is no problem, and a git command is not needed.
+// topProblems knows of .gitignore what this project uses there: /name, /name/ and patterns without a slash. So a binary
+// that somebody built here is no problem, and a git command is not needed.
 func topProblems(names []string, ignore string) []string {
 	var out []string
 	for _, name := range names {

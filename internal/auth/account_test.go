@@ -35,8 +35,8 @@ func (o otherAccount) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// The account that HubSpot names beside a refreshed pair counts: the pair of another one is stored with that account's name and used for
-// nothing, by this process or by the next. An answer that names no account leaves the name as it was.
+// The account that HubSpot names beside a refreshed pair counts: the pair of another one is stored with that account's
+// name and used for nothing, by this process or by the next. An answer that names no account leaves the name as it was.
 func TestAccountOfARefreshedPair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, hubspotsim.Config{Seed: 41})

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Callback waits for the browser of a person to come back from HubSpot's page. It listens on the port of the redirect URL, on
-// loopback alone, takes one answer and closes.
+// Callback waits for the browser of a person to come back from HubSpot's page. It listens on the port of the redirect
+// URL, on loopback alone, takes one answer and closes.
 type Callback struct {
 	server    *http.Server
 	listeners []net.Listener
@@ -35,8 +35,9 @@ func (e *ListenError) Error() string { return e.text }
 // Cure is the one thing to do.
 func (e *ListenError) Cure() string { return e.cure }
 
-// Listen opens the port of the redirect URL, for the answer to an attempt; a request that carries another state, or none, ends nothing. Only a redirect to http://localhost can be listened for; HubSpot accepts http for
-// that name alone (https://developers.hubspot.com/changelog/2018-03-05-oauth2-redirect-uri-served-over-http-localhost, read
+// Listen opens the port of the redirect URL, for the answer to an attempt; a request that carries another state, or
+// none, ends nothing. Only a redirect to http://localhost can be listened for; HubSpot accepts http for that name alone
+// (https://developers.hubspot.com/changelog/2018-03-05-oauth2-redirect-uri-served-over-http-localhost, read
 // 2026-11-22). The error is a *ListenError.
 func Listen(ctx context.Context, redirect string, a *Attempt) (*Callback, error) {
 	u, err := url.Parse(redirect)
@@ -102,8 +103,9 @@ func (c *Callback) handler(path string) http.Handler {
 			http.Error(w, "leadsync waits here for HubSpot's answer, and this is none.", http.StatusBadRequest)
 			return
 		}
-		// Whoever can reach this port, a page in the same browser too, may ask for this path. Only an answer to this attempt ends the wait;
-		// whether HubSpot's "no" carries the state is not documented, so one without it is told to the browser and waited on.
+		// Whoever can reach this port, a page in the same browser too, may ask for this path. Only an answer to this attempt
+		// ends the wait; whether HubSpot's "no" carries the state is not documented, so one without it is told to the browser
+		// and waited on.
 		if !c.attempt.owns(query) {
 			http.Error(w, "This answer does not belong to the login that leadsync waits for. It goes on waiting: use the address that it printed, or end it "+
 				"with Ctrl-C.", http.StatusBadRequest)

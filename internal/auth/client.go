@@ -33,8 +33,8 @@ type ClientConfig struct {
 	Wall func() time.Time
 }
 
-// Client speaks with HubSpot's OAuth endpoints for one app. Safe for concurrent use. Its errors are *LoginError (by Refresh alone),
-// *FaultError, *WaitError, or the end of the context.
+// Client speaks with HubSpot's OAuth endpoints for one app. Safe for concurrent use. Its errors are *LoginError (by
+// Refresh alone), *FaultError, *WaitError, or the end of the context.
 type Client struct{ cfg ClientConfig }
 
 // The dated paths; v1, which puts tokens into addresses, stops on 2027-02-16.
@@ -67,14 +67,16 @@ func (c *Client) ClientID() string { return c.cfg.ClientID }
 // Timeout is the longest time that one request takes.
 func (c *Client) Timeout() time.Duration { return c.cfg.HTTP.Timeout }
 
-// maxLife bounds what expires_in may say, in seconds: HubSpot's tokens live for half an hour, and a figure that is wrong must not keep a
-// token from being renewed (https://developers.hubspot.com/docs/api-reference/latest/authentication/manage-oauth-tokens, read 2026-11-22).
+// maxLife bounds what expires_in may say, in seconds: HubSpot's tokens live for half an hour, and a figure that is
+// wrong must not keep a token from being renewed
+// (https://developers.hubspot.com/docs/api-reference/latest/authentication/manage-oauth-tokens, read 2026-11-22).
 const maxLife = 86_400
 
 // Pair is what the token endpoint gives.
 type Pair struct {
 	Access, Refresh secret.String
-	// Life is what expires_in said, 0 = nothing usable. At is when the request began, by the wall clock: the token is not older.
+	// Life is what expires_in said, 0 = nothing usable. At is when the request began, by the wall clock: the token is not
+	// older.
 	Life time.Duration
 	At   time.Time
 	// HubID and Scopes are 0 and nil where the answer has none, as it may.
@@ -101,8 +103,8 @@ func (c *Client) Refresh(ctx context.Context, refresh secret.String) (Pair, erro
 	})
 }
 
-// app is the client in the library's terms. The credentials go into the form alone, and are sent once: a second try with the other
-// style would spend a code twice.
+// app is the client in the library's terms. The credentials go into the form alone, and are sent once: a second try
+// with the other style would spend a code twice.
 func (c *Client) app() (*oauth2.Config, error) {
 	key, err := c.cfg.ClientSecret()
 	if err != nil {
@@ -201,15 +203,16 @@ func (c *Client) Introspect(ctx context.Context, token secret.String, kind strin
 		Scopes: words(wire.Scopes), Left: time.Duration(number(wire.Left)) * time.Second}, nil
 }
 
-// Revoke ends a refresh token, also one that is not known. Access tokens that are out live on until they expire, and the app stays
-// installed: https://developers.hubspot.com/docs/api-reference/legacy/authentication/oauth-tokens/v1/guide (read 2026-11-22).
+// Revoke ends a refresh token, also one that is not known. Access tokens that are out live on until they expire, and
+// the app stays installed:
+// https://developers.hubspot.com/docs/api-reference/legacy/authentication/oauth-tokens/v1/guide (read 2026-11-22).
 func (c *Client) Revoke(ctx context.Context, refresh secret.String) error {
 	_, err := c.post(ctx, "revoke", pathRevoke, refresh, RefreshToken)
 	return err
 }
 
-// post sends a token in a form. https://github.com/HubSpot/HubSpot-public-api-spec-collection, Auth, Oauth, 2026-03 (read 2026-11-22):
-// the four fields of both endpoints.
+// post sends a token in a form. https://github.com/HubSpot/HubSpot-public-api-spec-collection, Auth, Oauth, 2026-03
+// (read 2026-11-22): the four fields of both endpoints.
 func (c *Client) post(ctx context.Context, op, path string, token secret.String, kind string) ([]byte, error) {
 	app, err := c.app()
 	if err != nil {

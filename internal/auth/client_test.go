@@ -34,7 +34,8 @@ func (r *rig) visit(a *auth.Attempt) *url.URL {
 	return to
 }
 
-// The whole flow: state, PKCE, the form, introspection, revocation. Nothing secret is in an address, and each code is spent once.
+// The whole flow: state, PKCE, the form, introspection, revocation. Nothing secret is in an address, and each code is
+// spent once.
 func TestAuthorizationCodeFlow(t *testing.T) {
 	r := newRig(t, hubspotsim.Config{Seed: 41})
 	c := r.client()

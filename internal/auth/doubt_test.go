@@ -36,8 +36,9 @@ func (u *unreachable) RoundTrip(q *http.Request) (*http.Response, error) {
 	return nil, u.err
 }
 
-// The name on a lease that is over says that a refresh may have been carried out whose answer nobody has. It stays until a pair is stored: a
-// refresh that failed with an unknown outcome, or was cut off, leaves it, and one that surely did not reach HubSpot leaves what stood there.
+// The name on a lease that is over says that a refresh may have been carried out whose answer nobody has. It stays
+// until a pair is stored: a refresh that failed with an unknown outcome, or was cut off, leaves it, and one that surely
+// did not reach HubSpot leaves what stood there.
 func TestDoubtAboutARefreshStays(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	for name, c := range map[string]struct {
@@ -89,8 +90,8 @@ func TestDoubtAboutARefreshStays(t *testing.T) {
 	}
 }
 
-// A grant that was refused is dead, however long its last access token would live: after the cool-down it is HubSpot that is asked, and no
-// token comes out of trouble.
+// A grant that was refused is dead, however long its last access token would live: after the cool-down it is HubSpot
+// that is asked, and no token comes out of trouble.
 func TestDeadGrantGivesNoLivingToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, hubspotsim.Config{Seed: 37})

@@ -8,30 +8,31 @@ import (
 	"leadsync/internal/secret"
 )
 
-// Grant is what the database keeps of the OAuth grant of one portal: a row of leadsync_tokens. All times are unix ms, 0 = never.
-// It holds no secret in clear.
+// Grant is what the database keeps of the OAuth grant of one portal: a row of leadsync_tokens. All times are unix ms, 0
+// = never. It holds no secret in clear.
 type Grant struct {
 	Portal string
-	// Generation rises by one with every new pair; 0 = there is no row. It is the fence: a write that was decided on an older one
-	// changes nothing.
+	// Generation rises by one with every new pair; 0 = there is no row. It is the fence: a write that was decided on an
+	// older one changes nothing.
 	Generation int64
 	ClientID   string // of the app it was given to
 	HubID      int64  // the account that gave it
 	// AccessToken and RefreshToken are sealed; both are "" after a logout.
 	AccessToken, RefreshToken string
-	// ExpiresAt is when the access token ends, by the clock of the machine that got it; Life is how long it was to live, in ms,
-	// 0 = HubSpot did not say.
+	// ExpiresAt is when the access token ends, by the clock of the machine that got it; Life is how long it was to live,
+	// in ms, 0 = HubSpot did not say.
 	ExpiresAt, Life int64
 	Scopes          string // separated by spaces, as HubSpot granted them
 	GrantedAt       int64  // when a person logged in
 	RefreshedAt     int64
 	// ForcedAt is when the last refresh began that a 401 asked for, by the database's clock.
 	ForcedAt int64
-	// LeaseOwner refreshes until LeaseUntil, by the database's clock. An owner whose time is over is one that never said how its
-	// refresh ended.
+	// LeaseOwner refreshes until LeaseUntil, by the database's clock. An owner whose time is over is one that never said
+	// how its refresh ended.
 	LeaseOwner string
 	LeaseUntil int64
-	// NeedsLogin is HubSpot's word when it refused the refresh token, "" while all is well. TriedAt is when, by the database's clock.
+	// NeedsLogin is HubSpot's word when it refused the refresh token, "" while all is well. TriedAt is when, by the
+	// database's clock.
 	NeedsLogin string
 	TriedAt    int64
 
@@ -42,8 +43,8 @@ type Grant struct {
 // Connected reports whether there is a refresh token at all.
 func (g Grant) Connected() bool { return g.Generation != 0 && g.RefreshToken != "" }
 
-// Grants is where grants are kept. Each method is one statement or one transaction, safe across processes; the booleans are false
-// when another process was faster, and then nothing was changed.
+// Grants is where grants are kept. Each method is one statement or one transaction, safe across processes; the booleans
+// are false when another process was faster, and then nothing was changed.
 type Grants interface {
 	// Grant reads the row of a portal; Generation 0 when there is none.
 	Grant(ctx context.Context, portal string) (Grant, error)
@@ -51,8 +52,8 @@ type Grants interface {
 	LeaseGrant(ctx context.Context, seen Grant, owner string, until int64) (bool, error)
 	// FreeGrant gives the lease of the owner back. In doubt it leaves the owner's name, for whoever comes next.
 	FreeGrant(ctx context.Context, seen Grant, owner string, doubt bool) error
-	// RenewGrant puts a new pair in the place of generation next.Generation-1, clears NeedsLogin and the lease, and is durable when
-	// it returns, power cuts included.
+	// RenewGrant puts a new pair in the place of generation next.Generation-1, clears NeedsLogin and the lease, and is
+	// durable when it returns, power cuts included.
 	RenewGrant(ctx context.Context, next Grant) (bool, error)
 	// RefuseGrant notes that the refresh token of what was seen is dead, and gives the lease back.
 	RefuseGrant(ctx context.Context, seen Grant, reason string) (bool, error)

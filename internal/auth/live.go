@@ -54,8 +54,8 @@ func (s *Source) hold(g Grant, token secret.String) live {
 	left = min(left, life)
 	// The last twentieth of the life, half a minute of half an hour, is left for the request's own way.
 	l.left = left - min(life/20, 30*time.Second)
-	// 75 % of the life, with jitter, so that many processes do not come at once. It is the same each time the row is read, or a token
-	// that is due would not be any more when the refresh looks at it.
+	// 75 % of the life, with jitter, so that many processes do not come at once. It is the same each time the row is read,
+	// or a token that is due would not be any more when the refresh looks at it.
 	jitter := rand.New(rand.NewPCG(s.seed, uint64(g.Generation))).Float64()
 	l.due = left - time.Duration((0.20+0.10*jitter)*float64(life))
 	return l

@@ -14,8 +14,9 @@ import (
 	"leadsync/internal/secret"
 )
 
-// Attempt is one run of the authorization code flow: a URL for the browser of a person, and the answer that only this run can use.
-// HubSpot takes the PKCE challenge beside the client secret: https://github.com/NangoHQ/nango, providers.yaml (read 2026-11-22).
+// Attempt is one run of the authorization code flow: a URL for the browser of a person, and the answer that only this
+// run can use. HubSpot takes the PKCE challenge beside the client secret: https://github.com/NangoHQ/nango,
+// providers.yaml (read 2026-11-22).
 type Attempt struct {
 	URL string // to open; it holds no secret
 
@@ -98,8 +99,8 @@ func (a *Attempt) Code(query url.Values) (secret.String, error) {
 
 const scopesCure = "hubspot.auth.scopes must hold every required scope of the app and none that the app does not declare; correct one of the two, upload the app anew if it was the app, and run `leadsync auth login` again"
 
-// Pasted takes the code out of what a person copied: the whole address that the browser was sent to, or the code alone. A bare code
-// has no state; the verifier still ties it to this attempt. The error is a *CallbackError.
+// Pasted takes the code out of what a person copied: the whole address that the browser was sent to, or the code alone.
+// A bare code has no state; the verifier still ties it to this attempt. The error is a *CallbackError.
 func (a *Attempt) Pasted(text string) (secret.String, error) {
 	text = strings.TrimSpace(text)
 	switch {
@@ -146,8 +147,8 @@ func (e *WrongAccountError) Cure() string {
 	return fmt.Sprintf("log in to account %d; or, if the portal is to move to %d for good, run it again with --repin: its leads then start there without links", e.Want, e.Have)
 }
 
-// CheckAccount holds the account of a login against the configured one and the pinned one; 0 = none. repin lets it replace the
-// pinned one, never the configured one.
+// CheckAccount holds the account of a login against the configured one and the pinned one; 0 = none. repin lets it
+// replace the pinned one, never the configured one.
 func CheckAccount(have, configured, pinned int64, repin bool) error {
 	switch {
 	case configured != 0 && configured != have:

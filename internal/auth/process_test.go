@@ -27,7 +27,8 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// childEnv makes this test binary another process that shares a database and a HubSpot with the test. It holds what the child does.
+// childEnv makes this test binary another process that shares a database and a HubSpot with the test. It holds what the
+// child does.
 const childEnv = "LEADSYNC_AUTH_TEST_CHILD"
 
 // child is what such a process is told.
@@ -241,8 +242,8 @@ func (w *town) four(warm bool, between func()) {
 	}
 }
 
-// Four processes with 40 goroutines each and one expired token: one refresh, no 401, every call succeeds, though HubSpot replaces
-// the refresh token at once.
+// Four processes with 40 goroutines each and one expired token: one refresh, no 401, every call succeeds, though
+// HubSpot replaces the refresh token at once.
 func TestFourProcessesRefreshOnce(t *testing.T) {
 	for name, newURL := range map[string]func(testing.TB) string{"sqlite": storetest.SQLite, "postgres": storetest.Postgres, "mysql": storetest.MySQL} {
 		t.Run(name, func(t *testing.T) {
@@ -266,8 +267,8 @@ func TestFourProcessesRefreshOnce(t *testing.T) {
 	}
 }
 
-// A process that is killed at any step of a refresh leaves a grant that works. Where HubSpot has replaced the refresh token in an
-// answer that died with the process, no program can go on: then the error says that this is what happened.
+// A process that is killed at any step of a refresh leaves a grant that works. Where HubSpot has replaced the refresh
+// token in an answer that died with the process, no program can go on: then the error says that this is what happened.
 func TestKilledAtEachStep(t *testing.T) {
 	for _, rotate := range []bool{false, true} {
 		for _, step := range steps {

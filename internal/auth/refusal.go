@@ -35,8 +35,10 @@ var (
 	errorWord  = regexp.MustCompile(`^[a-z][a-z_]{2,39}$`)
 )
 
-// words reads a refusal. It has status and message, and since 2026 the error of RFC 6749 too; older and newer descriptions name a
-// category: https://developers.hubspot.com/changelog/new-oauth-v3-api-endpoints-and-standardized-error-responses (read 2026-11-22).
+// words reads a refusal. It has status and message, and since 2026 the error of RFC 6749 too; older and newer
+// descriptions name a category:
+// https://developers.hubspot.com/changelog/new-oauth-v3-api-endpoints-and-standardized-error-responses (read
+// 2026-11-22).
 func (a answer) words() (status, code string, isJSON bool) {
 	var body struct {
 		Error    any `json:"error"`
@@ -61,11 +63,12 @@ func (a answer) words() (status, code string, isJSON bool) {
 // https://developers.hubspot.com/docs/api-reference/error-handling (read 2026-11-22)
 const statusMigrating = 477
 
-// judge turns a refusal into a trouble: what passes by itself, a grant that is dead, and a fault of the configuration, in this
-// order. A client secret that was changed must never look like a grant that was revoked: the grant is worth keeping.
-// Whether a status means one or the other: https://developers.hubspot.com/changelog/new-oauth-v3-api-endpoints-and-standardized-error-responses
-// (BAD_REFRESH_TOKEN), https://github.com/PostHog/posthog, test_oauth.py (BAD_HUB), https://github.com/airbytehq/airbyte/issues/57001
-// (MISMATCH_REFRESH_TOKEN_CLIENT); read 2026-11-22.
+// judge turns a refusal into a trouble: what passes by itself, a grant that is dead, and a fault of the configuration,
+// in this order. A client secret that was changed must never look like a grant that was revoked: the grant is worth
+// keeping. Whether a status means one or the other:
+// https://developers.hubspot.com/changelog/new-oauth-v3-api-endpoints-and-standardized-error-responses
+// (BAD_REFRESH_TOKEN), https://github.com/PostHog/posthog, test_oauth.py (BAD_HUB),
+// https://github.com/airbytehq/airbyte/issues/57001 (MISMATCH_REFRESH_TOKEN_CLIENT); read 2026-11-22.
 func (a answer) judge() error {
 	status, code, isJSON := a.words()
 	passing := a.status == http.StatusTooManyRequests || a.status == statusMigrating || a.status == http.StatusRequestTimeout ||
@@ -136,7 +139,8 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// unreached is a request without an answer. The texts of net/http are not repeated: some hold what was sent or received.
+// unreached is a request without an answer. The texts of net/http are not repeated: some hold what was sent or
+// received.
 func unreached(ctx context.Context, op string, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return fmt.Errorf("hubspot %s: stopped: %w", op, cause)

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Every status with every kind of body: only the words that HubSpot has for a dead grant end one, and only with a 4xx in JSON.
+// Every status with every kind of body: only the words that HubSpot has for a dead grant end one, and only with a 4xx
+// in JSON.
 func TestEveryStatus(t *testing.T) {
 	bodies := map[string]struct {
 		text string

@@ -18,12 +18,13 @@ const saveTimeout = 5 * time.Second
 // saving is how often and how soon that is tried before the others hear of it.
 var saving = backoff.Policy{Schedule: backoff.Schedule{Base: 200 * time.Millisecond, Cap: time.Second, Factor: 1.5}, Tries: 5}
 
-// renew gives a newer token than the one that was refused, and one that is not due: the database's, when another process was faster,
-// else HubSpot's. With an error comes the token of the database when it is still good for a while.
+// renew gives a newer token than the one that was refused, and one that is not due: the database's, when another
+// process was faster, else HubSpot's. With an error comes the token of the database when it is still good for a while.
 //
-// The order of the steps is the guarantee. The right to refresh is a compare-and-set on the row that was read, so one process asks
-// HubSpot. The pair is stored before anybody gets it, on the generation that was read, so a slower refresh of the same token changes
-// nothing. Before a grant is called dead the row is read once more, since another process may have renewed it meanwhile.
+// The order of the steps is the guarantee. The right to refresh is a compare-and-set on the row that was read, so one
+// process asks HubSpot. The pair is stored before anybody gets it, on the generation that was read, so a slower refresh
+// of the same token changes nothing. Before a grant is called dead the row is read once more, since another process may
+// have renewed it meanwhile.
 func (s *Source) renew(ctx context.Context) (live, error) {
 	waited := lease{}
 	for {
@@ -127,8 +128,8 @@ func (s *Source) ask(ctx context.Context, g Grant, forced bool) (live, error) {
 	return s.hold(next, pair.Access), nil
 }
 
-// save stores a new pair, which nobody has but this process: it is tried for a while, and kept for the next flight when the database
-// stays away. The context's end does not stop a try.
+// save stores a new pair, which nobody has but this process: it is tried for a while, and kept for the next flight when
+// the database stays away. The context's end does not stop a try.
 func (s *Source) save(ctx context.Context, next Grant) error {
 	s.keep(&next)
 	stored := false
@@ -197,7 +198,8 @@ func (s *Source) refused(ctx context.Context, g Grant, err error) error {
 	return login
 }
 
-// free gives the lease back. In doubt, when HubSpot may have answered with a new refresh token that was lost, the name stays.
+// free gives the lease back. In doubt, when HubSpot may have answered with a new refresh token that was lost, the name
+// stays.
 func (s *Source) free(g Grant, doubt bool) {
 	once, cancel := context.WithTimeout(context.WithoutCancel(s.life), saveTimeout)
 	defer cancel()
@@ -232,7 +234,8 @@ func (s *Source) away(ctx context.Context, doing string, err error) error {
 
 func (s *Source) leaseLength() time.Duration { return s.cfg.Client.Timeout() + leaseMargin }
 
-// within is how much of the period since a moment of the same clock is left; 0 when it is over, or when the clock was set back.
+// within is how much of the period since a moment of the same clock is left; 0 when it is over, or when the clock was
+// set back.
 func within(now, since int64, period time.Duration) time.Duration {
 	if now < since {
 		return 0
@@ -247,8 +250,8 @@ type lease struct {
 	since time.Time
 }
 
-// busy says whether another process refreshes at the moment. Its time is over by the database's clock, or when the same lease has
-// been seen for its whole length: the database's clock may have been set back.
+// busy says whether another process refreshes at the moment. Its time is over by the database's clock, or when the same
+// lease has been seen for its whole length: the database's clock may have been set back.
 func (l *lease) busy(g Grant, me string, length time.Duration) bool {
 	if g.LeaseOwner == "" || g.LeaseOwner == me || g.Now >= g.LeaseUntil {
 		return false

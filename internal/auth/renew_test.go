@@ -45,8 +45,8 @@ func (d *shaky) RenewGrant(ctx context.Context, next auth.Grant) (bool, error) {
 	return d.Grants.RenewGrant(ctx, next)
 }
 
-// A new pair is used only when it is stored. While the database is away it is kept, HubSpot is not asked again, and it is stored by
-// the first try that gets through, or by the last one at the end.
+// A new pair is used only when it is stored. While the database is away it is kept, HubSpot is not asked again, and it
+// is stored by the first try that gets through, or by the last one at the end.
 func TestPairIsStoredBeforeItIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, hubspotsim.Config{Seed: 31, Quirks: hubspotsim.Quirks{RotateRefresh: true}})
@@ -153,8 +153,9 @@ func TestDeadLeaseIsWaitedOut(t *testing.T) {
 	})
 }
 
-// A machine that is suspended between HubSpot's answer and the write holds the only refresh token that works. Another process that
-// takes over meanwhile finds the old one dead and says so; when the first one wakes its pair is stored, and both go on.
+// A machine that is suspended between HubSpot's answer and the write holds the only refresh token that works. Another
+// process that takes over meanwhile finds the old one dead and says so; when the first one wakes its pair is stored,
+// and both go on.
 func TestSuspendedInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, hubspotsim.Config{Seed: 34, Quirks: hubspotsim.Quirks{RotateRefresh: true}})
@@ -183,8 +184,8 @@ func TestSuspendedInTheMiddle(t *testing.T) {
 	})
 }
 
-// A refresh that fails looks again before it says that a person must log in: another process has renewed the pair meanwhile, and
-// the token that HubSpot refuses is refused for its age.
+// A refresh that fails looks again before it says that a person must log in: another process has renewed the pair
+// meanwhile, and the token that HubSpot refuses is refused for its age.
 func TestFailedRefreshLooksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, hubspotsim.Config{Seed: 35, Quirks: hubspotsim.Quirks{RotateRefresh: true}})
@@ -199,7 +200,8 @@ func TestFailedRefreshLooksAgain(t *testing.T) {
 	})
 }
 
-// stale shows the row as it was, once, and lets the lease on it succeed: the moment between reading and leasing is stretched.
+// stale shows the row as it was, once, and lets the lease on it succeed: the moment between reading and leasing is
+// stretched.
 type stale struct {
 	auth.Grants
 	old  auth.Grant
@@ -220,8 +222,8 @@ func (d *stale) LeaseGrant(ctx context.Context, seen auth.Grant, owner string, u
 	return d.Grants.LeaseGrant(ctx, seen, owner, until)
 }
 
-// A database that is copied without the key gives no token; another portal's row does not open either; a new first line of the key
-// file seals at the next refresh.
+// A database that is copied without the key gives no token; another portal's row does not open either; a new first line
+// of the key file seals at the next refresh.
 func TestSealing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, hubspotsim.Config{Seed: 36})

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// grantCoolDown is how long a dead grant is left alone before it is tried once more: HubSpot has refused a good token by mistake
-	// (https://github.com/hubspotdev/devslackarchive, 2023-08-15, read 2026-11-22), and nobody may be there to log in.
+	// grantCoolDown is how long a dead grant is left alone before it is tried once more: HubSpot has refused a good token
+	// by mistake (https://github.com/hubspotdev/devslackarchive, 2023-08-15, read 2026-11-22), and nobody may be there to
+	// log in.
 	grantCoolDown = 15 * time.Minute
 	// refusedCoolDown is the least time between two refreshes that a 401 asks for.
 	refusedCoolDown = time.Minute
@@ -40,8 +41,8 @@ type Config struct {
 	GrantCoolDown, RefusedCoolDown time.Duration // 0 = 15 min and 1 min
 }
 
-// Source gives the access token of an OAuth grant and renews it. It is safe for concurrent use, and any number of processes may
-// have one for the same portal. Close it.
+// Source gives the access token of an OAuth grant and renews it. It is safe for concurrent use, and any number of
+// processes may have one for the same portal. Close it.
 type Source struct {
 	cfg   Config
 	life  context.Context // ends with Close
@@ -88,9 +89,9 @@ func NewSource(cfg Config) *Source {
 	return s
 }
 
-// Token gives the access token and its generation. While the token in hand is good it answers at once, and renews it in the
-// background when about three quarters of its life are over; otherwise it waits for the refresh that is under way. The error is a
-// *LoginError, *RefusedError, *FaultError, *WaitError or *AccountError, ErrClosed, or the end of ctx.
+// Token gives the access token and its generation. While the token in hand is good it answers at once, and renews it in
+// the background when about three quarters of its life are over; otherwise it waits for the refresh that is under way.
+// The error is a *LoginError, *RefusedError, *FaultError, *WaitError or *AccountError, ErrClosed, or the end of ctx.
 func (s *Source) Token(ctx context.Context) (secret.String, int64, error) {
 	for {
 		s.mu.Lock()
@@ -130,8 +131,8 @@ func (s *Source) Token(ctx context.Context) (secret.String, int64, error) {
 	}
 }
 
-// Reject says that the token of that generation was answered with 401. The next Token is a newer one or an error: HubSpot is asked
-// for a new one once in a cool-down. A generation that is not the newest is no news.
+// Reject says that the token of that generation was answered with 401. The next Token is a newer one or an error:
+// HubSpot is asked for a new one once in a cool-down. A generation that is not the newest is no news.
 func (s *Source) Reject(_ context.Context, generation int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,8 +164,8 @@ func (s *Source) present() error {
 	return s.trouble
 }
 
-// takeOff joins the flight that is under way, or starts one; nil when the source is closed. mu is held. The flight does not end with
-// who asked for it: a refresh that HubSpot carries out must be stored.
+// takeOff joins the flight that is under way, or starts one; nil when the source is closed. mu is held. The flight does
+// not end with who asked for it: a refresh that HubSpot carries out must be stored.
 func (s *Source) takeOff() *flight {
 	if s.flight != nil {
 		return s.flight
@@ -186,8 +187,8 @@ func (s *Source) takeOff() *flight {
 	return f
 }
 
-// landed takes in how a flight ended. A token that is still good stays in use whatever the trouble is, unless its grant is dead.
-// mu is held.
+// landed takes in how a flight ended. A token that is still good stays in use whatever the trouble is, unless its grant
+// is dead. mu is held.
 func (s *Source) landed(l live, err error) {
 	s.trouble = err
 	if err == nil {
@@ -237,7 +238,8 @@ const (
 	waiting      = "waiting" // names the trouble that passes by itself
 )
 
-// Close waits for a refresh that is under way until ctx ends, then cuts it off. A pair that could not be stored gets a last try.
+// Close waits for a refresh that is under way until ctx ends, then cuts it off. A pair that could not be stored gets a
+// last try.
 func (s *Source) Close(ctx context.Context) {
 	s.mu.Lock()
 	s.closed = true

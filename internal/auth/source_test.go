@@ -198,7 +198,8 @@ func TestTokenEndpointSaysHowLong(t *testing.T) {
 	})
 }
 
-// What ends a grant, what is a fault of the configuration, and that the latter keeps the grant, in every form of the answers.
+// What ends a grant, what is a fault of the configuration, and that the latter keeps the grant, in every form of the
+// answers.
 func TestDeadGrantsAndFaults(t *testing.T) {
 	for _, tc := range []struct {
 		what   string

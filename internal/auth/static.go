@@ -70,8 +70,8 @@ func (s *Static) Token(context.Context) (value secret.String, generation int64, 
 	return s.token, s.generation, nil
 }
 
-// Reject makes the next Token read the file again, unless the refused generation is an older one: then the token in hand was
-// not refused. It never fails.
+// Reject makes the next Token read the file again, unless the refused generation is an older one: then the token in
+// hand was not refused. It never fails.
 func (s *Static) Reject(_ context.Context, generation int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,6 +97,6 @@ func (s *Static) load() error {
 	return nil
 }
 
-// notInHeader finds what cannot stand in an Authorization header. net/http would refuse such a request with an error that
-// says nothing about the file.
+// notInHeader finds what cannot stand in an Authorization header. net/http would refuse such a request with an error
+// that says nothing about the file.
 func notInHeader(r rune) bool { return r <= ' ' || r > '~' }

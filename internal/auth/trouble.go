@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// The troubles of an OAuth grant. Each is its own type, because each has another cure; none of their texts holds a token, a code,
-// a secret or anything that HubSpot said beyond its machine words.
+// The troubles of an OAuth grant. Each is its own type, because each has another cure; none of their texts holds a
+// token, a code, a secret or anything that HubSpot said beyond its machine words.
 
 // LoginError says that there is no grant that works: only a person can give a new one. The stored rows wait.
 type LoginError struct {
 	// Word is HubSpot's (BAD_REFRESH_TOKEN, BAD_HUB, invalid_grant), or notConnected.
 	Word string
-	// Doubt says that an earlier refresh never told how it ended, so HubSpot may have given a newer token that was lost with it.
+	// Doubt says that an earlier refresh never told how it ended, so HubSpot may have given a newer token that was lost
+	// with it.
 	Doubt bool
 }
 
@@ -41,7 +42,8 @@ func (e *LoginError) Cure() string {
 	return "run `leadsync auth login`; the rows wait and go on by themselves"
 }
 
-// RefusedError says that HubSpot refuses calls with a token that it had just renewed. It is asked again when the cool-down is over.
+// RefusedError says that HubSpot refuses calls with a token that it had just renewed. It is asked again when the
+// cool-down is over.
 type RefusedError struct{ Wait time.Duration }
 
 func (e *RefusedError) Error() string { return "HubSpot answers 401 also to a renewed token" }
@@ -57,7 +59,8 @@ func (e *RefusedError) Cure() string {
 	return "look at the app's page in HubSpot; if it is installed and well, run `leadsync auth login`; it is tried again by itself"
 }
 
-// FaultError is a fault of the configuration or of this program: HubSpot refuses how it is asked, not the grant. The grant is kept.
+// FaultError is a fault of the configuration or of this program: HubSpot refuses how it is asked, not the grant. The
+// grant is kept.
 type FaultError struct {
 	Word string // HubSpot's machine word, or one of ours in capitals
 	text string
@@ -82,11 +85,12 @@ const (
 	faultClientSecret = "CLIENT_SECRET"
 )
 
-// Misconfigured says that a person must correct something, and that logging in again is not it; package hubspot asks for it.
+// Misconfigured says that a person must correct something, and that logging in again is not it; package hubspot asks
+// for it.
 func (e *FaultError) Misconfigured() bool { return true }
 
-// WaitError is trouble that passes by itself: the token endpoint or the database is away or busy. It never means that the grant is
-// lost.
+// WaitError is trouble that passes by itself: the token endpoint or the database is away or busy. It never means that
+// the grant is lost.
 type WaitError struct {
 	text string
 	// Wait is what the other side asked for, 0 = nothing.
@@ -104,8 +108,8 @@ func (e *WaitError) Unwrap() error { return e.err }
 // After is the least wait before the next try.
 func (e *WaitError) After() time.Duration { return e.Wait }
 
-// AccountError says that the grant in the database belongs to another account than the one this source was made for: a person has
-// logged in to another one meanwhile.
+// AccountError says that the grant in the database belongs to another account than the one this source was made for: a
+// person has logged in to another one meanwhile.
 type AccountError struct{ Want, Have int64 }
 
 func (e *AccountError) Error() string {

@@ -22,8 +22,8 @@ func (s *Source) Failing() error {
 	return s.trouble
 }
 
-// Keep renews the token in the background when it is time, so that a lane without work has one at hand, and a grant that died is
-// found out before it is needed.
+// Keep renews the token in the background when it is time, so that a lane without work has one at hand, and a grant
+// that died is found out before it is needed.
 func (s *Source) Keep() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,9 +42,9 @@ func (s *Source) KeepIn() time.Duration {
 	return max(s.live.due-s.elapsed(s.live), time.Until(s.nextTry))
 }
 
-// Look asks the database whether somebody else changed the grant: logged in, logged out, renewed it. connected is true when there is
-// a new grant or pair to use; trouble of before is forgotten then. The error is an *AccountError when it is one of another account,
-// or the database's.
+// Look asks the database whether somebody else changed the grant: logged in, logged out, renewed it. connected is true
+// when there is a new grant or pair to use; trouble of before is forgotten then. The error is an *AccountError when it
+// is one of another account, or the database's.
 func (s *Source) Look(ctx context.Context) (connected bool, err error) {
 	g, err := s.cfg.Grants.Grant(ctx, s.cfg.Portal)
 	if err != nil {

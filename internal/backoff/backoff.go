@@ -1,13 +1,13 @@
 // Package backoff decides when something is tried again.
 //
-// Guarantee: a Schedule's delay never exceeds its cap, jitter included, for any attempt number; a Policy never waits less than the
-// server asked for, and never longer than MaxWait in place.
+// Guarantee: a Schedule's delay never exceeds its cap, jitter included, for any attempt number; a Policy never waits
+// less than the server asked for, and never longer than MaxWait in place.
 //
 // It does not decide whether something is worth another try; the caller does.
 //
 // Design: one schedule serves both the delays that are stored in a row and the few retries that are made in place, the
-// latter through sethvargo/go-retry. Its own exponential backoff was rejected for the stored delays, because its backoffs
-// hold state and count from their making, while a row only knows its attempt number.
+// latter through sethvargo/go-retry. Its own exponential backoff was rejected for the stored delays, because its
+// backoffs hold state and count from their making, while a row only knows its attempt number.
 package backoff
 
 import (
@@ -57,16 +57,18 @@ type After interface {
 	After() time.Duration
 }
 
-// Policy says how often, how soon and how patiently something is tried again in place, that is, while the caller waits for it.
+// Policy says how often, how soon and how patiently something is tried again in place, that is, while the caller waits
+// for it.
 type Policy struct {
 	Schedule
 	Tries   int           // of f, the first one included; under 1 = no bound
 	MaxWait time.Duration // a longer wait is not made in place; 0 = the schedule's cap is the only bound
 }
 
-// Do calls f until it returns nil or an error that again does not hold for trouble that time heals, or until the policy or the
-// context says stop; then it returns f's last error. f is called once also when the context has ended already. Between calls it waits what the schedule says, or what the error asks for by
-// After when that is more. A wait over MaxWait, or beyond the context's deadline, is not made: the caller puts the work off instead.
+// Do calls f until it returns nil or an error that again does not hold for trouble that time heals, or until the policy
+// or the context says stop; then it returns f's last error. f is called once also when the context has ended already.
+// Between calls it waits what the schedule says, or what the error asks for by After when that is more. A wait over
+// MaxWait, or beyond the context's deadline, is not made: the caller puts the work off instead.
 func (p Policy) Do(ctx context.Context, again func(error) bool, f func(context.Context) error) error {
 	var last error
 	called := false

@@ -1,17 +1,18 @@
 // Package batch makes one batch write of HubSpot contacts and finds one answer for each of its inputs.
 //
-// Guarantee: every input has exactly one answer; Accepted has HubSpot's word behind it, by trace id, id or address. One bad input of a
-// hundred costs at most 15 requests, also when HubSpot refuses the batch whole and names nobody. What no request with the input answered
-// is Unasked, and then Write returns the error that says why.
+// Guarantee: every input has exactly one answer; Accepted has HubSpot's word behind it, by trace id, id or address. One
+// bad input of a hundred costs at most 15 requests, also when HubSpot refuses the batch whole and names nobody. What no
+// request with the input answered is Unasked, and then Write returns the error that says why.
 //
 // It plans nothing, remembers nothing between two calls and decides nothing about a refusal.
 //
-// Design: a refused batch is halved, and parted at the property that the refusal names where that leaves the smaller part. Asking each
-// input by itself was rejected: a rule of the portal refuses all hundred alike, which after a few is known.
+// Design: a refused batch is halved, and parted at the property that the refusal names where that leaves the smaller
+// part. Asking each input by itself was rejected: a rule of the portal refuses all hundred alike, which after a few is
+// known.
 //
-// A request without an answer is not taken apart here: what it did is not known, so its inputs are read before they are written again, by
-// whoever plans (push/blame.go), in tenths. The first one costs its neighbours the client's whole time-out, since an answer may still come;
-// a shorter one would make unknown outcomes of slow answers.
+// A request without an answer is not taken apart here: what it did is not known, so its inputs are read before they are
+// written again, by whoever plans (push/blame.go), in tenths. The first one costs its neighbours the client's whole
+// time-out, since an answer may still come; a shorter one would make unknown outcomes of slow answers.
 package batch
 
 import (
@@ -96,8 +97,8 @@ type Request struct {
 // maxAlike is how many inputs of a batch are asked one by one when each gets the same refusal and none was accepted.
 const maxAlike = 4
 
-// Write writes the items, at most hubspot.MaxBatch of them, and gives an answer for each. The error is trouble that is not an input's
-// own; items without an answer are then Unasked.
+// Write writes the items, at most hubspot.MaxBatch of them, and gives an answer for each. The error is trouble that is
+// not an input's own; items without an answer are then Unasked.
 func Write(ctx context.Context, hub Writer, op Op, items []Item) ([]Answer, error) {
 	w := &write{ctx: ctx, hub: hub, op: op, items: items, answers: make([]Answer, len(items))}
 	all := make([]int, len(items))
@@ -115,8 +116,8 @@ type write struct {
 	op      Op
 	items   []Item
 	answers []Answer
-	// refusals counts refusals in a row of single inputs with the same key while nothing was accepted: a batch in which everything is
-	// refused is not taken apart down to its last input.
+	// refusals counts refusals in a row of single inputs with the same key while nothing was accepted: a batch in which
+	// everything is refused is not taken apart down to its last input.
 	key      Key
 	refusals int
 	accepted int
@@ -152,8 +153,8 @@ func (w *write) send(items []int) error {
 	return r.Err
 }
 
-// refusedWhole files the refusal of a single input, and halves a batch. Inputs that carry a property the refusal names are parted from the
-// others first, when they are the smaller half.
+// refusedWhole files the refusal of a single input, and halves a batch. Inputs that carry a property the refusal names
+// are parted from the others first, when they are the smaller half.
 func (w *write) refusedWhole(items []int, r Refusal, class hubspot.Class) error {
 	if len(items) == 1 {
 		w.refusedAlone(items[0], r, class)

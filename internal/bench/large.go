@@ -8,8 +8,8 @@ import (
 // largeText is what an application left in a text column by mistake. MariaDB takes what fits its max_allowed_packet.
 const largeText = 100_000_000
 
-// large measures what one row costs whose text is far beyond every limit, in each text column and database: the daemon's memory at its peak, with
-// a good row behind it.
+// large measures what one row costs whose text is far beyond every limit, in each text column and database: the
+// daemon's memory at its peak, with a good row behind it.
 func large(b *bench) ([]result, error) {
 	var out []result
 	for _, dialect := range dialects() {

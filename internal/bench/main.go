@@ -1,5 +1,5 @@
-// Command bench measures what the project promises and prints each figure with its target, its method and the machine: the real
-// binary as a daemon, the simulator in another process, a real database.
+// Command bench measures what the project promises and prints each figure with its target, its method and the machine:
+// the real binary as a daemon, the simulator in another process, a real database.
 //
 //	go run ./internal/bench                   all figures (about ten minutes)
 //	go run ./internal/bench -only limit,poison
@@ -7,8 +7,9 @@
 //
 // It is not a user command. Figures on shared machines differ from run to run: quote ratios, compare within one run.
 //
-// Design: each figure is a function from an environment to lines of text; a failed target makes the exit code 1, so that a claim in
-// the README cannot grow old unseen. Timed tests were rejected: they fail on busy machines and prove nothing on idle ones.
+// Design: each figure is a function from an environment to lines of text; a failed target makes the exit code 1, so
+// that a claim in the README cannot grow old unseen. Timed tests were rejected: they fail on busy machines and prove
+// nothing on idle ones.
 package main
 
 import (

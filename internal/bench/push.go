@@ -142,7 +142,8 @@ func latency(b *bench) ([]result, error) {
 	return out, nil
 }
 
-// idle inserts rows one by one into an idle system. Accepted is when the simulator counts the contact, asked every millisecond.
+// idle inserts rows one by one into an idle system. Accepted is when the simulator counts the contact, asked every
+// millisecond.
 func idle(b *bench, dialect string) (p50, p99 time.Duration, err error) {
 	s, err := b.scene(dialect, 0, "", "--latency", "0", "--limit", "0")
 	if err != nil {

@@ -1,15 +1,18 @@
 // Package breaker decides whether a portal may send; and if not, why, until when, and what would help.
 //
-// Guarantee: trouble that everybody would meet (a limit, the token, the database, the lease) closes the lane for all, and the first
-// success opens it. Trouble of unknown reach closes it for the leads that met it alone, while others probe, one request at a time: only
-// when different ones fail in a row is it an outage for all. Nothing is sent between two probes of a pause. A refusal that meets most
-// rows alike is taken for a rule of the portal, and no row is dead of it.
+// Guarantee: trouble that everybody would meet (a limit, the token, the database, the lease) closes the lane for all,
+// and the first success opens it. Trouble of unknown reach closes it for the leads that met it alone, while others
+// probe, one request at a time: only when different ones fail in a row is it an outage for all. Nothing is sent between
+// two probes of a pause. A refusal that meets most rows alike is taken for a rule of the portal, and no row is dead of
+// it.
 //
-// It sends nothing, knows no rows and keeps no lead waiting by itself: who sends asks OpenFor before, and reports after.
+// It sends nothing, knows no rows and keeps no lead waiting by itself: who sends asks OpenFor before, and reports
+// after.
 //
-// Design: a circuit breaker in the usual sense, closed while work runs and open while it does not, whose half-open state is per kind of
-// lead. What an error means stands in one function without side effects, Judge, so that a table shows all verdicts. The rejected way was
-// to let each caller find out from the text that is displayed: a cause of other words then got another cure.
+// Design: a circuit breaker in the usual sense, closed while work runs and open while it does not, whose half-open
+// state is per kind of lead. What an error means stands in one function without side effects, Judge, so that a table
+// shows all verdicts. The rejected way was to let each caller find out from the text that is displayed: a cause of
+// other words then got another cure.
 package breaker
 
 import (
@@ -25,10 +28,11 @@ import (
 const (
 	// NarrowWait is how soon a failing batch is asked for again in a smaller one.
 	NarrowWait = 100 * time.Millisecond
-	// OutageLeast is how many different leads must have failed alone in a row, and nothing succeeded, before that is an outage and no fault
-	// of theirs.
+	// OutageLeast is how many different leads must have failed alone in a row, and nothing succeeded, before that is an
+	// outage and no fault of theirs.
 	OutageLeast = 3
-	// suspectsFirst is how much earlier leads that failed are asked than others in an outage of which very many are remembered.
+	// suspectsFirst is how much earlier leads that failed are asked than others in an outage of which very many are
+	// remembered.
 	suspectsFirst = 20 * time.Second
 	// sayAgain is how often a lane that waits for a login says so.
 	sayAgain = time.Hour
@@ -41,8 +45,8 @@ type Config struct {
 	Now   func() time.Time // nil = time.Now
 }
 
-// Breaker says whether the lane may send. Trouble opens it for a while, as one says of a circuit; the first success closes it. Safe for
-// concurrent use.
+// Breaker says whether the lane may send. Trouble opens it for a while, as one says of a circuit; the first success
+// closes it. Safe for concurrent use.
 type Breaker struct {
 	cfg Config
 
@@ -52,8 +56,9 @@ type Breaker struct {
 	until     time.Time // when leads that have failed may go
 	fails     int       // in a row, without a success between
 	countedTo time.Time // failures before are one with the last that was counted
-	// freshAt is when leads that have not failed may go; freshFails are the requests in a row that held such alone, aloneFails those that held
-	// one that had failed. probe is the most leads in a request while the trouble lasts, 0 = any number.
+	// freshAt is when leads that have not failed may go; freshFails are the requests in a row that held such alone,
+	// aloneFails those that held one that had failed. probe is the most leads in a request while the trouble lasts, 0 =
+	// any number.
 	freshAt    time.Time
 	freshFails int
 	aloneFails int
@@ -77,8 +82,9 @@ func New(cfg Config) *Breaker {
 		changed: make(chan struct{})}
 }
 
-// Narrowed is how many leads the next request may hold after one of n that ended without a word about any of them. Tenths find the one that is
-// at fault in two steps where halves take seven, and each step may cost a whole time-out: it is the time of its neighbours.
+// Narrowed is how many leads the next request may hold after one of n that ended without a word about any of them.
+// Tenths find the one that is at fault in two steps where halves take seven, and each step may cost a whole time-out:
+// it is the time of its neighbours.
 func Narrowed(n int) int { return max(1, (n+9)/10) }
 
 // Failure is what a request's end says of the trouble it ended with. The zero value is trouble that holds for all.
@@ -104,8 +110,8 @@ func (b *Breaker) ReadSucceeded(op string) {
 	b.succeededAt[op] = now
 }
 
-// SucceededSince reports whether a write of the portal, or a request of the operation where one is named, succeeded after t and within
-// the last minute.
+// SucceededSince reports whether a write of the portal, or a request of the operation where one is named, succeeded
+// after t and within the last minute.
 func (b *Breaker) SucceededSince(op string, t time.Time) bool {
 	now := b.cfg.Now()
 	b.mu.Lock()
@@ -195,8 +201,8 @@ func (b *Breaker) wait(v Verdict) time.Duration {
 	return max(v.Wait, b.cfg.Waits.Delay(b.fails))
 }
 
-// admit says when leads that failed and when others may go, after a failure for which the breaker would be open for all until then; said:
-// HubSpot said how long.
+// admit says when leads that failed and when others may go, after a failure for which the breaker would be open for all
+// until then; said: HubSpot said how long.
 func (b *Breaker) admit(f Failure, now, until time.Time, said bool) (suspects, others time.Time) {
 	switch {
 	case f.Leads == 0: // it holds for all
@@ -223,8 +229,8 @@ func (b *Breaker) admit(f Failure, now, until time.Time, said bool) (suspects, o
 	return until, earliest(until, now.Add(b.cfg.Waits.Delay(1)/2))
 }
 
-// TokenRenewed says that there is a token again, after a login or when its trouble has passed: what was for want of one is over, and
-// other trouble that a person may just have mended is tried at once.
+// TokenRenewed says that there is a token again, after a login or when its trouble has passed: what was for want of one
+// is over, and other trouble that a person may just have mended is tried at once.
 func (b *Breaker) TokenRenewed() {
 	now := b.cfg.Now()
 	b.mu.Lock()
@@ -239,8 +245,8 @@ func (b *Breaker) TokenRenewed() {
 	}
 }
 
-// SettleFailed notes that what HubSpot did could not be recorded. One job at a time finds out when it can, so that a disk that is full
-// for hours does not let everything that waits be sent and forgotten.
+// SettleFailed notes that what HubSpot did could not be recorded. One job at a time finds out when it can, so that a
+// disk that is full for hours does not let everything that waits be sent and forgotten.
 func (b *Breaker) SettleFailed() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

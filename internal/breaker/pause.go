@@ -9,8 +9,8 @@ import (
 // ProbeEvery is how often a row that was refused is sent again during a pause; others go sooner, see probeWait.
 const ProbeEvery = time.Minute
 
-// Pause opens the breaker until somebody acts: rows that showed the fault are asked again every ProbeEvery, and of the others (fresh) one
-// at a time, the later the more of them have shown it.
+// Pause opens the breaker until somebody acts: rows that showed the fault are asked again every ProbeEvery, and of the
+// others (fresh) one at a time, the later the more of them have shown it.
 func (b *Breaker) Pause(cause string, fresh bool) {
 	now := b.cfg.Now()
 	b.mu.Lock()
@@ -30,8 +30,8 @@ func (b *Breaker) Pause(cause string, fresh bool) {
 	b.wake()
 }
 
-// probeWait is how long after that many rows in a row that showed the fault the next one is asked for that has not: the first ones soon,
-// since a few bad rows must not stop the good ones, then ever later, since it is a rule.
+// probeWait is how long after that many rows in a row that showed the fault the next one is asked for that has not: the
+// first ones soon, since a few bad rows must not stop the good ones, then ever later, since it is a rule.
 func probeWait(n int) time.Duration {
 	const soon = 8
 	if n <= soon {

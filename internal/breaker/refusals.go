@@ -8,8 +8,9 @@ import (
 	"leadsync/internal/lead"
 )
 
-// Refusals is the refusal breaker. It tells a fault of configuration, or of a rule in the portal, from bad rows: when the same refusal
-// meets most of two batches in a row, nothing is dead, the lane pauses and probes with one row a minute. Safe for concurrent use.
+// Refusals is the refusal breaker. It tells a fault of configuration, or of a rule in the portal, from bad rows: when
+// the same refusal meets most of two batches in a row, nothing is dead, the lane pauses and probes with one row a
+// minute. Safe for concurrent use.
 type Refusals struct {
 	lane *Breaker
 
@@ -23,7 +24,8 @@ type Refusals struct {
 }
 
 const (
-	// ruleLeast is how many rows a refusal must have met before it is taken for a rule: two bad rows in a trickle are two bad rows.
+	// ruleLeast is how many rows a refusal must have met before it is taken for a rule: two bad rows in a trickle are two
+	// bad rows.
 	ruleLeast = 5
 	// maxRemembered bounds how many leads are remembered.
 	maxRemembered = 1000
@@ -38,7 +40,8 @@ type Answer struct {
 	Rule Rule // that the refusal names; zero = HubSpot took it
 	// Unasked: it was held back, because others of its batch were refused so.
 	Unasked bool
-	// OwnValue: the refusal is about a value that the row itself gave, as an address is: a few of them are a few bad values.
+	// OwnValue: the refusal is about a value that the row itself gave, as an address is: a few of them are a few bad
+	// values.
 	OwnValue bool
 }
 
@@ -107,7 +110,8 @@ func (r *Refusals) clear() {
 	r.suspect, r.leads, r.streak, r.inputs, r.tripped = Rule{}, nil, 0, 0, false
 }
 
-// note remembers who was refused. same: the batch before was refused so too; fresh is how many are refused so for the first time.
+// note remembers who was refused. same: the batch before was refused so too; fresh is how many are refused so for the
+// first time.
 func (r *Refusals) note(rule Rule, refused []Answer) (same bool, fresh int) {
 	same = r.suspect == rule
 	for _, a := range refused {

@@ -2,8 +2,9 @@ package breaker
 
 import "leadsync/internal/hubspot"
 
-// ReportShared records the outcome of a request that somebody else made on the same account: nil for an answered request whose result is
-// stored. Only what holds for the whole account counts; an outage of one endpoint says nothing about the others.
+// ReportShared records the outcome of a request that somebody else made on the same account: nil for an answered
+// request whose result is stored. Only what holds for the whole account counts; an outage of one endpoint says nothing
+// about the others.
 func (b *Breaker) ReportShared(err error) {
 	switch hubspot.Classify(err) {
 	case hubspot.ClassUnauthorized, hubspot.ClassDaily, hubspot.ClassMigrating:
@@ -25,8 +26,9 @@ func (b *Breaker) ReportShared(err error) {
 	}
 }
 
-// SharedWaits reports whether nothing may be sent to HubSpot now, also not by those who share the account: a limit, a token that is
-// refused, an outage. What pauses the lane alone (a rule of the portal, a scope that only writes need) does not count.
+// SharedWaits reports whether nothing may be sent to HubSpot now, also not by those who share the account: a limit, a
+// token that is refused, an outage. What pauses the lane alone (a rule of the portal, a scope that only writes need)
+// does not count.
 func (b *Breaker) SharedWaits() bool {
 	now := b.cfg.Now()
 	b.mu.Lock()

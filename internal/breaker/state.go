@@ -23,7 +23,8 @@ const (
 // Well reports whether the lane does its work.
 func (s State) Well() bool { return s == Running || s == Limited }
 
-// Kinds: what the trouble of a lane is about, one word for each cause that needs another cure. They appear in status and in metrics.
+// Kinds: what the trouble of a lane is about, one word for each cause that needs another cure. They appear in status
+// and in metrics.
 const (
 	KindLogin    = "login"    // HubSpot refuses the token
 	KindQuota    = "quota"    // a limit of HubSpot's
@@ -80,7 +81,8 @@ func (l Lanes) Has(lane outbox.Lane) bool {
 	return l.Live
 }
 
-// Over is s as it is told while the live lane is paused: what is the matter with HubSpot or the database is graver than that.
+// Over is s as it is told while the live lane is paused: what is the matter with HubSpot or the database is graver than
+// that.
 func (l Lanes) Over(s Status) Status {
 	if l.Live && s.State.Well() {
 		s.State, s.Cause, s.Since, s.Until = Paused, ByOperator, l.Since, time.Time{}

@@ -12,11 +12,12 @@ import (
 // ErrLeaseEnding: nothing is sent, because the lease would not outlive the request.
 var ErrLeaseEnding = errors.New("the portal lease does not outlive a request")
 
-// Stopper is an error that stops a lane because of what it found, not of what HubSpot or the database said. It has a Cure() too when it
-// knows what would help.
+// Stopper is an error that stops a lane because of what it found, not of what HubSpot or the database said. It has a
+// Cure() too when it knows what would help.
 type Stopper interface {
 	error
-	// Stops gives the state of the lane: Paused until a person acts, and then the error's own text is the cause; or Degraded.
+	// Stops gives the state of the lane: Paused until a person acts, and then the error's own text is the cause; or
+	// Degraded.
 	Stops() State
 }
 
@@ -27,7 +28,8 @@ type Verdict struct {
 	Cause string // a machine word, with details behind a colon; or a sentence
 	Cure  string // a sentence
 	Token bool   // no request was sent: there is no token
-	// Wait is the least time until it is tried again. Exact: it is that long, else as long as the backoff says when that is more.
+	// Wait is the least time until it is tried again. Exact: it is that long, else as long as the backoff says when that
+	// is more.
 	Wait  time.Duration
 	Exact bool
 }

@@ -37,7 +37,8 @@ type stop struct{ state breaker.State }
 func (stop) Error() string          { return "the wrong account" }
 func (s stop) Stops() breaker.State { return s.state }
 
-// TestVerdicts: what each error means for the lane. A verdict is told by types: other words around an error change nothing.
+// TestVerdicts: what each error means for the lane. A verdict is told by types: other words around an error change
+// nothing.
 func TestVerdicts(t *testing.T) {
 	full := &settlement.AwayError{Cause: "no space left", Full: true}
 	for _, tc := range []struct {

@@ -8,7 +8,8 @@ import (
 // beatEvery bounds the time between two calls of Wait's turn.
 const beatEvery = 10 * time.Second
 
-// ProbeSize is how many leads a request may hold, and that one at a time is enough, because the last ones failed; 0 = no bound.
+// ProbeSize is how many leads a request may hold, and that one at a time is enough, because the last ones failed; 0 =
+// no bound.
 func (b *Breaker) ProbeSize() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -45,7 +46,8 @@ func (b *Breaker) openFor() (time.Duration, <-chan struct{}) {
 	return max(0, earliest(b.until, b.freshAt).Sub(now)), b.changed
 }
 
-// Wait returns nil when something may be sent, or the context's error. It calls turn at the start and at least every 10 seconds.
+// Wait returns nil when something may be sent, or the context's error. It calls turn at the start and at least every 10
+// seconds.
 func (b *Breaker) Wait(ctx context.Context, turn func()) error {
 	for {
 		turn()

@@ -12,14 +12,16 @@ import (
 	"leadsync/internal/secret"
 )
 
-// Credentials finds and reads the files that _file keys name. The zero value knows absolute paths only. Safe for concurrent use.
+// Credentials finds and reads the files that _file keys name. The zero value knows absolute paths only. Safe for
+// concurrent use.
 type Credentials struct {
 	// System is $CREDENTIALS_DIRECTORY, where systemd puts what LoadCredential names. Looked in first.
 	System string
 	// Beside is the folder of the configuration file. Looked in second.
 	Beside string
-	// Instance is the name of the configuration file without its ending. Outside the service, where System is empty, root's commands look
-	// into credentials/INSTANCE and credentials below Beside too: the folders that the units hand to the daemon.
+	// Instance is the name of the configuration file without its ending. Outside the service, where System is empty,
+	// root's commands look into credentials/INSTANCE and credentials below Beside too: the folders that the units hand to
+	// the daemon.
 	Instance string
 }
 
@@ -35,10 +37,10 @@ const shutFolder = "credentials"
 // unset is what a unit's SetCredential= gives for a credential that nobody has set.
 const unset = "unset"
 
-// ReadFile reads the file that value names and returns its content without surrounding white space. Absolute values are read as they
-// are; others are looked up in System, then Beside. A file that is empty or says "unset" counts as one that is not there: a unit's
-// SetCredential=NAME:unset does not hide what an operator put beside the configuration. The error wraps ErrAbsent when there is
-// nothing anywhere, and says where it looked.
+// ReadFile reads the file that value names and returns its content without surrounding white space. Absolute values are
+// read as they are; others are looked up in System, then Beside. A file that is empty or says "unset" counts as one
+// that is not there: a unit's SetCredential=NAME:unset does not hide what an operator put beside the configuration. The
+// error wraps ErrAbsent when there is nothing anywhere, and says where it looked.
 func (c Credentials) ReadFile(value string) ([]byte, error) {
 	if value == "" {
 		return nil, fmt.Errorf("no credential file is named: %w", ErrAbsent)
@@ -120,7 +122,8 @@ func readCredential(path string) ([]byte, error) {
 	}
 }
 
-// DatabaseURL is the URL to open: the content of database.url_file when that is set, else database.url. The error is an *Error.
+// DatabaseURL is the URL to open: the content of database.url_file when that is set, else database.url. The error is an
+// *Error.
 func (l *Loaded) DatabaseURL() (DatabaseURL, error) {
 	if l.Database.URLFile == "" {
 		return l.Database.URL, nil
@@ -136,7 +139,8 @@ func (l *Loaded) DatabaseURL() (DatabaseURL, error) {
 	return DatabaseURL(text), nil
 }
 
-// TokenKeys reads the file of hubspot.auth.token_key_file, which every mode needs. The error is an *Error that names the cure.
+// TokenKeys reads the file of hubspot.auth.token_key_file, which every mode needs. The error is an *Error that names
+// the cure.
 func (l *Loaded) TokenKeys() (secret.String, error) {
 	return l.needed("hubspot.auth.token_key_file", l.HubSpot.Auth.TokenKeyFile, "make one with `leadsync auth key`")
 }

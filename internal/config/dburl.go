@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// DatabaseURL is the address of the database. Every printed form of it (fmt, slog, JSON, YAML) hides the password; Reveal gives
-// the whole text to open the database with.
+// DatabaseURL is the address of the database. Every printed form of it (fmt, slog, JSON, YAML) hides the password;
+// Reveal gives the whole text to open the database with.
 type DatabaseURL string
 
 // Reveal returns the text as configured.

@@ -239,7 +239,8 @@ func setScalar(v reflect.Value, text, path string) string {
 	return ""
 }
 
-// mayHoldSecret says whether a person could have written a secret into the key, so that its value stays out of every error.
+// mayHoldSecret says whether a person could have written a secret into the key, so that its value stays out of every
+// error.
 func mayHoldSecret(path string) bool {
 	return strings.HasPrefix(path, "database.url") || strings.HasSuffix(path, "_file") || path == "hubspot.auth.client_id"
 }
@@ -276,7 +277,8 @@ func keys(v reflect.Value, path string, each func(path string, v reflect.Value))
 
 var plainKey = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,40}$`)
 
-// unknownKey words the refusal of a key. A key that does not look like one is not repeated: it may be a value that slipped.
+// unknownKey words the refusal of a key. A key that does not look like one is not repeated: it may be a value that
+// slipped.
 func unknownKey(name, path string, section reflect.Value) string {
 	if !plainKey.MatchString(name) || shown(name) != quote(name) {
 		return "unknown key in " + sectionName(path) + " (not repeated here, it does not look like a key)"

@@ -21,8 +21,8 @@ func VariableOf(key string) string {
 	return Prefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// environment lays the LEADSYNC_ variables over cfg, sections before the keys inside them. It returns the warnings about
-// variables that are nobody's.
+// environment lays the LEADSYNC_ variables over cfg, sections before the keys inside them. It returns the warnings
+// about variables that are nobody's.
 func (d *decoder) environment(cfg *Config, environ []string) (warnings []string) {
 	set := map[string]string{}
 	for _, pair := range environ {

@@ -23,12 +23,14 @@ type Exposure struct {
 	Config bool
 }
 
-// Exposed finds the secrets of the present mode that others may read. stat follows links, as a mounted secret needs it; nil is os.Stat. What systemd
-// hands over in System is made for this process alone and not looked at, nor is what lies in a folder that is closed to others.
+// Exposed finds the secrets of the present mode that others may read. stat follows links, as a mounted secret needs it;
+// nil is os.Stat. What systemd hands over in System is made for this process alone and not looked at, nor is what lies
+// in a folder that is closed to others.
 //
-// It is a warning and no refusal: container platforms mount secrets readable by all (Docker's of swarm 0444, Kubernetes' default 0644), where nobody
-// else is inside and the process may not change the mode. https://docs.docker.com/engine/swarm/secrets/ and
-// https://kubernetes.io/docs/concepts/configuration/secret/ (read 2026-11-30).
+// It is a warning and no refusal: container platforms mount secrets readable by all (Docker's of swarm 0444,
+// Kubernetes' default 0644), where nobody else is inside and the process may not change the mode.
+// https://docs.docker.com/engine/swarm/secrets/ and https://kubernetes.io/docs/concepts/configuration/secret/ (read
+// 2026-11-30).
 func (l *Loaded) Exposed(stat func(string) (fs.FileInfo, error)) []Exposure {
 	if stat == nil {
 		stat = os.Stat

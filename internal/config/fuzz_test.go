@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzLoad holds Load to its promise on any text: no panic, an *Error or a configuration that is sound and can be shown.
+// FuzzLoad holds Load to its promise on any text: no panic, an *Error or a configuration that is sound and can be
+// shown.
 func FuzzLoad(f *testing.F) {
 	for _, c := range refusals {
 		f.Add(c.text)

@@ -22,7 +22,8 @@ import (
 // DefaultFile is read when neither --config nor LEADSYNC_CONFIG names a file.
 const DefaultFile = "/etc/leadsync/leadsync.yaml"
 
-// These keep a broken file from exhausting the YAML library, whose parser is recursive and slows down with the square of the lines.
+// These keep a broken file from exhausting the YAML library, whose parser is recursive and slows down with the square
+// of the lines.
 const (
 	maxBytes    = 256 << 10
 	maxLines    = 10_000
@@ -50,8 +51,8 @@ type Loaded struct {
 	places map[string]string // of the keys that were set
 }
 
-// Load reads defaults, file and environment, in this order, and validates the result. Every error is an *Error: exit code 78.
-// Without a file at the default place the environment alone is enough, if it sets at least one key.
+// Load reads defaults, file and environment, in this order, and validates the result. Every error is an *Error: exit
+// code 78. Without a file at the default place the environment alone is enough, if it sets at least one key.
 func Load(src Source) (*Loaded, error) {
 	name, text, err := src.read()
 	if err != nil {
@@ -185,8 +186,8 @@ func (d *decoder) syntax(err error, path string) {
 	d.problems = append(d.problems, Problem{Where: where, Key: path, Text: message + "; check indentation, quotes and colons"})
 }
 
-// merge adds what validation found, without the keys that decoding already refused, and sorts by line; problems without a line,
-// those of variables, come last.
+// merge adds what validation found, without the keys that decoding already refused, and sorts by line; problems without
+// a line, those of variables, come last.
 func merge(decoded, validated []Problem) []Problem {
 	refusedKeys := map[string]bool{}
 	for _, p := range decoded {

@@ -37,7 +37,8 @@ func (p Problem) String() string {
 	return strings.Join(parts, ": ")
 }
 
-// Error is a refused configuration with everything that is wrong with it, in the order of the file. Commands exit 78 on it.
+// Error is a refused configuration with everything that is wrong with it, in the order of the file. Commands exit 78 on
+// it.
 type Error struct{ Problems []Problem }
 
 // Error is one problem a line.
@@ -85,8 +86,8 @@ func quote(s string) string {
 	return b.String()
 }
 
-// nearest finds the word of known that was probably meant, or "". The last part of a path counts too, so that a key in the wrong
-// section is found. Letters are compared without case.
+// nearest finds the word of known that was probably meant, or "". The last part of a path counts too, so that a key in
+// the wrong section is found. Letters are compared without case.
 func nearest(word string, known []string) string {
 	word = strings.ToLower(word)
 	best, bestScore := "", 0

@@ -148,7 +148,8 @@ func isLoopback(host string) bool {
 	return err == nil && address.Unmap().IsLoopback()
 }
 
-// IsLoopbackURL says whether the URL's host is this machine: localhost, 127.0.0.0/8 or ::1. Other names are not looked up.
+// IsLoopbackURL says whether the URL's host is this machine: localhost, 127.0.0.0/8 or ::1. Other names are not looked
+// up.
 func IsLoopbackURL(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && isLoopback(u.Hostname())
@@ -160,8 +161,8 @@ func (v *validator) schedule(key, spec string) {
 	}
 }
 
-// parseSchedule guards cron's parser: it panics on some zones (https://github.com/robfig/cron/issues/554), accepts dates that
-// never come, and turns @every below a second into a second.
+// parseSchedule guards cron's parser: it panics on some zones (https://github.com/robfig/cron/issues/554), accepts
+// dates that never come, and turns @every below a second into a second.
 func parseSchedule(spec string, now time.Time) (schedule cron.Schedule, err error) {
 	defer func() {
 		if recover() != nil {

@@ -57,10 +57,12 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// MarshalJSON writes the configuration with the keys of the file, durations as texts, and without the database's password.
+// MarshalJSON writes the configuration with the keys of the file, durations as texts, and without the database's
+// password.
 func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(tree(reflect.ValueOf(c))) }
 
-// WriteYAML writes the configuration as a file that Load reads back, except for the database's password, which is hidden.
+// WriteYAML writes the configuration as a file that Load reads back, except for the database's password, which is
+// hidden.
 func (c Config) WriteYAML(w io.Writer) error {
 	var b strings.Builder
 	writeYAML(&b, tree(reflect.ValueOf(c)).(object), "")

@@ -180,8 +180,8 @@ func (v *validator) mapping(m *Mapping) {
 	}
 }
 
-// legalBases are the words HubSpot accepts: https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide
-// (read 2026-11-22).
+// legalBases are the words HubSpot accepts:
+// https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide (read 2026-11-22).
 var legalBases = []string{"LEGITIMATE_INTEREST_PQL", "LEGITIMATE_INTEREST_CLIENT", "LEGITIMATE_INTEREST_OTHER",
 	"PERFORMANCE_OF_CONTRACT", "CONSENT_WITH_NOTICE", "NON_GDPR", "PROCESS_AND_STORE"}
 

@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// The words of the two drivers for what protects the way to a server: https://www.postgresql.org/docs/15/libpq-ssl.html (without sslmode it
-// is prefer, which takes whoever answers, in clear too) and https://github.com/go-sql-driver/mysql#tls (without tls it is false).
+// The words of the two drivers for what protects the way to a server: https://www.postgresql.org/docs/15/libpq-ssl.html
+// (without sslmode it is prefer, which takes whoever answers, in clear too) and
+// https://github.com/go-sql-driver/mysql#tls (without tls it is false).
 var (
 	inClear    = map[string]bool{"": true, "disable": true, "allow": true, "prefer": true, "false": true, "preferred": true}
 	unverified = map[string]bool{"require": true, "skip-verify": true}
 )
 
-// wire looks at the way to a database server on another machine. problem: a password would go there in clear, and nobody said that it may.
-// warning: it may go in clear, or to a server that only says that it is the right one. Both are empty for a file, a socket, this machine,
-// and a verified server.
+// wire looks at the way to a database server on another machine. problem: a password would go there in clear, and
+// nobody said that it may. warning: it may go in clear, or to a server that only says that it is the right one. Both
+// are empty for a file, a socket, this machine, and a verified server.
 func wire(text string) (problem, warning string) {
 	u, err := url.Parse(text)
 	if err != nil || !overNetwork(u) {
@@ -68,7 +69,8 @@ func overNetwork(u *url.URL) bool {
 	return false
 }
 
-// DatabaseWarning says what a person should know of the way to the database server; empty = nothing, or the URL cannot be read.
+// DatabaseWarning says what a person should know of the way to the database server; empty = nothing, or the URL cannot
+// be read.
 func (l *Loaded) DatabaseWarning() string {
 	u, err := l.DatabaseURL()
 	if err != nil {

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestDatabaseOverTheNetwork: a password goes to another machine in clear only where somebody said so, and that is warned of.
+// TestDatabaseOverTheNetwork: a password goes to another machine in clear only where somebody said so, and that is
+// warned of.
 func TestDatabaseOverTheNetwork(t *testing.T) {
 	const none, warned, refused = "", "warned", "refused"
 	for url, want := range map[string]string{

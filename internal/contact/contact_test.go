@@ -54,7 +54,8 @@ func ids(views []*View) string {
 	return strings.Join(out, " ")
 }
 
-// What an answer shows of a contact, its other addresses, the records that were merged into it and its opt-out among it.
+// What an answer shows of a contact, its other addresses, the records that were merged into it and its opt-out among
+// it.
 func TestOf(t *testing.T) {
 	c := shown("5", "email", "Ada@Example.com", MoreAddresses, "B@example.com; c@example.com;", MergedIDs, "3; 4;", OptedOut, "true",
 		"lead_key", "Lead-1", "company", "Acme")
@@ -143,7 +144,8 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// By id a contact is found where it is: as it is, in the recycle bin, or as the survivor of a merge; what nobody has is missing.
+// By id a contact is found where it is: as it is, in the recycle bin, or as the survivor of a merge; what nobody has is
+// missing.
 func TestByID(t *testing.T) {
 	h := &hub{read: func(r hubspot.ReadRequest) (*hubspot.BatchResult, error) {
 		id := map[bool]string{false: "1", true: "2"}[r.Archived]

@@ -38,9 +38,9 @@ func (r *Reader) historyOf(v *View, property string) []string {
 	return slices.Compact(list)
 }
 
-// Ours reports whether the value that a property has in HubSpot was put there by a request of ours, as the property's own history says.
-// Writes of an app have the source INTEGRATION and the app's id; which source a service key has is not known, and how far a history goes
-// back neither: where it does not say that it was us, it was not.
+// Ours reports whether the value that a property has in HubSpot was put there by a request of ours, as the property's
+// own history says. Writes of an app have the source INTEGRATION and the app's id; which source a service key has is
+// not known, and how far a history goes back neither: where it does not say that it was us, it was not.
 func (r *Reader) Ours(ctx context.Context, v *View, property string, sent string) (bool, error) {
 	known, err := r.revisions(ctx, v, property)
 	if err != nil || len(known) == 0 || !appSource[known[0].SourceType] {
@@ -58,8 +58,9 @@ func (r *Reader) Ours(ctx context.Context, v *View, property string, sent string
 	return true, nil
 }
 
-// appSource are the sources of an app's writes in a property's history: INTEGRATION in captures of answers; API is seen too. What people do
-// is CRM_UI and others (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide, read 2026-11-22).
+// appSource are the sources of an app's writes in a property's history: INTEGRATION in captures of answers; API is seen
+// too. What people do is CRM_UI and others
+// (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide, read 2026-11-22).
 var appSource = map[string]bool{"INTEGRATION": true, "API": true}
 
 // revisions is the history of a property, newest first; one more reading of the contact for each that is asked for.
@@ -91,9 +92,10 @@ func (r *Reader) revisions(ctx context.Context, v *View, property string) ([]hub
 // markMargin forgives clocks that differ, HubSpot's and ours, in ms.
 const markMargin = 60_000
 
-// MadeSince reports whether an app gave the contact its first address at or after a time: a request of ours that got no answer may have.
-// Property history names INTEGRATION for what apps write (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide,
-// read 2026-11-22); a contact that people made, or that was there before, is not it.
+// MadeSince reports whether an app gave the contact its first address at or after a time: a request of ours that got no
+// answer may have. Property history names INTEGRATION for what apps write
+// (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide, read 2026-11-22); a contact
+// that people made, or that was there before, is not it.
 func (r *Reader) MadeSince(ctx context.Context, v *View, since int64) (bool, error) {
 	res, err := r.hub.BatchRead(ctx, hubspot.ReadRequest{IDs: []string{string(v.ID)}, Properties: []string{ledger.AddressField},
 		History: []string{ledger.AddressField}, Archived: v.Archived})

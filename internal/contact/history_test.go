@@ -61,8 +61,8 @@ func TestOurs(t *testing.T) {
 	}
 }
 
-// When a property changed is said by its history, and by the contact where there is none; that it is not there any more is no error. What
-// the newest wins is asked for together.
+// When a property changed is said by its history, and by the contact where there is none; that it is not there any more
+// is no error. What the newest wins is asked for together.
 func TestChangedAt(t *testing.T) {
 	newest := mapping.New([]mapping.Field{{Lead: "company", Contact: "company", Winner: mapping.Newest}, {Lead: "plan", Contact: "plan", Winner: mapping.Newest}}, "")
 	h := past(map[string][]hubspot.Revision{"company": {{At: at(5)}, {At: at(1)}}, "plan": {{}}})
@@ -92,7 +92,8 @@ func TestChangedAt(t *testing.T) {
 	}
 }
 
-// A contact was made by an app when its first address came from one, at the time or later; clocks may differ by a minute.
+// A contact was made by an app when its first address came from one, at the time or later; clocks may differ by a
+// minute.
 func TestMadeSince(t *testing.T) {
 	made := func(source string, when time.Time) []hubspot.Revision {
 		return []hubspot.Revision{{At: at(900), SourceType: "CRM_UI"}, {At: when, SourceType: source}}

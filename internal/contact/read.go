@@ -41,11 +41,12 @@ func NewReader(c Config) *Reader { return &Reader{c.HubSpot, c.Table, c.Succeede
 // View is the contact of an answer.
 func (r *Reader) View(c *hubspot.Contact) *View { return Of(c, r.table()) }
 
-// errNameless: HubSpot shows a contact without its id, twice. Nothing can be said of it, so the lane waits as for an outage.
+// errNameless: HubSpot shows a contact without its id, twice. Nothing can be said of it, so the lane waits as for an
+// outage.
 var errNameless = errors.New("hubspot shows a contact without its id")
 
-// Batch reads contacts by record id or by a unique property, 100 a request. An id of which an answer says nothing, neither that
-// it is there nor that it is not, is asked for once more before it counts as absent.
+// Batch reads contacts by record id or by a unique property, 100 a request. An id of which an answer says nothing,
+// neither that it is there nor that it is not, is asked for once more before it counts as absent.
 func (r *Reader) Batch(ctx context.Context, idProperty string, ids, props []string) ([]*View, error) {
 	slices.Sort(ids)
 	var out []*View
@@ -64,7 +65,8 @@ func (r *Reader) Batch(ctx context.Context, idProperty string, ids, props []stri
 	return out, nil
 }
 
-// parts spreads ids over requests. No id stands twice in one, compared in lower case: HubSpot would refuse it whole, should it fold them.
+// parts spreads ids over requests. No id stands twice in one, compared in lower case: HubSpot would refuse it whole,
+// should it fold them.
 func parts(ids []string) [][]string {
 	var out [][]string
 	in := map[string]int{} // how many requests hold the id, whatever its case
@@ -81,7 +83,8 @@ func parts(ids []string) [][]string {
 	return out
 }
 
-// part makes one request. silent are the ids of which the answer says nothing; nameless: it shows a contact without its id.
+// part makes one request. silent are the ids of which the answer says nothing; nameless: it shows a contact without its
+// id.
 func (r *Reader) part(ctx context.Context, idProperty string, ids, props []string) (views []*View, silent []string, nameless bool, err error) {
 	begun := r.now().UnixMilli()
 	res, err := r.hub.BatchRead(ctx, hubspot.ReadRequest{IDProperty: idProperty, IDs: ids, Properties: props})
@@ -126,8 +129,8 @@ func (r *Reader) part(ctx context.Context, idProperty string, ids, props []strin
 	return views, silent, nameless, nil
 }
 
-// ByID reads contacts by their ids, those in the recycle bin and the survivors of merges, in any number of steps, among them. missing are
-// the ids of which HubSpot has nothing any more.
+// ByID reads contacts by their ids, those in the recycle bin and the survivors of merges, in any number of steps, among
+// them. missing are the ids of which HubSpot has nothing any more.
 func (r *Reader) ByID(ctx context.Context, ids []lead.ContactID, props []string) (views []*View, missing []lead.ContactID, err error) {
 	if len(ids) == 0 {
 		return nil, nil, nil
@@ -172,7 +175,8 @@ func (r *Reader) ByID(ctx context.Context, ids []lead.ContactID, props []string)
 	return views, missing, nil
 }
 
-// Archived reads contacts in the recycle bin. That they can be asked for by address is not documented: a refusal means none.
+// Archived reads contacts in the recycle bin. That they can be asked for by address is not documented: a refusal means
+// none.
 func (r *Reader) Archived(ctx context.Context, idProperty string, ids, props []string) ([]*View, error) {
 	var out []*View
 	for _, part := range parts(ids) {

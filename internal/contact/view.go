@@ -1,7 +1,9 @@
-// Package contact reads contacts of HubSpot and says what an answer shows of them. It writes nothing, and knows neither rows nor links.
+// Package contact reads contacts of HubSpot and says what an answer shows of them. It writes nothing, and knows neither
+// rows nor links.
 //
-// Design: an answer is read with suspicion. An id of which it says nothing, neither that it is there nor that it is not, is asked for
-// once more before it counts as absent, and a contact without an id is an outage: whoever takes silence for absence creates people twice.
+// Design: an answer is read with suspicion. An id of which it says nothing, neither that it is there nor that it is
+// not, is asked for once more before it counts as absent, and a contact without an id is an outage: whoever takes
+// silence for absence creates people twice.
 package contact
 
 import (
@@ -15,10 +17,11 @@ import (
 	"leadsync/internal/mapping"
 )
 
-// Contact properties that are read besides the mapped ones. Further addresses of a contact stand in hs_additional_emails,
-// separated by ';' (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide, read 2026-11-22);
-// hs_email_optout is true when the present address is opted out of all e-mail; hs_merged_object_ids are the records that were merged
-// into this one, separated alike (same page).
+// Contact properties that are read besides the mapped ones. Further addresses of a contact stand in
+// hs_additional_emails, separated by ';'
+// (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide, read 2026-11-22);
+// hs_email_optout is true when the present address is opted out of all e-mail; hs_merged_object_ids are the records
+// that were merged into this one, separated alike (same page).
 const (
 	MoreAddresses = "hs_additional_emails"
 	OptedOut      = "hs_email_optout"
@@ -50,8 +53,9 @@ func (v *View) Shown(property string) *string {
 	return nil
 }
 
-// Swallowed reports whether HubSpot says that the contact id was merged into this one. It says so in hs_merged_object_ids, of which it is not
-// documented that it lists the ids of earlier merges too, and by answering a request for the old id with this record
+// Swallowed reports whether HubSpot says that the contact id was merged into this one. It says so in
+// hs_merged_object_ids, of which it is not documented that it lists the ids of earlier merges too, and by answering a
+// request for the old id with this record
 // (https://developers.hubspot.com/changelog/updated-merge-functionality-for-contacts-and-companies, read 2026-11-22).
 func (v *View) Swallowed(id lead.ContactID) bool {
 	return id != v.ID && (v.AskedAs == id || slices.Contains(v.Merged, id))

@@ -20,20 +20,20 @@ type Account struct {
 	// Inserted is by the application's journal; the other four are rows of lead_outbox.
 	Inserted, Delivered, Pending int
 	Skipped, Dead                map[string]int // by reason
-	// ChangedThere is by HubSpot's own log of what people changed; Inbox are the rows of lead_inbox by change type, and Conflicts the
-	// fields that both sides changed, as the daemon's log names them.
+	// ChangedThere is by HubSpot's own log of what people changed; Inbox are the rows of lead_inbox by change type, and
+	// Conflicts the fields that both sides changed, as the daemon's log names them.
 	ChangedThere, Conflicts int
 	Inbox                   map[string]int
-	// UnsubscribeMs is from the return of the application's commit of the unsubscribe behind the backlog to settled_at, in ms, -1 = there is
-	// none; Overtook are the rows before it that were settled after it.
+	// UnsubscribeMs is from the return of the application's commit of the unsubscribe behind the backlog to settled_at, in
+	// ms, -1 = there is none; Overtook are the rows before it that were settled after it.
 	UnsubscribeMs int64
 	Overtook      int
 	// Deleted and Erased are people whose contact was archived, and erased, at the application's word.
 	Deleted, Erased int
 	// Contacts are the live ones that HubSpot shows at the end. Requests and WriteRequests are HubSpot's count.
 	Contacts, Requests, WriteRequests int
-	// LatencyP50 and LatencyP99 are in ms, from the return of the application's commit to settled_at, over the delivered rows of
-	// the live lane that were committed while nothing was made to go wrong; -1 when there are none.
+	// LatencyP50 and LatencyP99 are in ms, from the return of the application's commit to settled_at, over the delivered
+	// rows of the live lane that were committed while nothing was made to go wrong; -1 when there are none.
 	LatencyP50, LatencyP99 int64
 	Restarts               int
 	Balanced               bool
@@ -111,8 +111,8 @@ func (e ending) String() string {
 	return e.state + "/" + e.reason
 }
 
-// account closes the books: journal against outbox, endings against the story, contacts against the plain replay, and what people
-// changed against the inbox.
+// account closes the books: journal against outbox, endings against the story, contacts against the plain replay, and
+// what people changed against the inbox.
 func (s *story) account(ctx context.Context) (*Result, error) {
 	if err := s.app.hear(ctx); err != nil { // what came after the last look
 		return nil, err
@@ -184,8 +184,8 @@ func percentile(sorted []int64, p int) int64 {
 	return sorted[max(0, (len(sorted)*p+99)/100-1)]
 }
 
-// balance holds the journal against the outbox: every row that was committed is there and in one of the four states, no other row
-// is, and each ended as the story says.
+// balance holds the journal against the outbox: every row that was committed is there and in one of the four states, no
+// other row is, and each ended as the story says.
 func balance(journal []inserted, endings map[int64]ending) []string {
 	var broken []string
 	known := make(map[int64]bool, len(journal))

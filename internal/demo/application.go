@@ -14,8 +14,8 @@ import (
 	"leadsync/internal/replay"
 )
 
-// application is a program that knows nothing of HubSpot: it changes a table of its own and inserts events beside, in one
-// transaction. It keeps a journal of what it committed.
+// application is a program that knows nothing of HubSpot: it changes a table of its own and inserts events beside, in
+// one transaction. It keeps a journal of what it committed.
 type application struct {
 	db      *sql.DB
 	journal []inserted
@@ -30,8 +30,8 @@ type inserted struct {
 	calm        bool // committed while nothing was made to go wrong
 }
 
-// openApplication opens the database that `leadsync migrate up` made and adds the application's own table. synchronous=FULL: the
-// application's commit is the promise.
+// openApplication opens the database that `leadsync migrate up` made and adds the application's own table.
+// synchronous=FULL: the application's commit is the promise.
 func openApplication(ctx context.Context, path string) (*application, error) {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "journal_mode(wal)", "synchronous(full)"}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
@@ -136,7 +136,8 @@ type counts struct {
 
 func (c counts) settled() int { return c.delivered + c.skipped + c.dead }
 
-// soon is how near the next try of a pending row must be for the story to wait for it. The waits of a row double and quadruple.
+// soon is how near the next try of a pending row must be for the story to wait for it. The waits of a row double and
+// quadruple.
 const soon = 5 * time.Second
 
 // count reads the contract's columns, as an operator could.

@@ -41,7 +41,8 @@ var foreign = map[string]bool{
 	"INVOCATION_ID": true, "LISTEN_FDS": true, "LISTEN_PID": true, "LISTEN_FDNAMES": true, "MAINPID": true,
 }
 
-// childEnviron is the environment without what belongs to a service, and without settings of leadsync: the demo's file decides.
+// childEnviron is the environment without what belongs to a service, and without settings of leadsync: the demo's file
+// decides.
 func childEnviron(environ []string) []string {
 	kept := make([]string, 0, len(environ))
 	for _, pair := range environ {

@@ -1,20 +1,21 @@
-// Package demo runs the main job once, for a person who wants to see it: an application inserts leads into lead_outbox with plain
-// SQL, the real daemon pushes them, people change contacts and the application reads of it in lead_inbox, and a simulated HubSpot
-// misbehaves in every way an evening can bring.
+// Package demo runs the main job once, for a person who wants to see it: an application inserts leads into lead_outbox
+// with plain SQL, the real daemon pushes them, people change contacts and the application reads of it in lead_inbox,
+// and a simulated HubSpot misbehaves in every way an evening can bring.
 //
-// Guarantee: the account it ends with is not the daemon's word. Rows are counted by the application's own journal, contacts are read
-// from the simulator over HTTP, what people changed is the simulator's log, and package replay, which shares nothing with the code
-// under test, says what contacts and inbox must be. A demo in which a fault did not happen, or a row ended otherwise than the story
-// says, is broken as well. Nothing is left behind: the
-// daemon dies with the demo, and the folder is removed unless it is to be kept.
+// Guarantee: the account it ends with is not the daemon's word. Rows are counted by the application's own journal,
+// contacts are read from the simulator over HTTP, what people changed is the simulator's log, and package replay, which
+// shares nothing with the code under test, says what contacts and inbox must be. A demo in which a fault did not
+// happen, or a row ended otherwise than the story says, is broken as well. Nothing is left behind: the daemon dies with
+// the demo, and the folder is removed unless it is to be kept.
 //
-// It does not test: one run of one story proves little, that is what the tests are for. It needs no network and no configuration,
-// and touches no database but its own.
+// It does not test: one run of one story proves little, that is what the tests are for. It needs no network and no
+// configuration, and touches no database but its own.
 //
-// Design: the daemon is a child process, this same binary started again, so what is shown is what runs in production: its own
-// configuration file, its own connection to a real SQLite file, and a SIGKILL that is one. Running the daemon inside the demo's
-// process was rejected, since nothing in one process can be killed in the middle of a request. The daemon has no limit of its own
-// here (requests_per_10s: 0): after a kill it would rightly count HubSpot's window as full and wait ten seconds.
+// Design: the daemon is a child process, this same binary started again, so what is shown is what runs in production:
+// its own configuration file, its own connection to a real SQLite file, and a SIGKILL that is one. Running the daemon
+// inside the demo's process was rejected, since nothing in one process can be killed in the middle of a request. The
+// daemon has no limit of its own here (requests_per_10s: 0): after a kill it would rightly count HubSpot's window as
+// full and wait ten seconds.
 package demo
 
 import (
@@ -34,12 +35,13 @@ type Options struct {
 	File string
 	// Seed decides the generated leads and the simulator's credentials.
 	Seed uint64
-	// Keep is a folder for the database, the configuration and the daemon's log, made when missing; "" = a temporary one that is
-	// removed at the end.
+	// Keep is a folder for the database, the configuration and the daemon's log, made when missing; "" = a temporary one
+	// that is removed at the end.
 	Keep string
 	// Binary is the leadsync to start as the daemon; "" = this process's own.
 	Binary string
-	// Environ is the environment the daemon is given, less what belongs to a service and what would change its configuration.
+	// Environ is the environment the daemon is given, less what belongs to a service and what would change its
+	// configuration.
 	Environ []string
 	// Out gets the progress; Live says that it is a terminal, where one line is redrawn.
 	Out  io.Writer
@@ -60,8 +62,8 @@ type Result struct {
 // errLimit ends a demo that takes too long.
 var errLimit = errors.New("the time is over")
 
-// Run plays the demo. The error is about a demo that could not be played to its end: interrupted, out of time, the daemon died;
-// then there is no result. A demo that was played and does not balance is no error.
+// Run plays the demo. The error is about a demo that could not be played to its end: interrupted, out of time, the
+// daemon died; then there is no result. A demo that was played and does not balance is no error.
 func Run(ctx context.Context, o Options) (result *Result, err error) {
 	if o.Leads <= 0 {
 		o.Leads = 1000

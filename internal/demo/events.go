@@ -51,8 +51,8 @@ func (s *story) changed(round int) []event {
 	return events
 }
 
-// company adds changes of earlier leads to the events of a part, and a newcomer where no generated lead is among them: so HubSpot
-// has something to create in every part.
+// company adds changes of earlier leads to the events of a part, and a newcomer where no generated lead is among them:
+// so HubSpot has something to create in every part.
 func (s *story) company(events []event, part string, round int) []event {
 	all := append(slices.Clone(events), s.changed(round)...)
 	if !s.source.own || len(events) == 0 {
@@ -62,7 +62,8 @@ func (s *story) company(events []event, part string, round int) []event {
 	return all
 }
 
-// piled are three changes in a row of some leads, for a time when nothing can be sent: they fold into one, and the last one counts.
+// piled are three changes in a row of some leads, for a time when nothing can be sent: they fold into one, and the last
+// one counts.
 func (s *story) piled() []event {
 	var events []event
 	for round := 21; round < 24; round++ {
@@ -73,8 +74,8 @@ func (s *story) piled() []event {
 	return events
 }
 
-// changes: leads change, say the same again, clear a field, change their address; and an application that is not sure whether it
-// said something says it once more under the same event id.
+// changes: leads change, say the same again, clear a field, change their address; and an application that is not sure
+// whether it said something says it once more under the same event id.
 func (s *story) changes(ctx context.Context) error {
 	s.begin("leads change, and some say it twice")
 	var first, then []event

@@ -20,8 +20,8 @@ type folder struct {
 	both bool   // people change contacts, and the application is told
 }
 
-// makeFolder makes a temporary folder, or the one to keep. It refuses a folder with a database of an earlier demo: its links belong
-// to a simulator that is gone.
+// makeFolder makes a temporary folder, or the one to keep. It refuses a folder with a database of an earlier demo: its
+// links belong to a simulator that is gone.
 func makeFolder(keep string) (*folder, error) {
 	if keep == "" {
 		dir, err := os.MkdirTemp("", "leadsync-demo-")
@@ -90,7 +90,8 @@ status: {listen: ""}
 `, f.config(), database, hubURL, clientID) + f.pull()
 }
 
-// pull are the settings of a demo in which people change contacts. Every property that its leads have passes; two go both ways.
+// pull are the settings of a demo in which people change contacts. Every property that its leads have passes; two go
+// both ways.
 func (f *folder) pull() string {
 	if !f.both {
 		return ""

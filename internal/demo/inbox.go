@@ -8,8 +8,8 @@ import (
 	"leadsync/internal/replay"
 )
 
-// hear reads the new rows of lead_inbox in id order and acknowledges them, in one transaction, as an application that takes over what
-// it is told would.
+// hear reads the new rows of lead_inbox in id order and acknowledges them, in one transaction, as an application that
+// takes over what it is told would.
 func (a *application) hear(ctx context.Context) error {
 	tx, err := a.db.BeginTx(ctx, nil)
 	if err != nil {

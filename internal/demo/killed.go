@@ -11,7 +11,8 @@ import (
 // lateBy is how long after its arrival HubSpot applies the request whose sender is killed meanwhile.
 const lateBy = 150 * time.Millisecond
 
-// killed: SIGKILL while a request is on its way. HubSpot applies it when its sender is dead, so nobody ever hears the answer.
+// killed: SIGKILL while a request is on its way. HubSpot applies it when its sender is dead, so nobody ever hears the
+// answer.
 func (s *story) killed(ctx context.Context, events []event) error {
 	s.begin("SIGKILL in the middle of a request")
 	before := s.hub.sim.Stats().Faults["late"]

@@ -33,7 +33,8 @@ const (
 	maxBacklog = 1000
 )
 
-// overtaking: HubSpot is slow, a backfill waits, and behind it somebody unsubscribes. The opt-out does not wait for the backlog.
+// overtaking: HubSpot is slow, a backfill waits, and behind it somebody unsubscribes. The opt-out does not wait for the
+// backlog.
 func (s *story) overtaking(ctx context.Context) error {
 	s.begin("an unsubscribe overtakes a backlog")
 	if err := s.insert(ctx, []event{s.newcomer(quietLead, 41), s.newcomer(leavingLead, 42), s.newcomer(forgottenLead, 43)}, false); err != nil {
@@ -79,8 +80,8 @@ func (s *story) overtaking(ctx context.Context) error {
 	return nil
 }
 
-// leaving: one lead is deleted, and one is erased for privacy. What the application says of the second one in the same breath goes nowhere,
-// and no file of the database or of the log holds the address any more.
+// leaving: one lead is deleted, and one is erased for privacy. What the application says of the second one in the same
+// breath goes nowhere, and no file of the database or of the log holds the address any more.
 func (s *story) leaving(ctx context.Context) error {
 	s.begin("one lead is deleted, another is erased for good")
 	address := s.source.gen.Lead(ghostLead + 43).Email
@@ -128,7 +129,8 @@ func (s *story) remembered(address string) (names []string, err error) {
 	return names, nil
 }
 
-// addLeaving counts what became of those who go. The unsubscribe overtook the rows that were committed before it and settled after it.
+// addLeaving counts what became of those who go. The unsubscribe overtook the rows that were committed before it and
+// settled after it.
 func addLeaving(a *Account, journal []inserted, endings map[int64]ending) {
 	a.UnsubscribeMs = -1
 	for _, i := range journal {

@@ -44,7 +44,8 @@ func TestRemembered(t *testing.T) {
 	}
 }
 
-// The account finds somebody who is out and can be mailed, one who is deleted and there, and one who is erased and there.
+// The account finds somebody who is out and can be mailed, one who is deleted and there, and one who is erased and
+// there.
 func TestAccountFindsWhoDidNotGo(t *testing.T) {
 	s := newStory(t)
 	var ids []string

@@ -16,8 +16,8 @@ import (
 	"leadsync/internal/replay"
 )
 
-// The fields of the generated leads that people in HubSpot may change too, and who wins when both sides did. folder.yaml says so to the
-// daemon; the rest is the application's alone.
+// The fields of the generated leads that people in HubSpot may change too, and who wins when both sides did.
+// folder.yaml says so to the daemon; the rest is the application's alone.
 const (
 	theirs = "zip"     // winner hubspot
 	newest = "country" // winner newest
@@ -26,8 +26,8 @@ const (
 // heard are the properties that the application is told of, with the lead fields they are.
 var heard = map[string]string{theirs: theirs, newest: newest}
 
-// persons are the places in story.steady of the leads whose contacts people change. changed(15), which are on their way when the daemon
-// is killed, are none of them.
+// persons are the places in story.steady of the leads whose contacts people change. changed(15), which are on their way
+// when the daemon is killed, are none of them.
 const (
 	editedLead, optedOutLead, archivedLead = 1, 2, 4
 	theirsLead, newestLead                 = 6, 7
@@ -63,7 +63,8 @@ func (s *story) person(ctx context.Context, i int, do func(hubspotsim.Target) er
 	return nil
 }
 
-// edit is a person's edit of one value. It counts as made after the last row so far, or after the next one, which loses to it.
+// edit is a person's edit of one value. It counts as made after the last row so far, or after the next one, which loses
+// to it.
 func (s *story) edit(ctx context.Context, i int, property, value string, wins bool) error {
 	return s.person(ctx, i, func(at hubspotsim.Target) error {
 		after := s.app.journal[len(s.app.journal)-1].id
@@ -75,7 +76,8 @@ func (s *story) edit(ctx context.Context, i int, property, value string, wins bo
 	})
 }
 
-// salesDay: people edit a contact, opt one out, throw one away and take it back. Each change comes to the application once.
+// salesDay: people edit a contact, opt one out, throw one away and take it back. Each change comes to the application
+// once.
 func (s *story) salesDay(ctx context.Context) error {
 	if !s.people() {
 		return nil
@@ -112,11 +114,12 @@ func (s *story) salesDay(ctx context.Context) error {
 	return s.hears(ctx, "contact.restored")
 }
 
-// apart is the time between what a person and what the application does where the later one is to win: far more than a clock's tick.
+// apart is the time between what a person and what the application does where the later one is to win: far more than a
+// clock's tick.
 const apart = 20 * time.Millisecond
 
-// bothSides: while the daemon is away, people and the application change the same field. HubSpot wins the first one, the newest value
-// the second one, which is the application's.
+// bothSides: while the daemon is away, people and the application change the same field. HubSpot wins the first one,
+// the newest value the second one, which is the application's.
 func (s *story) bothSides(ctx context.Context) error {
 	if !s.people() {
 		return nil
@@ -166,7 +169,8 @@ func (s *story) decided(ctx context.Context) error {
 	return nil
 }
 
-// hearPatience is how long a change may take to come to the application: a look a second, and a pull that may just have begun.
+// hearPatience is how long a change may take to come to the application: a look a second, and a pull that may just have
+// begun.
 const hearPatience = 8 * time.Second
 
 // hears waits until the application is told changes of these types, each beyond those it was told before.

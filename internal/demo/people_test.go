@@ -13,7 +13,8 @@ import (
 const inboxTable = `CREATE TABLE lead_inbox (id INTEGER PRIMARY KEY AUTOINCREMENT, portal TEXT DEFAULT 'default', lead_id TEXT, contact_id TEXT,
  email TEXT, change_type TEXT, properties TEXT, changed_at BIGINT, pulled_at BIGINT, acked_at BIGINT)`
 
-// The configuration of a demo with people: the daemon takes it, every property of the generated leads passes, and two go both ways.
+// The configuration of a demo with people: the daemon takes it, every property of the generated leads passes, and two
+// go both ways.
 func TestFolderOfBothDirections(t *testing.T) {
 	f, err := makeFolder(filepath.Join(t.TempDir(), "kept"))
 	if err != nil {
@@ -46,8 +47,8 @@ func TestFolderOfBothDirections(t *testing.T) {
 	}
 }
 
-// The account does not take the daemon's word for the inbox: what is told and nobody did, and what somebody did and is not told,
-// each break it.
+// The account does not take the daemon's word for the inbox: what is told and nobody did, and what somebody did and is
+// not told, each break it.
 func TestAccountFindsABrokenInbox(t *testing.T) {
 	s := newStory(t)
 	address := "ada@example.com"

@@ -50,8 +50,8 @@ func readSource(ctx context.Context, o Options) (*source, error) {
 	return s, nil
 }
 
-// readFile reads the records as `outbox add --live` would. Bad ones are reported and left out; of two that are one event the
-// second is left out, as an import leaves out what is there already.
+// readFile reads the records as `outbox add --live` would. Bad ones are reported and left out; of two that are one
+// event the second is left out, as an import leaves out what is there already.
 func (s *source) readFile(ctx context.Context, o Options) error {
 	file, err := files.OpenInput(ctx, o.File)
 	if err != nil {

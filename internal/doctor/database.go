@@ -10,7 +10,8 @@ import (
 	"leadsync/internal/store"
 )
 
-// maxSkew is how far two clocks may be apart. A minute is more than any request takes and far less than any window or token life.
+// maxSkew is how far two clocks may be apart. A minute is more than any request takes and far less than any window or
+// token life.
 const maxSkew = time.Minute
 
 // database looks at the database and at what it says of the work. It returns why HubSpot must not be asked now, or "".

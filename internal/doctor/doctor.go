@@ -1,17 +1,19 @@
-// Package doctor examines an installation: configuration, database, host, HubSpot account, mapped properties, ability to
-// unsubscribe, limits. It is the work behind `leadsync doctor`.
+// Package doctor examines an installation: configuration, database, host, HubSpot account, mapped properties, ability
+// to unsubscribe, limits. It is the work behind `leadsync doctor`.
 //
-// Guarantees. Each Finding says what is so, why it matters and what cures it, and holds no token, address or value of a lead. It
-// changes nothing, in the database nor in HubSpot, but for the one property that Input.CreateIDProperty asks for. A check that
-// cannot be made is a finding, never silence: what is not reported as wrong was looked at, or is named as not looked at. HubSpot is
-// asked at most a dozen times, and not at all while the daemon's report says that a limit lasts.
+// Guarantees. Each Finding says what is so, why it matters and what cures it, and holds no token, address or value of a
+// lead. It changes nothing, in the database nor in HubSpot, but for the one property that Input.CreateIDProperty asks
+// for. A check that cannot be made is a finding, never silence: what is not reported as wrong was looked at, or is
+// named as not looked at. HubSpot is asked at most a dozen times, and not at all while the daemon's report says that a
+// limit lasts.
 //
-// It does not open the database, build the client nor read the configuration: the command does, and hands over what it got, errors
-// included. It does not watch; package status says how the work goes, and its problems are part of the findings.
+// It does not open the database, build the client nor read the configuration: the command does, and hands over what it
+// got, errors included. It does not watch; package status says how the work goes, and its problems are part of the
+// findings.
 //
-// Design: one function a subject, each a list of findings from what it was given, so that every finding has a test without a
-// network. A framework of registered checks was rejected: the order matters (without a token nothing of HubSpot can be asked) and
-// reads best as one function (Examine).
+// Design: one function a subject, each a list of findings from what it was given, so that every finding has a test
+// without a network. A framework of registered checks was rejected: the order matters (without a token nothing of
+// HubSpot can be asked) and reads best as one function (Examine).
 package doctor
 
 import (
@@ -91,7 +93,8 @@ type Input struct {
 	// KeyError is why the key of people's hashes cannot be used.
 	KeyError error
 
-	// Hub is nil when there is no token to ask HubSpot with. Token is what is wrong with the token; Unasked is why nobody could tell.
+	// Hub is nil when there is no token to ask HubSpot with. Token is what is wrong with the token; Unasked is why nobody
+	// could tell.
 	Hub     Hub
 	Token   []Problem
 	Unasked error

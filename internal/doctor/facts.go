@@ -10,8 +10,8 @@ import (
 	"leadsync/internal/lead"
 )
 
-// facts settles by reading what HubSpot's documents leave open and leadsync is built to bear either way. It changes nothing; an account
-// that holds no case of it says nothing.
+// facts settles by reading what HubSpot's documents leave open and leadsync is built to bear either way. It changes
+// nothing; an account that holds no case of it says nothing.
 func (r *Report) facts(ctx context.Context, in Input) {
 	r.mergedAway(ctx, in)
 	r.optOutMoves(ctx, in)
@@ -46,8 +46,8 @@ func (r *Report) mergedAway(ctx context.Context, in Input) {
 	}
 }
 
-// optOutMoves finds out whether an opt-out moves lastmodifieddate, which is what the quick pull sees. Only "it does not" can be
-// proved by reading: a later change would have moved it too.
+// optOutMoves finds out whether an opt-out moves lastmodifieddate, which is what the quick pull sees. Only "it does
+// not" can be proved by reading: a later change would have moved it too.
 func (r *Report) optOutMoves(ctx context.Context, in Input) {
 	page, err := in.Hub.Search(ctx, hubspot.SearchRequest{Limit: 10, Properties: []string{"hs_email_optout"},
 		Filters: []hubspot.Filter{{Property: "hs_email_optout", Operator: "EQ", Value: "true"}}})

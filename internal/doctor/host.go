@@ -131,7 +131,8 @@ func (r *Report) credentials(in Input) {
 	}
 }
 
-// writable looks at who may change what leadsync relies on: its configuration, its secrets, the SQLite file and their folders.
+// writable looks at who may change what leadsync relies on: its configuration, its secrets, the SQLite file and their
+// folders.
 func (r *Report) writable(in Input) {
 	if in.Host.Stat == nil {
 		return
@@ -208,7 +209,8 @@ func (r *Report) unit(in Input) {
 	}
 }
 
-// unit reads the settings of the service section and its drop-ins, each key with its values in order; path is "" where there is none.
+// unit reads the settings of the service section and its drop-ins, each key with its values in order; path is "" where
+// there is none.
 func (h Host) unit() (settings map[string][]string, path string) {
 	if h.ReadFile == nil || h.Unit == "" {
 		return nil, ""

@@ -61,7 +61,8 @@ func TestDatabaseAway(t *testing.T) {
 	}
 }
 
-// The owner is frozen past its lease and a standby takes over; when it wakes up it writes nothing any more, and stands by in its turn.
+// The owner is frozen past its lease and a standby takes over; when it wakes up it writes nothing any more, and stands
+// by in its turn.
 func TestStandbyTakesOver(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, storetest.Postgres(t), "push: {poll_interval: 50ms}", "--latency", "10ms", "--limit", "0")
@@ -94,8 +95,8 @@ func TestStandbyTakesOver(t *testing.T) {
 	s.balanced(t)
 }
 
-// A database that goes silent in the middle, with its connections open, as after a power cut or behind a firewall that forgot them:
-// the daemon finds out by itself, waits in clear words, and goes on when it answers again.
+// A database that goes silent in the middle, with its connections open, as after a power cut or behind a firewall that
+// forgot them: the daemon finds out by itself, waits in clear words, and goes on when it answers again.
 func TestG5DatabaseSilent(t *testing.T) {
 	t.Parallel()
 	if !testsize.Full() {

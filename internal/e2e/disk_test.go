@@ -17,8 +17,8 @@ import (
 	"leadsync/internal/stage"
 )
 
-// The disk of the database is full: the daemon stays up and says so in its log and to systemd, what HubSpot has taken meanwhile is
-// not sent again when there is room, and no row pays for it.
+// The disk of the database is full: the daemon stays up and says so in its log and to systemd, what HubSpot has taken
+// meanwhile is not sent again when there is room, and no row pays for it.
 func TestG5DiskFull(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -159,7 +159,8 @@ func (n *notices) last() string {
 	return n.text
 }
 
-// A database that another user may only read, or not even that, cannot be waited for: exit code 78, and one sentence with the cure.
+// A database that another user may only read, or not even that, cannot be waited for: exit code 78, and one sentence
+// with the cure.
 func TestReadOnlyDatabase(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("NOT CHECKED: a database that the daemon may not write (needs root to become another user)")

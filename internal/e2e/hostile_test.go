@@ -13,7 +13,8 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// An environment with nothing in it, no standard input, and nobody who reads the log any more: the daemon does its work all the same.
+// An environment with nothing in it, no standard input, and nobody who reads the log any more: the daemon does its work
+// all the same.
 func TestHostileEnvironment(t *testing.T) {
 	for name, c := range map[string]struct {
 		shell string // "" = the binary itself

@@ -15,8 +15,9 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// The daemon is killed at random moments while people edit contacts in HubSpot and the application inserts: each edit is told exactly
-// once, our own writes never, and the push account balances all the same (G1, G3, G8). The number is the sum over the dialects.
+// The daemon is killed at random moments while people edit contacts in HubSpot and the application inserts: each edit
+// is told exactly once, our own writes never, and the push account balances all the same (G1, G3, G8). The number is
+// the sum over the dialects.
 func TestG8Kill(t *testing.T) {
 	t.Parallel()
 	all := databases(t)

@@ -13,8 +13,8 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// The daemon is killed at random moments, again and again, while an application inserts and HubSpot misbehaves: nothing is lost,
-// nothing is doubled, nothing is wrong (G1, G2, G3). The number is the sum over the dialects.
+// The daemon is killed at random moments, again and again, while an application inserts and HubSpot misbehaves: nothing
+// is lost, nothing is doubled, nothing is wrong (G1, G2, G3). The number is the sum over the dialects.
 func TestG3Kill(t *testing.T) {
 	t.Parallel()
 	all := databases(t)
@@ -28,8 +28,8 @@ func TestG3Kill(t *testing.T) {
 }
 
 func killed(t *testing.T, url string, kills int) {
-	// Thirty seconds of a lease would have to be waited for after each kill on a server: the daemons get names of their own, and
-	// the lease of the one that was killed is ended by hand, as its end would.
+	// Thirty seconds of a lease would have to be waited for after each kill on a server: the daemons get names of their
+	// own, and the lease of the one that was killed is ended by hand, as its end would.
 	s := newScene(t, url, "push: {poll_interval: 50ms, linger: 5ms}", "--latency", "15ms", "--limit", "0", "--seed", "5")
 	rng := rand.New(rand.NewPCG(uint64(kills), 77))
 	ctx, stop := context.WithCancel(t.Context())

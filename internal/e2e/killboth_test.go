@@ -24,8 +24,9 @@ pull: {schedule: "@every 1s", lagged_schedule: "@every 1m", optout_schedule: "@e
 mapping: {fields: [{lead: firstname, contact: firstname}, {lead: company, contact: company}, {lead: town, contact: city, direction: both, winner: hubspot}]}
 `
 
-// The daemon is killed again and again while the application registers, changes, unsubscribes, deletes and erases people, and people edit
-// contacts and opt out: each of it is done once in the other place, and told once (G3, G7, G8, G9).
+// The daemon is killed again and again while the application registers, changes, unsubscribes, deletes and erases
+// people, and people edit contacts and opt out: each of it is done once in the other place, and told once (G3, G7, G8,
+// G9).
 func TestG3KillBothWays(t *testing.T) {
 	t.Parallel()
 	all := databases(t)
@@ -38,8 +39,8 @@ func TestG3KillBothWays(t *testing.T) {
 	}
 }
 
-// society is what both sides did, by the number of the lead. The number decides what may happen to it: of eight, 0 is deleted, 4 is
-// erased, 1 unsubscribes, 3 opts out in HubSpot; people edit 2, 3, 6 and 7, each once.
+// society is what both sides did, by the number of the lead. The number decides what may happen to it: of eight, 0 is
+// deleted, 4 is erased, 1 unsubscribes, 3 opts out in HubSpot; people edit 2, 3, 6 and 7, each once.
 type society struct {
 	*scene
 	mu      sync.Mutex
@@ -64,7 +65,8 @@ func killedBoth(t *testing.T, url string, kills int) {
 	both.Go(func() { s.people(ctx) })
 	faults := []string{"", "batch_create=lostx1,batch_update=lostx1", "any=500x2", "batch_update=cutx1,search=cutx1", "subscriptions=lostx2", "gdpr_delete=lostx1",
 		"batch_archive=lostx1,search=500x1", "batch_read=500x1,list=500x1", "any=slow:100msx3"}
-	// A busy machine may need longer than a life for the first delivery: then more and longer lives follow, until people had work to do.
+	// A busy machine may need longer than a life for the first delivery: then more and longer lives follow, until people
+	// had work to do.
 	for i := 0; i < kills || i < 3*kills && !s.worked(); i++ {
 		s.admin("POST", "faults", faults[rng.IntN(len(faults))])
 		d := s.daemon()
@@ -126,8 +128,8 @@ func (s *scene) pending() (all []string) {
 	return all
 }
 
-// lookAgain runs daemons until nothing waits. What waits for a second look (at a person who was erased, at a request that was cut off) would
-// do so for two minutes: between two daemons the times are put back.
+// lookAgain runs daemons until nothing waits. What waits for a second look (at a person who was erased, at a request
+// that was cut off) would do so for two minutes: between two daemons the times are put back.
 func (s *society) lookAgain(t *testing.T) process {
 	t.Helper()
 	for range 8 {

@@ -15,8 +15,8 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// The first use as the README tells it: a daemon and the simulator in two processes, rows from the database's own command line tool
-// and from a CSV of a thousand leads, and the questions an operator asks.
+// The first use as the README tells it: a daemon and the simulator in two processes, rows from the database's own
+// command line tool and from a CSV of a thousand leads, and the questions an operator asks.
 func TestFirstUse(t *testing.T) {
 	for dialect, open := range databases(t) {
 		t.Run(dialect, func(t *testing.T) {
@@ -121,7 +121,8 @@ func (s *scene) tool(t *testing.T, statement string) {
 	}
 }
 
-// SIGTERM lets the requests under way end and settles them; what was not sent stays pending, and the next start does not wait.
+// SIGTERM lets the requests under way end and settles them; what was not sent stays pending, and the next start does
+// not wait.
 func TestDrain(t *testing.T) {
 	s := newScene(t, storetest.SQLite(t), "push: {linger: 0s}", "--latency", "800ms", "--limit", "0")
 	for i := range 250 {

@@ -10,8 +10,8 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// With a backlog of a hundred thousand rows and HubSpot's smallest limit an unsubscribe is at HubSpot within two seconds (G7), by the clock
-// on the wall: twenty are inserted one after the other, and none while the one before waits.
+// With a backlog of a hundred thousand rows and HubSpot's smallest limit an unsubscribe is at HubSpot within two
+// seconds (G7), by the clock on the wall: twenty are inserted one after the other, and none while the one before waits.
 func TestG7UnsubscribeOvertakesABacklog(t *testing.T) {
 	if !testsize.Full() {
 		t.Skip("NOT CHECKED in a sample: unsubscribes that overtake a hundred thousand rows")

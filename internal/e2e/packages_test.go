@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestTheFixedPackagesAreReallyUsed holds the binary against the packages that this project is built on. The linker leaves out what
-// nothing reaches from main, so a function of ours that is there is called, and so is the one of theirs that it stands for: an
-// import alone, or a caller in a test, is not enough.
+// TestTheFixedPackagesAreReallyUsed holds the binary against the packages that this project is built on. The linker
+// leaves out what nothing reaches from main, so a function of ours that is there is called, and so is the one of theirs
+// that it stands for: an import alone, or a caller in a test, is not enough.
 func TestTheFixedPackagesAreReallyUsed(t *testing.T) {
 	file, err := elf.Open(binary)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"leadsync/internal/replay"
 )
 
-// balanced holds the whole outcome against the plain replay: every row in one state that explains itself, every contact as the rows
-// say, none too many.
+// balanced holds the whole outcome against the plain replay: every row in one state that explains itself, every contact
+// as the rows say, none too many.
 func (s *scene) balanced(t *testing.T) {
 	t.Helper()
 	rows := s.rows(t)

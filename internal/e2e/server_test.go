@@ -22,8 +22,9 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// The database server is restarted in the middle of a push, again and again: as an operator does it, and as a power cut does. The daemon
-// stays up, waits, and goes on; no row is lost, none is sent twice and none pays with an attempt (G1, G3, G5).
+// The database server is restarted in the middle of a push, again and again: as an operator does it, and as a power cut
+// does. The daemon stays up, waits, and goes on; no row is lost, none is sent twice and none pays with an attempt (G1,
+// G3, G5).
 func TestG5ServerRestarts(t *testing.T) {
 	t.Parallel()
 	if !testsize.Full() {

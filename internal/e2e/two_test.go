@@ -11,8 +11,8 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// Two daemons on one SQLite file: one pushes, the other stands by and takes over the moment the first is killed. Nothing is sent
-// twice (G2, G3).
+// Two daemons on one SQLite file: one pushes, the other stands by and takes over the moment the first is killed.
+// Nothing is sent twice (G2, G3).
 func TestG3TwoDaemonsOnOneFile(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, storetest.SQLite(t), "push: {poll_interval: 50ms}", "--latency", "40ms", "--limit", "0")
@@ -54,8 +54,8 @@ func TestG3TwoDaemonsOnOneFile(t *testing.T) {
 	}
 }
 
-// A restored backup is put in place of the SQLite file while the daemon runs: the daemon goes over to the new file by itself, since
-// that is where the application writes.
+// A restored backup is put in place of the SQLite file while the daemon runs: the daemon goes over to the new file by
+// itself, since that is where the application writes.
 func TestFileThatWasReplaced(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, storetest.SQLite(t), "push: {poll_interval: 50ms}", "--latency", "5ms", "--limit", "0")

@@ -1,14 +1,16 @@
-// Package explain tells why a lead stands as it does: its events and what became of each, which were folded into one write, the rule
-// behind every decision, the requests that were about it, what HubSpot is known to hold beside what it holds now, and what happens
-// next.
+// Package explain tells why a lead stands as it does: its events and what became of each, which were folded into one
+// write, the rule behind every decision, the requests that were about it, what HubSpot is known to hold beside what it
+// holds now, and what happens next.
 //
-// Guarantee: it changes nothing and decides nothing; what it says of the future comes from the same code that will act (package push),
-// as far as that can be known without asking HubSpot. A lead is found by its id, its address, its contact or one of its rows.
+// Guarantee: it changes nothing and decides nothing; what it says of the future comes from the same code that will act
+// (package push), as far as that can be known without asking HubSpot. A lead is found by its id, its address, its
+// contact or one of its rows.
 //
 // It prints nothing. What it returns holds a person's values: it is for an operator's terminal, never for a log.
 //
-// Design: everything is read from the tables when it is asked for. A journal of decisions written along with the work was rejected:
-// the rows, the ledger and the last requests hold the facts already, and a second account of them could disagree.
+// Design: everything is read from the tables when it is asked for. A journal of decisions written along with the work
+// was rejected: the rows, the ledger and the last requests hold the facts already, and a second account of them could
+// disagree.
 package explain
 
 import (
@@ -132,8 +134,8 @@ func (s *Story) find(ctx context.Context, db Database, q Query) error {
 		return err
 	}
 	s.PortalID = portal.HubID
-	// The lead's own id comes first, letter by letter: an application may use addresses, numbers or outbox:17 as ids, and 'Ab ' is another
-	// lead than 'Ab'.
+	// The lead's own id comes first, letter by letter: an application may use addresses, numbers or outbox:17 as ids, and
+	// 'Ab ' is another lead than 'Ab'.
 	if there, err := s.isLead(ctx, db, q.Subject); err != nil || there {
 		return err
 	}

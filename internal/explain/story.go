@@ -48,8 +48,8 @@ type Contact struct {
 	AppliedID    int64        `json:"applied_id"`
 	ClosedAtID   int64        `json:"closed_at_id"`
 	SecondLookAt int64        `json:"second_look_at"`
-	// Evidence is why the contact is the lead's, of ledger.Whose; empty: nothing shows that it is. Found: it was there before the lead was linked
-	// to it. Had are contacts that the lead had in this account before.
+	// Evidence is why the contact is the lead's, of ledger.Whose; empty: nothing shows that it is. Found: it was there
+	// before the lead was linked to it. Had are contacts that the lead had in this account before.
 	Evidence ledger.Evidence  `json:"evidence"`
 	Found    bool             `json:"found"`
 	Had      []lead.ContactID `json:"had"`
@@ -184,7 +184,8 @@ func (s *Story) whose(c ledger.Shown) ledger.Evidence {
 	return ledger.Whose(lead.ID(s.LeadID), s.link, s.known.Had, c)
 }
 
-// asShown is what HubSpot shows of the lead's contact, as evidence. It may answer with the record into which that was merged.
+// asShown is what HubSpot shows of the lead's contact, as evidence. It may answer with the record into which that was
+// merged.
 func (s *Story) asShown(id lead.ContactID, values map[string]string) ledger.Shown {
 	c := ledger.Shown{ID: id, Mark: values[s.table.IDProperty()]}
 	for _, text := range append(strings.Split(values[moreAddresses], ";"), values[ledger.AddressField]) {
@@ -248,8 +249,8 @@ func (s *Story) tellLink() {
 	}
 }
 
-// Beside puts what HubSpot shows now beside the ledger; canon brings its values to the ledger's form. values nil: there is no such contact, or
-// trouble says why nothing is known.
+// Beside puts what HubSpot shows now beside the ledger; canon brings its values to the ledger's form. values nil: there
+// is no such contact, or trouble says why nothing is known.
 func (s *Story) Beside(id lead.ContactID, values map[string]string, canon func(property, value string) string, updated, now time.Time, trouble error) {
 	s.Live = &Live{At: now.UnixMilli(), Found: values != nil}
 	if trouble != nil {

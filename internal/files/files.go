@@ -1,15 +1,16 @@
 // Package files opens files by name where somebody else may change what the names mean.
 //
-// Guarantee: the superuser follows no link that another user could have made, opens no device and no pipe in place of a file, creates
-// a file only where none was, and gives to the folder's owner only what it created itself. Reading a named file never waits for a
-// pipe's other end and has a bound.
+// Guarantee: the superuser follows no link that another user could have made, opens no device and no pipe in place of a
+// file, creates a file only where none was, and gives to the folder's owner only what it created itself. Reading a
+// named file never waits for a pipe's other end and has a bound.
 //
-// It does not protect a user from itself: who is not the superuser has no rights to lend, so links are followed in the folder's path,
-// but never at the name of a file that leadsync makes.
+// It does not protect a user from itself: who is not the superuser has no rights to lend, so links are followed in the
+// folder's path, but never at the name of a file that leadsync makes.
 //
-// Design: the path is walked from the root, folder by folder, each opened below the handle of the one before (os.Root), and the names
-// in the last one are used through its handle, so that nothing between looking and opening can lead elsewhere. Becoming the folder's
-// owner for the work was rejected: the identity belongs to the whole process, which still has root's credentials to read.
+// Design: the path is walked from the root, folder by folder, each opened below the handle of the one before (os.Root),
+// and the names in the last one are used through its handle, so that nothing between looking and opening can lead
+// elsewhere. Becoming the folder's owner for the work was rejected: the identity belongs to the whole process, which
+// still has root's credentials to read.
 package files
 
 import (
@@ -40,7 +41,8 @@ type Folder struct {
 	foreign bool
 }
 
-// Open opens the folder in which path is, and returns the last name of path. A folder that is not there is fs.ErrNotExist.
+// Open opens the folder in which path is, and returns the last name of path. A folder that is not there is
+// fs.ErrNotExist.
 func Open(path string) (*Folder, string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -129,8 +131,8 @@ func parts(abs string) []string {
 	return slices.DeleteFunc(strings.Split(filepath.Clean(abs), "/"), func(s string) bool { return s == "" })
 }
 
-// enter goes one folder down. Where others can change the names of a folder they can change all that is below it, but for what a sticky
-// bit keeps.
+// enter goes one folder down. Where others can change the names of a folder they can change all that is below it, but
+// for what a sticky bit keeps.
 func (f *Folder) enter(name string) error {
 	below, err := f.root.OpenRoot(name)
 	if err != nil {
@@ -170,8 +172,8 @@ func (f *Folder) Close() error {
 	return f.root.Close()
 }
 
-// MakeOwn makes a folder, and those above it, in which root can work by names: nobody else may control it. One that is there and is root's
-// alone is in order. For who is not the superuser it is os.MkdirAll.
+// MakeOwn makes a folder, and those above it, in which root can work by names: nobody else may control it. One that is
+// there and is root's alone is in order. For who is not the superuser it is os.MkdirAll.
 func MakeOwn(path string) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -225,7 +227,8 @@ func (f *Folder) Lstat(name string) (fs.FileInfo, error) {
 	return f.root.Lstat(name)
 }
 
-// Create makes a file that is not there and returns it open for reading and writing; whatever has the name already is fs.ErrExist.
+// Create makes a file that is not there and returns it open for reading and writing; whatever has the name already is
+// fs.ErrExist.
 func (f *Folder) Create(name string, perm fs.FileMode) (*os.File, error) {
 	const flags = os.O_CREATE | os.O_EXCL | os.O_RDWR
 	if f.root == nil {
@@ -243,7 +246,8 @@ func (f *Folder) GiveAway(made *os.File) error {
 	return made.Chown(int(sys.Uid), int(sys.Gid))
 }
 
-// OpenRegular opens a file that is there. A link is ErrLink, and what is no regular file is ErrNotRegular; neither is waited for.
+// OpenRegular opens a file that is there. A link is ErrLink, and what is no regular file is ErrNotRegular; neither is
+// waited for.
 func (f *Folder) OpenRegular(name string, flags int) (*os.File, error) {
 	st, err := f.Lstat(name)
 	switch {
@@ -266,8 +270,8 @@ func (f *Folder) OpenRegular(name string, flags int) (*os.File, error) {
 
 var errOwnLink = errors.New("it is a symbolic link where leadsync has a file of its own")
 
-// CheckRegular says why a name of the folder must not be used by its path: it is a link, no regular file, or has a second name elsewhere.
-// A name that is not there is in order.
+// CheckRegular says why a name of the folder must not be used by its path: it is a link, no regular file, or has a
+// second name elsewhere. A name that is not there is in order.
 func (f *Folder) CheckRegular(name string) error {
 	st, err := f.Lstat(name)
 	switch {

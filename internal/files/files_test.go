@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// TestReadingNeverWaits: a pipe without a writer, a device without an end, a folder and a file that is too long are refused at once.
+// TestReadingNeverWaits: a pipe without a writer, a device without an end, a folder and a file that is too long are
+// refused at once.
 func TestReadingNeverWaits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -15,8 +15,8 @@ import (
 // ErrTooLarge is of a file that is longer than its reader takes.
 var ErrTooLarge = errors.New("it is too large")
 
-// ReadRegular reads a file of at most so many bytes. Links are followed, as a mounted secret needs them; a pipe, a device and a folder are
-// ErrNotRegular at once, but the null device, which is an empty file.
+// ReadRegular reads a file of at most so many bytes. Links are followed, as a mounted secret needs them; a pipe, a
+// device and a folder are ErrNotRegular at once, but the null device, which is an empty file.
 func ReadRegular(path string, most int64) ([]byte, error) {
 	if path == os.DevNull {
 		return nil, nil
@@ -39,9 +39,9 @@ func ReadRegular(path string, most int64) ([]byte, error) {
 	return text, nil
 }
 
-// OpenInput opens a file that a person named, to be read from begin to end: a file or a pipe, no device. The superuser follows no link that
-// another user could have made, so that nobody has a file read to him that he may not read himself. Reading, and waiting for who writes
-// a pipe, end with ctx.
+// OpenInput opens a file that a person named, to be read from begin to end: a file or a pipe, no device. The superuser
+// follows no link that another user could have made, so that nobody has a file read to him that he may not read
+// himself. Reading, and waiting for who writes a pipe, end with ctx.
 func OpenInput(ctx context.Context, path string) (*Input, error) {
 	st, err := lookAt(path)
 	if err != nil {
@@ -90,7 +90,8 @@ func lookAt(path string) (fs.FileInfo, error) {
 	return st, err
 }
 
-// Follow follows the links at the last name of path, as the superuser may, and returns the name that is no link. Nothing needs to be there.
+// Follow follows the links at the last name of path, as the superuser may, and returns the name that is no link.
+// Nothing needs to be there.
 func Follow(path string) (string, error) {
 	for range maxLinks {
 		_, target, err := step(path)

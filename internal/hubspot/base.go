@@ -17,8 +17,9 @@ type BaseConfig struct {
 	ReadFile func(string) ([]byte, error) // nil = os.ReadFile
 }
 
-// NewBase makes the innermost link: pooled connections, HTTP/2, TLS 1.2 or newer, the proxy of the environment, and a time-out
-// for every step of making a connection. The time of a whole request is Config.Timeout. gzip is net/http's own.
+// NewBase makes the innermost link: pooled connections, HTTP/2, TLS 1.2 or newer, the proxy of the environment, and a
+// time-out for every step of making a connection. The time of a whole request is Config.Timeout. gzip is net/http's
+// own.
 func NewBase(cfg BaseConfig) (*http.Transport, error) {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if cfg.CAFile != "" {

@@ -115,9 +115,9 @@ func TestG10BudgetAsHubSpotCounts(t *testing.T) {
 	}
 }
 
-// Somebody else sends with the same app: 60 of 100 requests a window, and does not look at the headers. What HubSpot's answers
-// tell of the window makes room for them, and the rest is used. At the beginning both grow into each other, and the other
-// user meets refusals; we do not.
+// Somebody else sends with the same app: 60 of 100 requests a window, and does not look at the headers. What HubSpot's
+// answers tell of the window makes room for them, and the rest is used. At the beginning both grow into each other, and
+// the other user meets refusals; we do not.
 func TestG10OtherUsersAreSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := portal(t, hubspotsim.Config{Latency: 150 * time.Millisecond, Limit: 100})
@@ -173,8 +173,8 @@ func TestG10StatedLimitIsBelieved(t *testing.T) {
 	})
 }
 
-// An owner that dies every few seconds, whatever it has sent, comes further each time, and HubSpot's limit is kept; one that dies at once each
-// time sends nothing.
+// An owner that dies every few seconds, whatever it has sent, comes further each time, and HubSpot's limit is kept; one
+// that dies at once each time sends nothing.
 func TestG10CrashLoop(t *testing.T) {
 	for _, life := range []time.Duration{500 * time.Millisecond, 2500 * time.Millisecond, 4 * time.Second, 9 * time.Second, 11 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {

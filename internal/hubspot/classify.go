@@ -30,9 +30,9 @@ const (
 	ClassDefect       Class = "defect"        // ErrMisuse: our own checks refused the request, which is a defect of ours
 )
 
-// Statuses that net/http has no name for. https://developers.hubspot.com/docs/api-reference/error-handling (read 2026-11-22):
-// 477 while an account migrates, with Retry-After in seconds, typically up to 24 hours. 499 is what proxies write when the
-// connection was given up.
+// Statuses that net/http has no name for. https://developers.hubspot.com/docs/api-reference/error-handling (read
+// 2026-11-22): 477 while an account migrates, with Retry-After in seconds, typically up to 24 hours. 499 is what
+// proxies write when the connection was given up.
 const (
 	statusMigrating    = 477
 	statusClientClosed = 499
@@ -41,8 +41,9 @@ const (
 	lockedWait = 2 * time.Second
 )
 
-// Classify says what kind of trouble err is; it is the only place that decides whether something is worth another try, and it
-// knows every HTTP status. nil is ClassNone; what it does not know is ClassTransient, since an outage must cost nothing.
+// Classify says what kind of trouble err is; it is the only place that decides whether something is worth another try,
+// and it knows every HTTP status. nil is ClassNone; what it does not know is ClassTransient, since an outage must cost
+// nothing.
 func Classify(err error) Class {
 	if err == nil {
 		return ClassNone
@@ -128,8 +129,8 @@ func classifyStatus(e *Error) Class {
 }
 
 // OutcomeUnknown says that err belongs to a write that HubSpot may have carried out all the same: a time-out, a cut or
-// garbled answer, a 5xx, and the two 4xx with which something in between gives up waiting. It is false for every other 4xx, for
-// a connection that was refused, and for reads.
+// garbled answer, a 5xx, and the two 4xx with which something in between gives up waiting. It is false for every other
+// 4xx, for a connection that was refused, and for reads.
 func OutcomeUnknown(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || isRead(e.Op) {

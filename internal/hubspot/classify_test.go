@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// TestClassifyEveryStatus asks the real client, with an empty JSON body, so that both the decoding and the table are held.
+// TestClassifyEveryStatus asks the real client, with an empty JSON body, so that both the decoding and the table are
+// held.
 func TestClassifyEveryStatus(t *testing.T) {
 	want := func(status int) Class {
 		switch status {

@@ -18,9 +18,10 @@ const (
 	pathStatuses    = "/communication-preferences/%s/statuses"
 )
 
-// Values of SubscriptionStatus. https://github.com/HubSpot/HubSpot-public-api-spec-collection (subscriptions, 2026-09, read
-// 2026-11-22). An opt-out belongs to the address and not to the contact: it stays when the contact is deleted and is left behind
-// when the address changes (https://legacydocs.hubspot.com/docs/methods/email/update_status, read 2026-11-22).
+// Values of SubscriptionStatus. https://github.com/HubSpot/HubSpot-public-api-spec-collection (subscriptions, 2026-09,
+// read 2026-11-22). An opt-out belongs to the address and not to the contact: it stays when the contact is deleted and
+// is left behind when the address changes (https://legacydocs.hubspot.com/docs/methods/email/update_status, read
+// 2026-11-22).
 const (
 	StatusSubscribed   = "SUBSCRIBED"
 	StatusUnsubscribed = "UNSUBSCRIBED"
@@ -35,8 +36,8 @@ const (
 
 const channelEmail = "EMAIL" // the only channel there is
 
-// SubscriptionStatus is what HubSpot holds about one address, for one subscription type or, with Wide, for all of them. Address and
-// Source name people: neither may reach a log.
+// SubscriptionStatus is what HubSpot holds about one address, for one subscription type or, with Wide, for all of them.
+// Address and Source name people: neither may reach a log.
 type SubscriptionStatus struct {
 	Address        string
 	SubscriptionID int64  // 0 for a wide status
@@ -55,15 +56,15 @@ var LegalBases = []string{
 }
 
 // Basis is why a status may be set. Both are needed when the account's data privacy settings are on, as
-// https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide says (read 2026-11-22); both may be empty
-// otherwise.
+// https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide says (read 2026-11-22); both
+// may be empty otherwise.
 type Basis struct {
 	LegalBasis  string // one of LegalBases
 	Explanation string
 }
 
-// Evidence is a person's consent: when it was given and where. At and Source must be set; they become part of the explanation
-// that HubSpot keeps.
+// Evidence is a person's consent: when it was given and where. At and Source must be set; they become part of the
+// explanation that HubSpot keeps.
 type Evidence struct {
 	At     time.Time
 	Source string
@@ -98,11 +99,12 @@ func (c *Client) Statuses(ctx context.Context, address string, unit int64) ([]Su
 	return c.readStatuses(ctx, OpStatuses, address, "", unit)
 }
 
-// OptedOutOfAll reads the wide opt-outs of an address: of the account, or of a brand. None means not opted out of all; an opt-out
-// of single types does not show here. unit 0 leaves the brand to HubSpot.
+// OptedOutOfAll reads the wide opt-outs of an address: of the account, or of a brand. None means not opted out of all;
+// an opt-out of single types does not show here. unit 0 leaves the brand to HubSpot.
 func (c *Client) OptedOutOfAll(ctx context.Context, address string, unit int64) ([]SubscriptionStatus, error) {
 	list, err := c.readStatuses(ctx, OpOptedOut, address, "/unsubscribe-all", unit)
-	// A status that says the person is not opted out would be against the description, and must not be taken for an opt-out.
+	// A status that says the person is not opted out would be against the description, and must not be taken for an
+	// opt-out.
 	return slices.DeleteFunc(list, func(s SubscriptionStatus) bool {
 		return s.Status == StatusSubscribed || s.Status == StatusNotSpecified
 	}), err
@@ -127,9 +129,9 @@ func (c *Client) readStatuses(ctx context.Context, op, address, below string, un
 	return list, nil
 }
 
-// OptOutOfAll opts an address out of all e-mail of the account, or of one brand. The person need not be a contact. It gives what
-// HubSpot shows as changed; an answer that shows no UNSUBSCRIBED for the address is an *Error with an unknown outcome. unit 0
-// leaves the brand to HubSpot; with the Brands add-on it must be given.
+// OptOutOfAll opts an address out of all e-mail of the account, or of one brand. The person need not be a contact. It
+// gives what HubSpot shows as changed; an answer that shows no UNSUBSCRIBED for the address is an *Error with an
+// unknown outcome. unit 0 leaves the brand to HubSpot; with the Brands add-on it must be given.
 func (c *Client) OptOutOfAll(ctx context.Context, address string, unit int64) ([]SubscriptionStatus, error) {
 	path, err := c.statusPath(OpOptOutOfAll, address)
 	if err != nil {
@@ -147,16 +149,16 @@ func (c *Client) OptOutOfAll(ctx context.Context, address string, unit int64) ([
 	return list, nil
 }
 
-// OptOut opts an address out of one subscription type. An answer that does not show it as UNSUBSCRIBED is an *Error with an unknown
-// outcome.
+// OptOut opts an address out of one subscription type. An answer that does not show it as UNSUBSCRIBED is an *Error
+// with an unknown outcome.
 func (c *Client) OptOut(ctx context.Context, address string, subscription int64, b Basis) (SubscriptionStatus, error) {
 	return c.setStatus(ctx, OpOptOut, address, subscription, StatusUnsubscribed, b)
 }
 
-// OptIn opts an address in to one subscription type, on the evidence of the person's own word. It is the one function that can
-// send SUBSCRIBED. HubSpot's dated interface takes it for people who opted out too, and whether it lifts an opt-out of all is not
-// documented: the caller reads the status right before. An answer that does not show SUBSCRIBED is an *Error with an unknown
-// outcome.
+// OptIn opts an address in to one subscription type, on the evidence of the person's own word. It is the one function
+// that can send SUBSCRIBED. HubSpot's dated interface takes it for people who opted out too, and whether it lifts an
+// opt-out of all is not documented: the caller reads the status right before. An answer that does not show SUBSCRIBED
+// is an *Error with an unknown outcome.
 func (c *Client) OptIn(ctx context.Context, address string, subscription int64, e Evidence) (SubscriptionStatus, error) {
 	source := strings.TrimSpace(e.Source)
 	if e.At.IsZero() || source == "" {
@@ -208,7 +210,8 @@ func newStatusInput(subscription int64, status string, b Basis) statusInput {
 	return statusInput{Channel: channelEmail, SubscriptionID: subscription, Status: status, LegalBasis: b.LegalBasis, Explanation: b.Explanation}
 }
 
-// statusPath is the path of one address. Everything but letters and digits is escaped: a plus sign must not be read as a space.
+// statusPath is the path of one address. Everything but letters and digits is escaped: a plus sign must not be read as
+// a space.
 func (c *Client) statusPath(op, address string) (string, error) {
 	if !isAddress(address) {
 		return "", misuse(op, "an address that is none")
@@ -217,7 +220,8 @@ func (c *Client) statusPath(op, address string) (string, error) {
 	return fmt.Sprintf(pathStatuses, c.version) + "/" + escaped, nil
 }
 
-// isAddress asks for no more than keeps a path and a comparison safe; whether HubSpot takes the address is HubSpot's to say.
+// isAddress asks for no more than keeps a path and a comparison safe; whether HubSpot takes the address is HubSpot's to
+// say.
 func isAddress(address string) bool {
 	at := strings.LastIndexByte(address, '@')
 	return at > 0 && at < len(address)-1 && strings.TrimSpace(address) == address
@@ -238,7 +242,8 @@ func channelQuery(unit int64, verbose bool) string {
 	return query
 }
 
-// shows says whether the list proves the status of an address: for one subscription type, or, for 0, for any and none against it.
+// shows says whether the list proves the status of an address: for one subscription type, or, for 0, for any and none
+// against it.
 func shows(list []SubscriptionStatus, address string, subscription int64, status string) bool {
 	proved := false
 	for _, s := range list {

@@ -26,7 +26,8 @@ func envelope(results string, more ...string) string {
 	return `{"status":"SUCCESS","results":[` + results + `],"startedAt":"x","completedAt":"x"` + strings.Join(more, "") + `}`
 }
 
-// What the three single writes take for success: the status they asked for, shown for that address and that subscription.
+// What the three single writes take for success: the status they asked for, shown for that address and that
+// subscription.
 func TestSingleConsentEvidence(t *testing.T) {
 	all := func(c *Client) error { _, err := c.OptOutOfAll(t.Context(), ada, 0); return err }
 	out := func(c *Client) error { _, err := c.OptOut(t.Context(), ada, 7, Basis{}); return err }

@@ -13,22 +13,22 @@ type OptOutInput struct {
 	SubscriptionID int64
 }
 
-// ConsentBatch is a 2xx answer to a batch of opt-outs. An input that is neither in Results nor in Errors is not settled: it must
-// be read back, or sent singly. IDs of Errors are addresses, as they were sent.
+// ConsentBatch is a 2xx answer to a batch of opt-outs. An input that is neither in Results nor in Errors is not
+// settled: it must be read back, or sent singly. IDs of Errors are addresses, as they were sent.
 type ConsentBatch struct {
 	Results       []SubscriptionStatus // in no particular order
 	Errors        []BatchError
 	CorrelationID string
 }
 
-// OptedOut says whether the answer proves that an address is out of a subscription type, or, for 0, that it was opted out of
-// all: it shows UNSUBSCRIBED and nothing against it.
+// OptedOut says whether the answer proves that an address is out of a subscription type, or, for 0, that it was opted
+// out of all: it shows UNSUBSCRIBED and nothing against it.
 func (b *ConsentBatch) OptedOut(address string, subscription int64) bool {
 	return shows(b.Results, address, subscription, StatusUnsubscribed)
 }
 
-// BatchOptOutOfAll opts up to MaxBatch addresses out of all e-mail. It needs a scope that only Marketing Hub Enterprise can give:
-// see NoBatchConsent.
+// BatchOptOutOfAll opts up to MaxBatch addresses out of all e-mail. It needs a scope that only Marketing Hub Enterprise
+// can give: see NoBatchConsent.
 func (c *Client) BatchOptOutOfAll(ctx context.Context, addresses []string, unit int64) (*ConsentBatch, error) {
 	const op = OpBatchOptOutOfAll
 	for _, a := range addresses {
@@ -87,10 +87,10 @@ func consentBatch(op string, got *answer, addresses []string) (*ConsentBatch, er
 	return batch, nil
 }
 
-// NoBatchConsent says that err is HubSpot's refusal of the batch operations to this token or account: a scope that was not
-// granted, or a subscription below Marketing Hub Enterprise, which both are 403
-// (https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide, read 2026-11-22). Single requests do
-// the same.
+// NoBatchConsent says that err is HubSpot's refusal of the batch operations to this token or account: a scope that was
+// not granted, or a subscription below Marketing Hub Enterprise, which both are 403
+// (https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide, read 2026-11-22). Single
+// requests do the same.
 func NoBatchConsent(err error) bool {
 	op := OpOf(err)
 	if op != OpBatchOptOut && op != OpBatchOptOutOfAll {

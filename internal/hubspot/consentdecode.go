@@ -26,7 +26,8 @@ func (f filter) status(w wireStatus) SubscriptionStatus {
 	}
 }
 
-// statuses reads the results of a single answer. They must be a list of objects: what cannot be read is not "no status".
+// statuses reads the results of a single answer. They must be a list of objects: what cannot be read is not "no
+// status".
 func (f filter) statuses(body []byte) ([]SubscriptionStatus, error) {
 	var wire struct {
 		Results *[]wireStatus `json:"results"`
@@ -77,8 +78,8 @@ func (f filter) consentBatch(body []byte, addresses []string) (*ConsentBatch, er
 	return batch, nil
 }
 
-// addressesIn finds the rows that an error is about: which key of its context names them is not documented, so every value that
-// is an address of the request counts.
+// addressesIn finds the rows that an error is about: which key of its context names them is not documented, so every
+// value that is an address of the request counts.
 func addressesIn(e *wireError, addresses []string) []string {
 	var found []string
 	look := func(value string) {

@@ -15,12 +15,13 @@ import (
 // https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide (read 2026-11-22).
 const MaxBatch = 100
 
-// MaxBatchHistory is the most ids of one batch read with history. HubSpot says only that its pages are smaller then; 50 is what
-// https://github.com/estuary/connectors (source-hubspot-native, object_with_associations.py) uses (read 2026-11-22).
+// MaxBatchHistory is the most ids of one batch read with history. HubSpot says only that its pages are smaller then; 50
+// is what https://github.com/estuary/connectors (source-hubspot-native, object_with_associations.py) uses (read
+// 2026-11-22).
 const MaxBatchHistory = 50
 
-// Paths of the dated API, %s the version. https://github.com/HubSpot/HubSpot-public-api-spec-collection (contacts, properties
-// and account info, 2026-09, read 2026-11-22).
+// Paths of the dated API, %s the version. https://github.com/HubSpot/HubSpot-public-api-spec-collection (contacts,
+// properties and account info, 2026-09, read 2026-11-22).
 const (
 	pathAccount    = "/account-info/%s/details"
 	pathProperties = "/crm/properties/%s/contacts"
@@ -58,14 +59,15 @@ func (c *Client) BatchCreate(ctx context.Context, inputs []Input) (*BatchResult,
 	return c.write(ctx, OpBatchCreate, "create", "", inputs)
 }
 
-// BatchUpdate changes contacts by their record id. HubSpot answers an id that was merged away with neither a result nor an
-// error.
+// BatchUpdate changes contacts by their record id. HubSpot answers an id that was merged away with neither a result nor
+// an error.
 func (c *Client) BatchUpdate(ctx context.Context, inputs []Input) (*BatchResult, error) {
 	return c.write(ctx, OpBatchUpdate, "update", "", inputs)
 }
 
-// BatchUpsert creates or changes contacts by the value of idProperty, which must be unique in the portal. A property that is
-// left out of an upsert by "email" may not keep its value: the same guide says that partial upserts are not supported there.
+// BatchUpsert creates or changes contacts by the value of idProperty, which must be unique in the portal. A property
+// that is left out of an upsert by "email" may not keep its value: the same guide says that partial upserts are not
+// supported there.
 func (c *Client) BatchUpsert(ctx context.Context, idProperty string, inputs []Input) (*BatchResult, error) {
 	if idProperty == "" {
 		return nil, misuse(OpBatchUpsert, "no id property")
@@ -94,8 +96,8 @@ type ReadRequest struct {
 	History    []string // properties whose earlier values are asked for too; then at most MaxBatchHistory ids
 }
 
-// BatchRead reads contacts. One that does not exist is named by an OBJECT_NOT_FOUND entry of Errors, or by nothing. An answer
-// that would be over 16 MiB is asked for in parts, each a request of its own.
+// BatchRead reads contacts. One that does not exist is named by an OBJECT_NOT_FOUND entry of Errors, or by nothing. An
+// answer that would be over 16 MiB is asked for in parts, each a request of its own.
 func (c *Client) BatchRead(ctx context.Context, r ReadRequest) (*BatchResult, error) {
 	if err := checkIDs(OpBatchRead, r.IDs); err != nil {
 		return nil, err
@@ -115,9 +117,9 @@ func (c *Client) readAtOnce(ctx context.Context, r ReadRequest) (*BatchResult, e
 	return batchResult(OpBatchRead, got)
 }
 
-// Contact reads one contact by its record id and follows merges: the answer's ID may be another one. A contact that is not
-// there is an error that matches ErrNotFound. Properties whose names do not fit into one address, or whose values not into one answer, are
-// asked for in several requests.
+// Contact reads one contact by its record id and follows merges: the answer's ID may be another one. A contact that is
+// not there is an error that matches ErrNotFound. Properties whose names do not fit into one address, or whose values
+// not into one answer, are asked for in several requests.
 func (c *Client) Contact(ctx context.Context, id lead.ContactID, properties []string, archived bool) (*Contact, error) {
 	if digits(string(id)) == "" {
 		return nil, misuse(OpContact, "an id that is no number") // an address has no business in a URL
@@ -165,8 +167,9 @@ func garbled(op string, got *answer, err error) error {
 	return &Error{Op: op, Status: got.status, CorrelationID: got.correlationID, Sent: true, Err: err}
 }
 
-// checkInputs holds the rules of design section 1.4 for a batch write. HubSpot would refuse the whole batch for a double id
-// (https://developers.hubspot.com/docs/api-reference/error-handling), and needs a trace id on every input to refuse single rows.
+// checkInputs holds the rules of design section 1.4 for a batch write. HubSpot would refuse the whole batch for a
+// double id (https://developers.hubspot.com/docs/api-reference/error-handling), and needs a trace id on every input to
+// refuse single rows.
 func checkInputs(op string, inputs []Input) error {
 	traces := make(map[string]struct{}, len(inputs))
 	ids := make([]string, len(inputs))

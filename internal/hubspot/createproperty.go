@@ -6,12 +6,13 @@ import (
 	"net/http"
 )
 
-// OpCreateProperty is the name of CreateContactProperty in errors and logs. Its scope is crm.schemas.contacts.write, which leadsync does
-// not ask for by itself.
+// OpCreateProperty is the name of CreateContactProperty in errors and logs. Its scope is crm.schemas.contacts.write,
+// which leadsync does not ask for by itself.
 const OpCreateProperty = "create_property"
 
 // groupOfContacts is the group of properties that every account has.
-// https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide (read 2026-11-22), as are the required keys below.
+// https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide (read 2026-11-22), as are the required keys
+// below.
 const groupOfContacts = "contactinformation"
 
 // NewProperty is a text property to make.
@@ -22,8 +23,9 @@ type NewProperty struct {
 	Unique      bool // cannot be changed later; an account has room for ten
 }
 
-// CreateContactProperty makes a property of contacts and gives it as HubSpot shows it: a name that was archived is restored with the
-// definition that it had (seen in practice), so Unique may not be what was asked for. A name that is taken is ClassConflict.
+// CreateContactProperty makes a property of contacts and gives it as HubSpot shows it: a name that was archived is
+// restored with the definition that it had (seen in practice), so Unique may not be what was asked for. A name that is
+// taken is ClassConflict.
 func (c *Client) CreateContactProperty(ctx context.Context, p NewProperty) (Property, error) {
 	if p.Name == "" || p.Label == "" {
 		return Property{}, misuse(OpCreateProperty, "no name or no label")

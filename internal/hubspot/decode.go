@@ -31,8 +31,8 @@ func isHTML(h http.Header, body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n\ufeff"), []byte("<"))
 }
 
-// wireBatch is a batch answer. Errors stay raw until the results are safe: a shape we do not know in them must not cost the
-// results.
+// wireBatch is a batch answer. Errors stay raw until the results are safe: a shape we do not know in them must not cost
+// the results.
 type wireBatch[T any] struct {
 	Results []T               `json:"results"`
 	Errors  []json.RawMessage `json:"errors"`
@@ -155,8 +155,8 @@ func (t *looseText) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// looseTime takes a time in RFC 3339, or in milliseconds as HubSpot's older interfaces write it; anything else is zero. It never
-// fails.
+// looseTime takes a time in RFC 3339, or in milliseconds as HubSpot's older interfaces write it; anything else is zero.
+// It never fails.
 type looseTime time.Time
 
 func (t *looseTime) UnmarshalJSON(raw []byte) error {

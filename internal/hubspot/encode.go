@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// encode is the body of a request. <, > and & stay as they are, keys stand in the order of the fields, those of a map in the order of
-// their names: equal values give equal bytes. Bytes that are not UTF-8 become U+FFFD.
+// encode is the body of a request. <, > and & stay as they are, keys stand in the order of the fields, those of a map
+// in the order of their names: equal values give equal bytes. Bytes that are not UTF-8 become U+FFFD.
 func encode(body any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Bodies are bytes that do not change from one day to the next: keys in a fixed order, lists that are lists when they are empty.
+// Bodies are bytes that do not change from one day to the next: keys in a fixed order, lists that are lists when they
+// are empty.
 func TestBodies(t *testing.T) {
 	row := Input{ID: "7", TraceID: "t1", Properties: map[string]string{
 		"lastname": "<O'Neil & \"co\">", "email": "a@example.com", "empty": ""}}

@@ -16,8 +16,8 @@ var (
 	ErrNotFound = errors.New("contact not found")
 	// ErrTimeout is the named cause of a request that had no answer within Config.Timeout.
 	ErrTimeout = errors.New("hubspot gave no answer in time")
-	// ErrMisuse marks a request that was refused here because its caller broke a rule: more than MaxBatch inputs or none, an
-	// id twice, a trace id empty or twice, a search that is too long, an address that is none. Nothing was sent.
+	// ErrMisuse marks a request that was refused here because its caller broke a rule: more than MaxBatch inputs or none,
+	// an id twice, a trace id empty or twice, a search that is too long, an address that is none. Nothing was sent.
 	ErrMisuse = errors.New("request breaks a rule of the client")
 	// ErrTooLarge marks a request that was refused here because its body is over 4 MiB. Nothing was sent; half may fit.
 	ErrTooLarge = errors.New("request body is too large")
@@ -30,8 +30,8 @@ var (
 	errNoEvidence = errors.New("the answer does not show that it was done")
 )
 
-// Error is one request that HubSpot did not answer with success, or that got no usable answer. Fields that the answer did not
-// show are zero. It is immutable after it was returned.
+// Error is one request that HubSpot did not answer with success, or that got no usable answer. Fields that the answer
+// did not show are zero. It is immutable after it was returned.
 type Error struct {
 	Op     string // one of the Op constants
 	Status int    // HTTP status; 0 when there was no answer
@@ -42,8 +42,8 @@ type Error struct {
 	ExistingID                           lead.ContactID // from "Existing ID: n" of a conflict
 	IDs, TraceIDs                        []string       // rows the answer names; an id may be an address, so they are never printed
 	Scopes                               []string       // of a 403 MISSING_SCOPES; may be empty even then
-	// Sent says that the request may have reached HubSpot. It is false when the connection was refused, the name was not found,
-	// or the request ended in the limiter.
+	// Sent says that the request may have reached HubSpot. It is false when the connection was refused, the name was not
+	// found, or the request ended in the limiter.
 	Sent bool
 	HTML bool // the body was a web page, which HubSpot's API never answers: it comes from something in between
 	// Err is the cause on our side: network, context, decoding; nil when HubSpot answered with an error of its own.
@@ -124,10 +124,11 @@ func (d Detail) String() string {
 	return d.Code + " (" + names + ")"
 }
 
-// ValidationError is a 400 that refuses the whole request because of what it carries: bad values, broken portal rules, ids
-// given twice. Inside a batch answer the same is a BatchError.
+// ValidationError is a 400 that refuses the whole request because of what it carries: bad values, broken portal rules,
+// ids given twice. Inside a batch answer the same is a BatchError.
 type ValidationError struct {
-	// Refusal holds the codes. It is never nil. It cannot be embedded: a field and a method named Error exclude each other.
+	// Refusal holds the codes. It is never nil. It cannot be embedded: a field and a method named Error exclude each
+	// other.
 	Refusal *Error
 }
 
@@ -137,8 +138,9 @@ func (e *ValidationError) Error() string { return e.Refusal.Error() }
 // Unwrap gives the *Error.
 func (e *ValidationError) Unwrap() error { return e.Refusal }
 
-// Policy names of 429 bodies, key policyName. https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
-// (read 2026-11-22); SECONDLY is seen in practice on search and on the token endpoint.
+// Policy names of 429 bodies, key policyName.
+// https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines (read 2026-11-22); SECONDLY is seen
+// in practice on search and on the token endpoint.
 const (
 	PolicyDaily         = "DAILY"
 	PolicyTenSecondly   = "TEN_SECONDLY_ROLLING"

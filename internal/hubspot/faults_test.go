@@ -11,7 +11,8 @@ import (
 	"leadsync/internal/lead"
 )
 
-// Each fault of the simulator, once: its class, whether the outcome is unknown, how long to wait, and what HubSpot holds then.
+// Each fault of the simulator, once: its class, whether the outcome is unknown, how long to wait, and what HubSpot
+// holds then.
 func TestEveryFault(t *testing.T) {
 	for _, tc := range []struct {
 		fault   string
@@ -81,9 +82,9 @@ func TestEveryFault(t *testing.T) {
 	}
 }
 
-// Each fault of the simulator met by the operations that search, list, archive and erase: the class, whether the outcome is
-// unknown, which it never is of a read, and whether the contact is still there. No answer is taken for the end of a scan or for a
-// removal that is not.
+// Each fault of the simulator met by the operations that search, list, archive and erase: the class, whether the
+// outcome is unknown, which it never is of a read, and whether the contact is still there. No answer is taken for the
+// end of a scan or for a removal that is not.
 func TestEveryFaultOfScansAndRemovals(t *testing.T) {
 	for _, tc := range []struct {
 		fault  string
@@ -154,7 +155,8 @@ func TestEveryFaultOfScansAndRemovals(t *testing.T) {
 	}
 }
 
-// Every status, for every operation: the same class as for the batches, and an unknown outcome for the writes among them only.
+// Every status, for every operation: the same class as for the batches, and an unknown outcome for the writes among
+// them only.
 func TestEveryStatusOfEveryOperation(t *testing.T) {
 	reads := []string{OpAccount, OpProperties, OpContact, OpBatchRead, OpSearch, OpList, OpDefinitions, OpStatuses, OpOptedOut}
 	for status := 201; status <= 599; status++ {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// filter lets those words of an answer through that can only be identifiers: codes, categories, property names, ids. Its
-// content is the bearer token of the request; a word that holds it is dropped too, since no answer has a reason to repeat it but
-// a proxy may show what it was sent. The empty filter knows no token.
+// filter lets those words of an answer through that can only be identifiers: codes, categories, property names, ids.
+// Its content is the bearer token of the request; a word that holds it is dropped too, since no answer has a reason to
+// repeat it but a proxy may show what it was sent. The empty filter knows no token.
 type filter string
 
 func filterOf(resp *http.Response) filter {

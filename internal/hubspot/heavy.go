@@ -8,14 +8,16 @@ import (
 	"leadsync/internal/lead"
 )
 
-// maxNames bounds the names of properties in one address, in bytes as they stand there. HubSpot answers a long address with 414 and gives no
-// figure; one connector cuts at 5 KiB (https://github.com/airbytehq/airbyte/issues/3977, read 2026-11-22).
+// maxNames bounds the names of properties in one address, in bytes as they stand there. HubSpot answers a long address
+// with 414 and gives no figure; one connector cuts at 5 KiB (https://github.com/airbytehq/airbyte/issues/3977, read
+// 2026-11-22).
 const maxNames = 4 << 10
 
-// A read whose answer is over 16 MiB is asked for again in smaller parts, until one contact with one property is left: contacts with long
-// texts cost requests, and never stop a reader.
+// A read whose answer is over 16 MiB is asked for again in smaller parts, until one contact with one property is left:
+// contacts with long texts cost requests, and never stop a reader.
 
-// searchLighter searches for fewer contacts while the answer is too large, and then for fewer properties, the last of the list first.
+// searchLighter searches for fewer contacts while the answer is too large, and then for fewer properties, the last of
+// the list first.
 func (c *Client) searchLighter(ctx context.Context, r SearchRequest, limit int) (*Page, error) {
 	for {
 		page, err := c.search(ctx, r, limit)
@@ -35,7 +37,8 @@ func (c *Client) searchLighter(ctx context.Context, r SearchRequest, limit int) 
 	}
 }
 
-// readLighter reads the contacts in two halves when the answer is too large, and one contact's properties in two halves.
+// readLighter reads the contacts in two halves when the answer is too large, and one contact's properties in two
+// halves.
 func (c *Client) readLighter(ctx context.Context, r ReadRequest) (*BatchResult, error) {
 	all, err := c.readAtOnce(ctx, r)
 	if !errors.Is(err, ErrAnswerTooLarge) || len(r.IDs) < 2 && len(r.Properties) < 2 {
@@ -133,8 +136,9 @@ func inAddresses(properties []string) (parts [][]string) {
 	return append(parts, part)
 }
 
-// contactInParts reads a contact by as many requests as its properties need: by the length of the address, and by that of the answer.
-// History of merges: when two answers are about two contacts, it was merged in between, and the survivor is read anew.
+// contactInParts reads a contact by as many requests as its properties need: by the length of the address, and by that
+// of the answer. History of merges: when two answers are about two contacts, it was merged in between, and the survivor
+// is read anew.
 func (c *Client) contactInParts(ctx context.Context, id lead.ContactID, properties []string, archived bool) (*Contact, error) {
 	parts := inAddresses(properties)
 	var whole *Contact

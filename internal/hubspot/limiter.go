@@ -15,8 +15,8 @@ import (
 type Kind int
 
 // Search has a counter of its own and is exempt from the window, but not from the day.
-// https://github.com/HubSpot/HubSpot-public-api-spec-collection, x-hubspot-rate-limit-exemptions of the contacts description
-// (read 2026-11-22).
+// https://github.com/HubSpot/HubSpot-public-api-spec-collection, x-hubspot-rate-limit-exemptions of the contacts
+// description (read 2026-11-22).
 const (
 	KindGeneral Kind = iota
 	KindSearch
@@ -43,15 +43,15 @@ type LimiterConfig struct {
 // Limiter lets requests start at an even pace under HubSpot's rolling window. It is safe for concurrent use and owns no
 // goroutine.
 //
-// Three things bound a start: the pace (one interval after the slot before, so that an urgent request never waits for a window
-// to empty), a ring of the last starts (never more than the limit in any window and its guard), and holds. Up to three slots
-// that a late timer or an idle moment left behind are caught up at once; what that takes out of a later window is spread over
-// the steps before it, none longer than an interval and a tenth. Waiters are served by priority, then in order of arrival; pull
-// has one slot in twenty.
+// Three things bound a start: the pace (one interval after the slot before, so that an urgent request never waits for a
+// window to empty), a ring of the last starts (never more than the limit in any window and its guard), and holds. Up to
+// three slots that a late timer or an idle moment left behind are caught up at once; what that takes out of a later
+// window is spread over the steps before it, none longer than an interval and a tenth. Waiters are served by priority,
+// then in order of arrival; pull has one slot in twenty.
 //
-// Design: golang.org/x/time/rate was rejected, because its bucket lets twice the limit through in a window that begins with a
-// full bucket, and it knows no priorities. A goroutine that hands out slots was rejected for a timer that only runs while
-// somebody waits.
+// Design: golang.org/x/time/rate was rejected, because its bucket lets twice the limit through in a window that begins
+// with a full bucket, and it knows no priorities. A goroutine that hands out slots was rejected for a timer that only
+// runs while somebody waits.
 type Limiter struct {
 	log    *slog.Logger
 	share  float64
@@ -112,8 +112,8 @@ func part(n int, share float64) int {
 type ticket uint64
 
 // Wait returns nil when the request may start, at once. It returns the context's error when that ends first, a
-// *RateLimitError with Daily when the day is used up, and an *Error of status 477 while the account migrates: both last too
-// long to wait in place.
+// *RateLimitError with Daily when the day is used up, and an *Error of status 477 while the account migrates: both last
+// too long to wait in place.
 func (l *Limiter) Wait(ctx context.Context, p Priority, kind Kind) error {
 	_, err := l.wait(ctx, p, kind)
 	return err
@@ -193,7 +193,8 @@ func (l *Limiter) closed(now time.Time) error {
 	return nil // who waits has been counted: the count cannot close the day for them
 }
 
-// allowed is how many starts a window may hold right now: our share, or what other users of the same app leave of the whole.
+// allowed is how many starts a window may hold right now: our share, or what other users of the same app leave of the
+// whole.
 func (l *Limiter) allowed(ln *lane, now time.Time) int {
 	if ln != &l.general || ln.limit == 0 {
 		return ln.limit
@@ -237,10 +238,11 @@ func (l *Limiter) dispatchAll() {
 // slowest is the fastest pace of a window that counts as full.
 const slowest = time.Second
 
-// AssumeFull counts the window as full, for the successor of an owner that died: until a window has gone by, or until an answer says that
-// there is room, requests start at a trickle. It takes no more of a window than our share leaves of the whole, so that together with all that
-// the dead one may have sent HubSpot's limit is kept; where our share is the whole, nobody passes. The first one waits as long as each other,
-// so that of owners that die one after the other not each begins with one.
+// AssumeFull counts the window as full, for the successor of an owner that died: until a window has gone by, or until
+// an answer says that there is room, requests start at a trickle. It takes no more of a window than our share leaves of
+// the whole, so that together with all that the dead one may have sent HubSpot's limit is kept; where our share is the
+// whole, nobody passes. The first one waits as long as each other, so that of owners that die one after the other not
+// each begins with one.
 func (l *Limiter) AssumeFull() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

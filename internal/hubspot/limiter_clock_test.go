@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A wall clock that is set to another day and back begins a new day each time: what is reserved of the other day is not spent on this
-// one, and nothing waits for a midnight that is years away.
+// A wall clock that is set to another day and back begins a new day each time: what is reserved of the other day is not
+// spent on this one, and nothing waits for a midnight that is years away.
 func TestG10DailyClockJumps(t *testing.T) {
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var d day

@@ -14,8 +14,8 @@ type DailyStore interface {
 	ReserveDaily(ctx context.Context, day string, block int) (usedBefore int, err error)
 }
 
-// dailyBlock is how many requests a daemon reserves at once: a crash loses at most so many, and one write serves a hundred
-// requests. A command that asks a few times wants smaller blocks.
+// dailyBlock is how many requests a daemon reserves at once: a crash loses at most so many, and one write serves a
+// hundred requests. A command that asks a few times wants smaller blocks.
 const dailyBlock = 100
 
 // shortAfterMidnight is how long after our midnight HubSpot's counter may still show the old day.
@@ -38,8 +38,8 @@ type day struct {
 	refusedUntil time.Time
 }
 
-// SetDaily sets where the count is kept, the account's time zone (nil = UTC), and the account's daily limit before Share; 0 =
-// no limit. The counter resets at the account's midnight:
+// SetDaily sets where the count is kept, the account's time zone (nil = UTC), and the account's daily limit before
+// Share; 0 = no limit. The counter resets at the account's midnight:
 // https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines (read 2026-11-22).
 func (l *Limiter) SetDaily(store DailyStore, zone *time.Location, limit int) {
 	l.mu.Lock()
@@ -50,8 +50,8 @@ func (l *Limiter) SetDaily(store DailyStore, zone *time.Location, limit int) {
 	l.day.store, l.day.zone, l.day.limit = store, zone, limit // a zone in which it is another day has a block of its own
 }
 
-// takeDaily counts one request, and reserves a block when the last one is used up. Midnight may come in between and void a
-// block, so it reserves again.
+// takeDaily counts one request, and reserves a block when the last one is used up. Midnight may come in between and
+// void a block, so it reserves again.
 func (l *Limiter) takeDaily(ctx context.Context) error {
 	if taken, err := l.takeReserved(); taken || err != nil {
 		return err
@@ -147,8 +147,8 @@ func (l *Limiter) dailyLimit() int {
 	return part(limit, l.share)
 }
 
-// afterMidnight is when a DAILY 429 ends, as a wait: a clock that is set back does not prolong it. One that comes right after midnight is about
-// the day that is over.
+// afterMidnight is when a DAILY 429 ends, as a wait: a clock that is set back does not prolong it. One that comes right
+// after midnight is about the day that is over.
 func (l *Limiter) afterMidnight(now time.Time) time.Time {
 	if l.day.justBegun(now) {
 		return now.Add(shortAfterMidnight)
@@ -156,8 +156,8 @@ func (l *Limiter) afterMidnight(now time.Time) time.Time {
 	return now.Add(l.day.midnight(now).Sub(now) + l.jitter)
 }
 
-// learnDay reads the daily pair. The pool is shared by all private apps of the account, so the stated count may be far above
-// ours.
+// learnDay reads the daily pair. The pool is shared by all private apps of the account, so the stated count may be far
+// above ours.
 func (l *Limiter) learnDay(h http.Header, now time.Time) {
 	limit, err := strconv.Atoi(h.Get(headerDaily))
 	if err != nil || limit <= 0 || l.day.justBegun(now) {

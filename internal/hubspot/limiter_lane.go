@@ -6,22 +6,22 @@ import (
 )
 
 const (
-	// guard is what a window is longer for us than for HubSpot, for which it costs 1 % of a ten-second window: HubSpot counts at
-	// its end of the line. Of it, travel is for two requests that travel differently long: two starts that are a limit apart keep
-	// that distance whatever happens. The rest is for starts that a busy machine makes late, which would otherwise be late again
-	// in every window after.
+	// guard is what a window is longer for us than for HubSpot, for which it costs 1 % of a ten-second window: HubSpot
+	// counts at its end of the line. Of it, travel is for two requests that travel differently long: two starts that are a
+	// limit apart keep that distance whatever happens. The rest is for starts that a busy machine makes late, which would
+	// otherwise be late again in every window after.
 	guard  = 100 * time.Millisecond
 	travel = 80 * time.Millisecond
-	// searchGuard and searchTravel are those of search, whose window is one second: 4 % of it. A search that comes too early all the same
-	// is answered with 429 and made again.
+	// searchGuard and searchTravel are those of search, whose window is one second: 4 % of it. A search that comes too
+	// early all the same is answered with 429 and made again.
 	searchGuard  = 40 * time.Millisecond
 	searchTravel = 30 * time.Millisecond
-	// catchUp is how many slots a late timer or an idle moment may leave behind to be used at once, and catchUpPart the part of
-	// the window that they may fill at most, which counts where the limit is small.
+	// catchUp is how many slots a late timer or an idle moment may leave behind to be used at once, and catchUpPart the
+	// part of the window that they may fill at most, which counts where the limit is small.
 	catchUp     = 3
 	catchUpPart = 32
-	// stretch is by which part of an interval steps may be longer than one, to pay a burst back before the window asks for it.
-	// lookAhead is how many steps that takes: catchUp intervals, a stretch at a time.
+	// stretch is by which part of an interval steps may be longer than one, to pay a burst back before the window asks for
+	// it. lookAhead is how many steps that takes: catchUp intervals, a stretch at a time.
 	stretch   = 10
 	lookAhead = (catchUp + 1) * stretch
 	// pullEvery is pull's floor: one start in so many.
@@ -89,9 +89,9 @@ func (ln *lane) interval(allowed int) time.Duration {
 	return (ln.window + ln.guard) / time.Duration(allowed)
 }
 
-// windowBound is when the start that lies allowed starts back has left the window. It is later when starts soon after that one
-// stand close together: then the steps before them are stretched a little, since without that the pace would run into a gap of
-// several intervals, and an urgent request that comes right then would have to sit it out.
+// windowBound is when the start that lies allowed starts back has left the window. It is later when starts soon after
+// that one stand close together: then the steps before them are stretched a little, since without that the pace would
+// run into a gap of several intervals, and an urgent request that comes right then would have to sit it out.
 func (ln *lane) windowBound(allowed int) time.Time {
 	var bound time.Time
 	step := ln.interval(allowed)
@@ -124,8 +124,8 @@ func (ln *lane) grant(now time.Time, allowed int) {
 	close(w.ready)
 }
 
-// next takes the waiter whose turn it is out of its queue. The slot that is due to pull goes to an unsubscribe that waits, and
-// pull gets it back later; only a flood of unsubscribes has to share.
+// next takes the waiter whose turn it is out of its queue. The slot that is due to pull goes to an unsubscribe that
+// waits, and pull gets it back later; only a flood of unsubscribes has to share.
 func (ln *lane) next() *waiter {
 	p := PriorityUnsubscribe
 	for len(ln.queues[p]) == 0 {

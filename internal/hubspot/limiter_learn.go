@@ -14,14 +14,15 @@ const (
 	// othersTolerance is how far HubSpot's count may be above ours before we speak of other users: its counters are many
 	// machines', and a false alarm costs as much of the budget as it names.
 	othersTolerance = 6
-	// othersMargin is left free beside other users: what they send between two of our answers, and our own requests on their way.
+	// othersMargin is left free beside other users: what they send between two of our answers, and our own requests on
+	// their way.
 	othersMargin = 5
 	// defaultMigration is the wait after a 477 without Retry-After, which HubSpot says it always sends.
 	defaultMigration = 5 * time.Minute
 )
 
-// Observe learns from an answer's headers: the limit, the window, what is left, the day. at is when the request was sent.
-// Search answers carry none of them.
+// Observe learns from an answer's headers: the limit, the window, what is left, the day. at is when the request was
+// sent. Search answers carry none of them.
 func (l *Limiter) Observe(resp *http.Response, at time.Time) {
 	l.observe(resp.Header, at, KindGeneral)
 }
@@ -49,8 +50,8 @@ func (l *Limiter) observe(h http.Header, at time.Time, kind Kind) {
 	if remaining > 0 && l.general.fullUntil.After(now) {
 		l.general.fullUntil = time.Time{}
 	}
-	// At which moment of the request's way the answer was counted is not known. There are others only when all of ours that it may
-	// hold does not explain the count; how many they are, from those of ours that it must hold.
+	// At which moment of the request's way the answer was counted is not known. There are others only when all of ours
+	// that it may hold does not explain the count; how many they are, from those of ours that it must hold.
 	taken := most - remaining
 	if taken-l.general.used(at.Add(-l.general.window-guard), now) <= othersTolerance {
 		l.dispatchAll()

@@ -146,7 +146,8 @@ func TestG10HoldsByPolicy(t *testing.T) {
 	}
 }
 
-// A request that has to make its connection first leaves late, and so does the next one that waits for it to leave the window.
+// A request that has to make its connection first leaves late, and so does the next one that waits for it to leave the
+// window.
 func TestG10SlotCountsFromLeavingTheMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var left []time.Time

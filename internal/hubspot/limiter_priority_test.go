@@ -40,8 +40,9 @@ func TestG10PriorityOrder(t *testing.T) {
 	})
 }
 
-// An unsubscribe that comes while everything else queues waits for the next slot, and that is never far: one interval, and a
-// tenth more while a burst is paid back. Without the stretching a burst leaves a gap of several intervals one window later.
+// An unsubscribe that comes while everything else queues waits for the next slot, and that is never far: one interval,
+// and a tenth more while a burst is paid back. Without the stretching a burst leaves a gap of several intervals one
+// window later.
 func TestG10UrgentWaitsOneInterval(t *testing.T) {
 	for _, limit := range []int{190, 100, 7} {
 		for _, pause := range []time.Duration{0, 3, 11} { // intervals in which nobody asks, now and then: the cause of bursts
@@ -97,7 +98,8 @@ func TestG10PullFloor(t *testing.T) {
 	})
 }
 
-// The slot that is due to pull is no reason for an unsubscribe to wait, but a flood of unsubscribes must share with pull too.
+// The slot that is due to pull is no reason for an unsubscribe to wait, but a flood of unsubscribes must share with
+// pull too.
 func TestG10PullFloorBesideUnsubscribes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewLimiter(LimiterConfig{PerWindow: 100})

@@ -6,7 +6,8 @@ import (
 	"syscall"
 )
 
-// locals are what this host may lack, by the errno that says so, with the cure. A resolver gives its errno as a text alone.
+// locals are what this host may lack, by the errno that says so, with the cure. A resolver gives its errno as a text
+// alone.
 var locals = []struct {
 	errno syscall.Errno
 	cure  string

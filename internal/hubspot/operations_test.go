@@ -97,8 +97,8 @@ func TestContactProperties(t *testing.T) {
 	}
 }
 
-// One row is refused for its values, one because its address is taken; the others are written. The same under every answer
-// that HubSpot may give to that.
+// One row is refused for its values, one because its address is taken; the others are written. The same under every
+// answer that HubSpot may give to that.
 func TestBatchCreate(t *testing.T) {
 	for _, quirks := range []hubspotsim.Quirks{{}, {Partial200: true}, {DetailedRowErrors: true}, {TraceOnSuccess: true, DefaultsOnly: true}} {
 		sim := portal(t, hubspotsim.Config{Quirks: quirks})

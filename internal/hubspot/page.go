@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// decodePage reads a page of contacts. It is strict about what a scan would otherwise take for its end: the results must be a
-// list of objects with ids, a search must say its total, and a paging object must hold the next cursor.
+// decodePage reads a page of contacts. It is strict about what a scan would otherwise take for its end: the results
+// must be a list of objects with ids, a search must say its total, and a paging object must hold the next cursor.
 func decodePage(body []byte, search bool) (*Page, error) {
 	var wire struct {
 		Total   *looseText         `json:"total"`

@@ -30,8 +30,9 @@ func priorityOf(ctx context.Context) Priority {
 	return PriorityLive
 }
 
-// WithGate sets a question that is asked when a request has passed the limiter, right before it is sent. An error stops the
-// request unsent. The owner of a lease uses it: the wait in the limiter may be longer than what is left of the lease.
+// WithGate sets a question that is asked when a request has passed the limiter, right before it is sent. An error stops
+// the request unsent. The owner of a lease uses it: the wait in the limiter may be longer than what is left of the
+// lease.
 func WithGate(ctx context.Context, gate func(context.Context) error) context.Context {
 	return context.WithValue(ctx, gateKey{}, gate)
 }
@@ -45,7 +46,8 @@ func passGate(ctx context.Context) error {
 	return nil
 }
 
-// unsentError keeps the words of the gate or of the daily store, which are printed as they stand: they come from our own side.
+// unsentError keeps the words of the gate or of the daily store, which are printed as they stand: they come from our
+// own side.
 type unsentError struct{ err error }
 
 func (e *unsentError) Error() string { return e.err.Error() }

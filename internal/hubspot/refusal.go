@@ -11,8 +11,8 @@ import (
 	"leadsync/internal/lead"
 )
 
-// Header names. https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines (read 2026-11-22). Search
-// answers carry none of the limit headers, and answers to an OAuth token carry no daily pair.
+// Header names. https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines (read 2026-11-22).
+// Search answers carry none of the limit headers, and answers to an OAuth token carry no daily pair.
 const (
 	headerCorrelation    = "X-Hubspot-Correlation-Id"
 	headerInterval       = "X-Hubspot-Ratelimit-Interval-Milliseconds"
@@ -157,8 +157,8 @@ func rowsOf(wire *wireError) (ids, traces []string) {
 }
 
 // details lists codes and property names from errors[], then from the list inside the message, which names all invalid
-// properties of the request while errors[] may name one. https://developers.hubspot.com/docs/guides/crm/using-object-apis shows
-// both in one body (read 2026-11-22).
+// properties of the request while errors[] may name one.
+// https://developers.hubspot.com/docs/guides/crm/using-object-apis shows both in one body (read 2026-11-22).
 func (f filter) details(wire *wireError) []Detail {
 	var details []Detail
 	add := func(d Detail) {
@@ -193,8 +193,8 @@ type innerError struct {
 	Name  looseText `json:"name"`
 }
 
-// innerPrefix begins the messages that hold a list of all invalid properties. Other messages begin with the value that was
-// refused, and a value that looks like such a list must not name properties of other rows.
+// innerPrefix begins the messages that hold a list of all invalid properties. Other messages begin with the value that
+// was refused, and a value that looks like such a list must not name properties of other rows.
 const innerPrefix = "Property values were not valid: "
 
 // innerErrors decodes the JSON list that stands inside some messages, for codes and names only.
@@ -224,8 +224,8 @@ func (f filter) scopes(wire *wireError) []string {
 	return scopes
 }
 
-// The id of the contact in the way stands only in the text of a conflict, at its end: whatever stands before it may be a value.
-// https://github.com/HubSpot/hubspot-api-nodejs/issues/545 (read 2026-11-22).
+// The id of the contact in the way stands only in the text of a conflict, at its end: whatever stands before it may be
+// a value. https://github.com/HubSpot/hubspot-api-nodejs/issues/545 (read 2026-11-22).
 var existingPattern = regexp.MustCompile(`Existing ID: (\d{1,20})\D*$`)
 
 func existingID(message string) lead.ContactID {

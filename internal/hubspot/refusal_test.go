@@ -16,7 +16,8 @@ import (
 var planted = []string{"planted", "@example.com", "Planted Person"}
 
 // The bodies follow the published and captured ones; addresses and values are replaced by planted ones.
-// https://developers.hubspot.com/docs/guides/crm/using-object-apis, https://developers.hubspot.com/docs/api-reference/error-handling,
+// https://developers.hubspot.com/docs/guides/crm/using-object-apis,
+// https://developers.hubspot.com/docs/api-reference/error-handling,
 // https://developers.hubspot.com/changelog/crm-api-write-validation-enforcement,
 // https://github.com/HubSpot/hubspot-api-nodejs/issues/545 (all read 2026-11-22).
 func TestG9RefusalBodies(t *testing.T) {

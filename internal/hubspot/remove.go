@@ -9,13 +9,13 @@ import (
 	"leadsync/internal/lead"
 )
 
-// categoryNotFound is how HubSpot names an id that nobody has. https://github.com/HubSpot/hubspot-api-php/issues/619 (read
-// 2026-11-22).
+// categoryNotFound is how HubSpot names an id that nobody has. https://github.com/HubSpot/hubspot-api-php/issues/619
+// (read 2026-11-22).
 const categoryNotFound = "OBJECT_NOT_FOUND"
 
-// BatchArchive puts up to 100 contacts into HubSpot's recycle bin, where a person can restore them for 90 days. An id that is
-// gone already is not an error. HubSpot answers 204 for the whole and names no single row; should it name refused rows all the
-// same, that is an *Error with an unknown outcome.
+// BatchArchive puts up to 100 contacts into HubSpot's recycle bin, where a person can restore them for 90 days. An id
+// that is gone already is not an error. HubSpot answers 204 for the whole and names no single row; should it name
+// refused rows all the same, that is an *Error with an unknown outcome.
 func (c *Client) BatchArchive(ctx context.Context, ids []lead.ContactID) error {
 	texts := make([]string, len(ids))
 	for i, id := range ids {
@@ -40,9 +40,9 @@ func (c *Client) BatchArchive(ctx context.Context, ids []lead.ContactID) error {
 	return got.archived(texts)
 }
 
-// archived looks at a 2xx that should have been 204: it must name every id, as done or as one that does not exist. An answer
-// without results is what HubSpot gives to a body that it read nothing in (https://github.com/rudderlabs/rudder-transformer/pull/5147,
-// read 2026-11-22).
+// archived looks at a 2xx that should have been 204: it must name every id, as done or as one that does not exist. An
+// answer without results is what HubSpot gives to a body that it read nothing in
+// (https://github.com/rudderlabs/rudder-transformer/pull/5147, read 2026-11-22).
 func (a *answer) archived(ids []string) error {
 	result, err := a.filter.batch(a.body)
 	if err != nil {
@@ -70,11 +70,12 @@ func (a *answer) archived(ids []string) error {
 	return nil
 }
 
-// GDPRDelete deletes a contact for good, by its record id only: by the address of somebody HubSpot does not know it would put
-// that address on the account's blocklist, and a merged or shared address may belong to another person. HubSpot may take up to 30
-// days to purge (https://knowledge.hubspot.com/privacy-and-consent/how-do-i-perform-a-gdpr-delete-in-hubspot, read 2026-11-22). An
-// id that is not there is an error that matches ErrNotFound, or success: which of the two HubSpot answers is not documented.
-// Success is 204; another 2xx proves nothing and is an *Error with an unknown outcome.
+// GDPRDelete deletes a contact for good, by its record id only: by the address of somebody HubSpot does not know it
+// would put that address on the account's blocklist, and a merged or shared address may belong to another person.
+// HubSpot may take up to 30 days to purge
+// (https://knowledge.hubspot.com/privacy-and-consent/how-do-i-perform-a-gdpr-delete-in-hubspot, read 2026-11-22). An id
+// that is not there is an error that matches ErrNotFound, or success: which of the two HubSpot answers is not
+// documented. Success is 204; another 2xx proves nothing and is an *Error with an unknown outcome.
 func (c *Client) GDPRDelete(ctx context.Context, id lead.ContactID) error {
 	if digits(string(id)) == "" {
 		return misuse(OpGDPRDelete, "an id that is no number")

@@ -8,8 +8,8 @@ import (
 )
 
 // Waits after a 429 that names no time, which is what ordinary answers do; the window's length comes from its header.
-// https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines (read 2026-11-22); HubSpot's own client waits
-// as long: https://github.com/HubSpot/hubspot-api-nodejs, src/services/decorators/RetryDecorator.ts.
+// https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines (read 2026-11-22); HubSpot's own
+// client waits as long: https://github.com/HubSpot/hubspot-api-nodejs, src/services/decorators/RetryDecorator.ts.
 const (
 	defaultWindow  = 10 * time.Second
 	secondlyWait   = time.Second
@@ -18,8 +18,8 @@ const (
 	longestWindow  = 10 * time.Minute
 )
 
-// parseRetryAfter reads the header as seconds (https://developers.hubspot.com/docs/api-reference/error-handling, for 477) or as a
-// date; 0 when it is missing or makes no sense, at most 24 hours.
+// parseRetryAfter reads the header as seconds (https://developers.hubspot.com/docs/api-reference/error-handling, for
+// 477) or as a date; 0 when it is missing or makes no sense, at most 24 hours.
 func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	text := strings.TrimSpace(h.Get(headerRetryAfter))
 	if text == "" {
@@ -40,8 +40,8 @@ func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	}
 	wait := at.Sub(now)
 	if sent, err := http.ParseTime(h.Get("Date")); err == nil {
-		// Their clock for both ends, and ours: one that is wrong makes the wait too long or none at all. Asking too early costs a second
-		// refusal.
+		// Their clock for both ends, and ours: one that is wrong makes the wait too long or none at all. Asking too early
+		// costs a second refusal.
 		if theirs := at.Sub(sent); wait <= 0 || theirs > 0 && theirs < wait {
 			wait = theirs
 		}
@@ -61,8 +61,8 @@ func interval(h http.Header) time.Duration {
 	return 0
 }
 
-// policyWait is how long a 429 of that policy asks to wait. A daily one gets an hour here; the limiter knows the account's
-// midnight and says more.
+// policyWait is how long a 429 of that policy asks to wait. A daily one gets an hour here; the limiter knows the
+// account's midnight and says more.
 func policyWait(policy string, retryAfter, window time.Duration) time.Duration {
 	switch {
 	case retryAfter > 0:

@@ -2,9 +2,10 @@ package hubspot
 
 import "slices"
 
-// Scopes of the contact and subscription operations. https://github.com/HubSpot/HubSpot-public-api-spec-collection, security of each
-// operation, 2026-03 and 2026-09 (read 2026-11-22); package openapi's tests hold the table below to those documents. The guide of
-// 2026-03 calls the subscription scopes by other names (subscriptions-status-write); accounts were seen to offer these.
+// Scopes of the contact and subscription operations. https://github.com/HubSpot/HubSpot-public-api-spec-collection,
+// security of each operation, 2026-03 and 2026-09 (read 2026-11-22); package openapi's tests hold the table below to
+// those documents. The guide of 2026-03 calls the subscription scopes by other names (subscriptions-status-write);
+// accounts were seen to offer these.
 const (
 	scopeContactsRead     = "crm.objects.contacts.read"
 	scopeContactsWrite    = "crm.objects.contacts.write"
@@ -39,6 +40,7 @@ var scopesOf = map[string][]string{
 	OpBatchOptOut:      {scopeConsentBatchWrite},
 }
 
-// ScopesFor lists the scopes of which any one admits an operation, the one to ask for first. It is nil for an operation that is
-// unknown. A static app's token has all it was given at install; account details ask for oauth, which every token has.
+// ScopesFor lists the scopes of which any one admits an operation, the one to ask for first. It is nil for an operation
+// that is unknown. A static app's token has all it was given at install; account details ask for oauth, which every
+// token has.
 func ScopesFor(op string) []string { return slices.Clone(scopesOf[op]) }

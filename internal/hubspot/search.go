@@ -12,22 +12,22 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of search. https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm (read 2026-11-22). The 3,000
-// characters are said of the "query" in one place and of the body in another; the body is the stricter reading. Six filters in a
-// group is the smallest of three numbers that HubSpot gives.
+// Limits of search. https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm (read 2026-11-22). The
+// 3,000 characters are said of the "query" in one place and of the body in another; the body is the stricter reading.
+// Six filters in a group is the smallest of three numbers that HubSpot gives.
 const (
 	MaxSearchPage    = 200
 	MaxSearchFilters = 6
 	maxSearchBody    = 3000
 )
 
-// MaxListPage is the largest page of the list. https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide
-// (read 2026-11-22).
+// MaxListPage is the largest page of the list.
+// https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide (read 2026-11-22).
 const MaxListPage = 100
 
-// Filter is one condition of a search. Which of the values count is up to the operator: Value for EQ, NEQ, LT, LTE, GT and GTE,
-// Value and HighValue for BETWEEN, both inclusive, Values for IN and NOT_IN (lower case for texts), none for HAS_PROPERTY and
-// NOT_HAS_PROPERTY. Times are milliseconds and start at 1000: 0 was seen to be answered with 500
+// Filter is one condition of a search. Which of the values count is up to the operator: Value for EQ, NEQ, LT, LTE, GT
+// and GTE, Value and HighValue for BETWEEN, both inclusive, Values for IN and NOT_IN (lower case for texts), none for
+// HAS_PROPERTY and NOT_HAS_PROPERTY. Times are milliseconds and start at 1000: 0 was seen to be answered with 500
 // (https://github.com/estuary/connectors, source-hubspot-native, shared.py, read 2026-11-22).
 type Filter struct {
 	Property  string
@@ -37,7 +37,8 @@ type Filter struct {
 	Values    []string
 }
 
-// SearchRequest asks for the contacts that all filters hold for, in one group, sorted by id ascending unless Newest is set.
+// SearchRequest asks for the contacts that all filters hold for, in one group, sorted by id ascending unless Newest is
+// set.
 type SearchRequest struct {
 	Filters    []Filter
 	Properties []string // empty = HubSpot's default set
@@ -57,18 +58,19 @@ type ListRequest struct {
 // Page is one answer of Search or List. Every contact has an id.
 type Page struct {
 	Contacts []Contact
-	// Total is how many contacts a search found, those of this page included. A scan by id is at its end when Total is not over
-	// len(Contacts). List answers none: 0.
+	// Total is how many contacts a search found, those of this page included. A scan by id is at its end when Total is not
+	// over len(Contacts). List answers none: 0.
 	Total int
 	After string // List: cursor of the next page, empty on the last; not set by Search
-	// Limit is how many contacts the search asked for in the end: fewer than wanted where the answer would have been over 16 MiB.
+	// Limit is how many contacts the search asked for in the end: fewer than wanted where the answer would have been over
+	// 16 MiB.
 	Limit int
 	Date  time.Time // the Date header, HubSpot's clock in whole seconds; zero when absent
 }
 
-// Search finds contacts that are not archived, in the order of their ids. It never pages: a scan asks again for ids above the
-// last. What it finds is as old as HubSpot's index, which lags without a bound. It has a budget of its own (KindSearch). A request
-// over 3,000 characters is ErrMisuse: fewer properties, or values, fit.
+// Search finds contacts that are not archived, in the order of their ids. It never pages: a scan asks again for ids
+// above the last. What it finds is as old as HubSpot's index, which lags without a bound. It has a budget of its own
+// (KindSearch). A request over 3,000 characters is ErrMisuse: fewer properties, or values, fit.
 func (c *Client) Search(ctx context.Context, r SearchRequest) (*Page, error) {
 	limit, err := pageSize(OpSearch, r.Limit, MaxSearchPage)
 	if err != nil {
@@ -105,9 +107,9 @@ func (c *Client) search(ctx context.Context, r SearchRequest, limit int) (*Page,
 	return page, nil
 }
 
-// List reads all contacts page by page, or all archived ones: those are there for 90 days, with ArchivedAt; contacts that were
-// purged or merged away are in neither list. Properties whose names do not fit into an address are ErrMisuse; BatchRead takes any number. A page
-// that is too heavy is asked for again with half as many contacts.
+// List reads all contacts page by page, or all archived ones: those are there for 90 days, with ArchivedAt; contacts
+// that were purged or merged away are in neither list. Properties whose names do not fit into an address are ErrMisuse;
+// BatchRead takes any number. A page that is too heavy is asked for again with half as many contacts.
 func (c *Client) List(ctx context.Context, r ListRequest) (*Page, error) {
 	limit, err := pageSize(OpList, r.Limit, MaxListPage)
 	if err != nil {

@@ -145,8 +145,8 @@ func TestSearchSize(t *testing.T) {
 	}
 }
 
-// What a scan would take for its end must be HubSpot's word: an answer without results, without total, with results that have no
-// id, or with a cursor that cannot be read, is an error that passes.
+// What a scan would take for its end must be HubSpot's word: an answer without results, without total, with results
+// that have no id, or with a cursor that cannot be read, is an error that passes.
 func TestGarbledPages(t *testing.T) {
 	const one = `{"id":"51","properties":{"email":"ada@example.com"}}`
 	search := func(c *Client) (*Page, error) { return c.Search(t.Context(), window("0")) }

@@ -82,8 +82,8 @@ func watch(rt http.RoundTripper, baseURL string) (*Client, *bytes.Buffer) {
 		Base: rt, Tokens: held(canaryToken), Limiter: NewLimiter(LimiterConfig{Log: logger})})}}), &log
 }
 
-// Whatever HubSpot, or something that answers in its place, puts into an answer: no token, address or value of a person comes
-// out in an error, in the log, or in what push writes into a row's note.
+// Whatever HubSpot, or something that answers in its place, puts into an answer: no token, address or value of a person
+// comes out in an error, in the log, or in what push writes into a row's note.
 func TestG9NoSecretNorPersonInErrorsAndLogs(t *testing.T) {
 	for _, canary := range []string{canaryToken, "Bearer " + canaryToken, "x." + canaryToken + ":y", canaryAddress, canaryValue, `[{"error":"` + canaryValue + `","name":"` + canaryToken + `"}]`} {
 		quoted := fmt.Sprintf("%q", canary)

@@ -17,11 +17,11 @@ import (
 // TokenSource gives the bearer token. It must be safe for concurrent use.
 type TokenSource interface {
 	// Token gives the current token and its generation, which rises with every new token. An error that has a method
-	// Unauthorized() bool answering true says that a person must log in; one with Misconfigured() bool, that a person must correct
-	// something else. Any other is trouble that passes.
+	// Unauthorized() bool answering true says that a person must log in; one with Misconfigured() bool, that a person must
+	// correct something else. Any other is trouble that passes.
 	Token(ctx context.Context) (value secret.String, generation int64, err error)
-	// Reject says that the token of that generation was answered with 401. The next Token is a newer one, or the same when there
-	// is none.
+	// Reject says that the token of that generation was answered with 401. The next Token is a newer one, or the same when
+	// there is none.
 	Reject(ctx context.Context, generation int64) error
 }
 
@@ -33,8 +33,9 @@ type TransportConfig struct {
 	UserAgent string            // set where a request has none
 }
 
-// NewTransport builds the chain: user agent, bearer with one replay after a 401, limiter, base. The limiter is inside the
-// bearer because a replay is a request like any other, and next to the base so that nothing delays a request after it passed.
+// NewTransport builds the chain: user agent, bearer with one replay after a 401, limiter, base. The limiter is inside
+// the bearer because a replay is a request like any other, and next to the base so that nothing delays a request after
+// it passed.
 func NewTransport(cfg TransportConfig) http.RoundTripper {
 	return &transport{cfg}
 }
@@ -68,9 +69,10 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.replay(req, resp, generation)
 }
 
-// replay sends the request once more if the token source has a newer token than the one that was refused; otherwise the 401
-// goes to the caller, and so does a second one. Trouble of the token source is told as such: a token endpoint that is away for a
-// minute must not look like lost authorization. https://developers.hubspot.com/docs/api-reference/error-handling (401).
+// replay sends the request once more if the token source has a newer token than the one that was refused; otherwise the
+// 401 goes to the caller, and so does a second one. Trouble of the token source is told as such: a token endpoint that
+// is away for a minute must not look like lost authorization.
+// https://developers.hubspot.com/docs/api-reference/error-handling (401).
 func (t *transport) replay(req *http.Request, refused *http.Response, generation int64) (*http.Response, error) {
 	ctx := req.Context()
 	keepBody(refused)
@@ -84,7 +86,8 @@ func (t *transport) replay(req *http.Request, refused *http.Response, generation
 	}
 	resp, err := t.limited(again)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized {
-		// The source learns it now: the next request would spend a call on finding that out. Its answer is for the next Token.
+		// The source learns it now: the next request would spend a call on finding that out. Its answer is for the next
+		// Token.
 		_ = t.cfg.Tokens.Reject(ctx, newer)
 	}
 	return resp, err
@@ -182,7 +185,8 @@ func (t *transport) limited(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// keepBody reads the start of a refused answer and puts it back, so that the connection is free and the caller can read it.
+// keepBody reads the start of a refused answer and puts it back, so that the connection is free and the caller can read
+// it.
 func keepBody(resp *http.Response) []byte {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxPeek))
 	resp.Body.Close()

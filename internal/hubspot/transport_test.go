@@ -175,7 +175,8 @@ func (s *brokenSource) Reject(context.Context, int64) error {
 	return s.reject
 }
 
-// A 401 is lost authorization only when the token source says so: when it cannot be asked right now, the trouble is its own.
+// A 401 is lost authorization only when the token source says so: when it cannot be asked right now, the trouble is its
+// own.
 func TestTokenTroubleAfterA401(t *testing.T) {
 	away := errors.New("token endpoint is away")
 	for _, tc := range []struct {

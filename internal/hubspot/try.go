@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// try is one request on its way. Its clock runs only outside the limiter, where a request may wait longer than any time-out.
+// try is one request on its way. Its clock runs only outside the limiter, where a request may wait longer than any
+// time-out.
 type try struct {
 	timeout time.Duration
 	cancel  context.CancelCauseFunc

@@ -9,8 +9,8 @@ import (
 // Contact is one contact as HubSpot answers it.
 type Contact struct {
 	ID lead.ContactID `json:"id"`
-	// Properties holds what the answer showed; a nil value means the property was asked for and is unset (HubSpot also answers
-	// "" for cleared ones: treat both as unset). A property that is missing was not shown.
+	// Properties holds what the answer showed; a nil value means the property was asked for and is unset (HubSpot also
+	// answers "" for cleared ones: treat both as unset). A property that is missing was not shown.
 	Properties map[string]*string `json:"properties"`
 	CreatedAt  time.Time          `json:"createdAt"`
 	UpdatedAt  time.Time          `json:"updatedAt"`
@@ -24,8 +24,8 @@ type Contact struct {
 	TraceID string `json:"objectWriteTraceId"`
 }
 
-// Revision is one value that a property had. SourceType is INTEGRATION for what an app wrote, with the app's id as SourceID, and
-// CRM_UI for a person's edit; the list is open. Value and SourceID may name people.
+// Revision is one value that a property had. SourceType is INTEGRATION for what an app wrote, with the app's id as
+// SourceID, and CRM_UI for a person's edit; the list is open. Value and SourceID may name people.
 type Revision struct {
 	Value      string    `json:"value"`
 	At         time.Time `json:"timestamp"`
@@ -33,7 +33,8 @@ type Revision struct {
 	SourceID   string    `json:"sourceId"`
 }
 
-// Input is one row of a batch write. Create uses neither ID; update uses ID; upsert uses ID as the value of the id property.
+// Input is one row of a batch write. Create uses neither ID; update uses ID; upsert uses ID as the value of the id
+// property.
 type Input struct {
 	ID         string
 	Properties map[string]string

@@ -33,8 +33,8 @@ func (s *Sim) view(c *contact) ContactView {
 	return v
 }
 
-// EachContact gives every live contact, by rising id, until f returns an error. It does not hold the Sim while f runs, so that
-// a contact that is changed meanwhile is given in one of its states.
+// EachContact gives every live contact, by rising id, until f returns an error. It does not hold the Sim while f runs,
+// so that a contact that is changed meanwhile is given in one of its states.
 func (s *Sim) EachContact(f func(ContactView) error) error {
 	const chunk = 500
 	var last int64

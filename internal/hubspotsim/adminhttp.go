@@ -12,10 +12,12 @@ import (
 	"strings"
 )
 
-// AdminPath is where the Sim itself is driven from: the paths below it, as AdminPath + "/stats". Admin requests need no token, count against no limit and take no time.
+// AdminPath is where the Sim itself is driven from: the paths below it, as AdminPath + "/stats". Admin requests need no
+// token, count against no limit and take no time.
 const AdminPath = "/_sim"
 
-// adminOf recognises a path below AdminPath. One slash or name too many, as joining addresses by hand makes them, is forgiven.
+// adminOf recognises a path below AdminPath. One slash or name too many, as joining addresses by hand makes them, is
+// forgiven.
 func adminOf(path string) (what string, ok bool) {
 	rest, ok := strings.CutPrefix(path, AdminPath+"/")
 	return strings.TrimPrefix(strings.TrimLeft(rest, "/"), AdminPath[1:]+"/"), ok

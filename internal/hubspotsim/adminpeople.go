@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// adminPeople are the POSTs that do what a person does in HubSpot's screens, and those that set its clock and its index.
+// adminPeople are the POSTs that do what a person does in HubSpot's screens, and those that set its clock and its
+// index.
 func (s *Sim) adminPeople() map[string]adminWrite {
 	type values struct {
 		Target

@@ -11,8 +11,8 @@ import (
 // grace is how long requests that were on their way may still arrive after a 429 told the client to wait.
 const grace = 50 * time.Millisecond
 
-// open counts an arriving request, checks its token, the limits and the scopes, and chooses its fault. When it is not admitted
-// the reply says why.
+// open counts an arriving request, checks its token, the limits and the scopes, and chooses its fault. When it is not
+// admitted the reply says why.
 func (s *Sim) open(c *call, r *http.Request, status int) (admitted bool, rep reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,8 +18,8 @@ type refusedRow struct {
 	trace string
 }
 
-// rowProblem is an entry of errors[] in a batch answer: every key is there, also the empty ones, as captured answers have it
-// (https://github.com/airbytehq/airbyte/pull/74725).
+// rowProblem is an entry of errors[] in a batch answer: every key is there, also the empty ones, as captured answers
+// have it (https://github.com/airbytehq/airbyte/pull/74725).
 type rowProblem struct {
 	Status   string              `json:"status"`
 	Category string              `json:"category"`

@@ -10,13 +10,13 @@ import (
 // App is the HubSpot app that asks for access, as its project file declares it
 // (https://github.com/HubSpot/hubspot-project-components, app-hsmeta.json, read 2026-11-22).
 type App struct {
-	// RedirectURLs are the registered ones; a redirect must equal one of them, port and path included. nil = whatever the client
-	// sends counts as registered, when HubSpot would let it be: https, or http with the host localhost.
+	// RedirectURLs are the registered ones; a redirect must equal one of them, port and path included. nil = whatever the
+	// client sends counts as registered, when HubSpot would let it be: https, or http with the host localhost.
 	RedirectURLs []string `json:"redirect_urls"`
 	// RequiredScopes must all be asked for; oauth is always one of them. nil = oauth and contacts read and write.
 	RequiredScopes []string `json:"required_scopes"`
-	// OptionalScopes may be asked for too, in scope or in optional_scope. nil = all the others that this package knows. A scope
-	// in neither list is unknown.
+	// OptionalScopes may be asked for too, in scope or in optional_scope. nil = all the others that this package knows. A
+	// scope in neither list is unknown.
 	OptionalScopes []string `json:"optional_scopes"`
 }
 
@@ -37,7 +37,8 @@ func (a App) complete() (App, error) {
 		a.RequiredScopes = []string{scopeOAuth, scopeRead, scopeWrite}
 	}
 	if !slices.Contains(a.RequiredScopes, scopeOAuth) {
-		// HubSpot adds it to every app: https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/scopes
+		// HubSpot adds it to every app:
+		// https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/scopes
 		a.RequiredScopes = append([]string{scopeOAuth}, a.RequiredScopes...)
 	}
 	if a.OptionalScopes == nil {
@@ -57,9 +58,10 @@ func (a App) complete() (App, error) {
 	return a, nil
 }
 
-// registrable says why HubSpot would not register a redirect URL: https is required, and http allowed for the host localhost
-// alone (https://developers.hubspot.com/changelog/2018-03-05-oauth2-redirect-uri-served-over-http-localhost, read 2026-11-22).
-// That it refuses 127.0.0.1 is not documented, but a project had to switch (https://github.com/bytechefhq/bytechef/issues/970).
+// registrable says why HubSpot would not register a redirect URL: https is required, and http allowed for the host
+// localhost alone (https://developers.hubspot.com/changelog/2018-03-05-oauth2-redirect-uri-served-over-http-localhost,
+// read 2026-11-22). That it refuses 127.0.0.1 is not documented, but a project had to switch
+// (https://github.com/bytechefhq/bytechef/issues/970).
 func registrable(redirect string) error {
 	u, err := url.Parse(redirect)
 	switch {
@@ -71,8 +73,8 @@ func registrable(redirect string) error {
 	return errors.New("https is required, except for http://localhost")
 }
 
-// registered says whether a redirect is one of the app's. https://github.com/HubSpot/oauth-quickstart-python/issues/3: an
-// unregistered port fails on the consent page.
+// registered says whether a redirect is one of the app's. https://github.com/HubSpot/oauth-quickstart-python/issues/3:
+// an unregistered port fails on the consent page.
 func (a App) registered(redirect string) bool {
 	if a.RedirectURLs == nil {
 		return registrable(redirect) == nil
@@ -80,8 +82,8 @@ func (a App) registered(redirect string) bool {
 	return slices.Contains(a.RedirectURLs, redirect)
 }
 
-// SetApp replaces the app's settings. Changing scopes touches no login that exists: each account must authorize again to get
-// them (https://github.com/usertour/usertour/blob/main/docs/adr/0013-crm-sync.md).
+// SetApp replaces the app's settings. Changing scopes touches no login that exists: each account must authorize again
+// to get them (https://github.com/usertour/usertour/blob/main/docs/adr/0013-crm-sync.md).
 func (s *Sim) SetApp(a App) error {
 	a, err := a.complete()
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 )
 
 // AuthorizePath is where the authorize page is. On HubSpot it has another host, app.hubspot.com.
-// https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/oauth/working-with-oauth, read 2026-11-22
+// https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/oauth/working-with-oauth, read
+// 2026-11-22
 const AuthorizePath = "/oauth/authorize"
 
 // Authorize is what the person at the authorize page does. The zero value approves, for the first account.
@@ -42,8 +43,8 @@ func checkAnswer(answer string) error {
 	return nil
 }
 
-// SetAuthorize decides all visits to the authorize page from now on. A visit with the query parameter _sim=ANSWER decides for
-// itself. It fails on an unknown answer or account.
+// SetAuthorize decides all visits to the authorize page from now on. A visit with the query parameter _sim=ANSWER
+// decides for itself. It fails on an unknown answer or account.
 func (s *Sim) SetAuthorize(a Authorize) error {
 	if err := checkAnswer(a.Answer); err != nil {
 		return err
@@ -69,9 +70,9 @@ func authorizeOf(path string) (account string, ok bool) {
 	return "", false
 }
 
-// authorize is a visit to the page. It redirects at once, as if the person had clicked. What is wrong with the request itself
-// is shown on the page and never reaches the redirect URL (https://github.com/n8n-io/n8n/issues/23204): the answer is then 400
-// with a page of text, where HubSpot's page is a script that is always 200.
+// authorize is a visit to the page. It redirects at once, as if the person had clicked. What is wrong with the request
+// itself is shown on the page and never reaches the redirect URL (https://github.com/n8n-io/n8n/issues/23204): the
+// answer is then 400 with a page of text, where HubSpot's page is a script that is always 200.
 func (s *Sim) authorize(r *http.Request, account string) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,11 +113,12 @@ func (s *Sim) authorize(r *http.Request, account string) reply {
 	return s.leave(code, choice.Answer, q)
 }
 
-// grantable says which scopes a login gets. scope must hold every required one and nothing that the app does not declare
-// (https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/scopes, and what happens otherwise:
-// https://github.com/n8n-io/n8n/issues/23204, https://github.com/veryfront/veryfront-code/pull/2135); one that the account's
-// products lack ends the install (https://github.com/PipedreamHQ/pipedream/issues/20618), but is dropped silently from
-// optional_scope (https://github.com/HubSpot/hubspot-api-nodejs).
+// grantable says which scopes a login gets. scope must hold every required one and nothing that the app does not
+// declare (https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/scopes, and what
+// happens otherwise: https://github.com/n8n-io/n8n/issues/23204,
+// https://github.com/veryfront/veryfront-code/pull/2135); one that the account's products lack ends the install
+// (https://github.com/PipedreamHQ/pipedream/issues/20618), but is dropped silently from optional_scope
+// (https://github.com/HubSpot/hubspot-api-nodejs).
 func (s *Sim) grantable(scope, optional []string) (granted []string, wrong string) {
 	for _, one := range s.app.RequiredScopes {
 		if !slices.Contains(scope, one) {

@@ -17,8 +17,8 @@ const (
 	minScopes = "oauth crm.objects.contacts.read crm.objects.contacts.write"
 )
 
-// visit goes to the authorize page as leadsync would send a browser there; an empty field leaves it out. It gives the status, where
-// the browser is sent to, and the page.
+// visit goes to the authorize page as leadsync would send a browser there; an empty field leaves it out. It gives the
+// status, where the browser is sent to, and the page.
 func visit(t *testing.T, s *Sim, path string, fields ...string) (int, *url.URL, string) {
 	t.Helper()
 	v := url.Values{"client_id": {s.Credentials().ClientID}, "redirect_uri": {redirectURL}, "scope": {minScopes}, "state": {"s-1"},

@@ -10,7 +10,8 @@ import (
 const maxInputs = 100
 
 // textNonUnique refuses email and hs_object_id as a batch update's key, and hs_object_id as an upsert's.
-// https://github.com/HubSpot/hubspot-api-nodejs/issues/548 and https://github.com/segmentio/action-destinations/pull/3957
+// https://github.com/HubSpot/hubspot-api-nodejs/issues/548 and
+// https://github.com/segmentio/action-destinations/pull/3957
 const textNonUnique = "Unable to perform update/upsert by non-unique 0-1 property"
 
 // outcome is what became of one row. Without a contact it is either missing or, silently, nothing.
@@ -27,9 +28,10 @@ type rowWriter func(c *call, r *row, dry bool) (outcome, *rowError)
 
 // batchWrite runs a batch create, update or upsert.
 //
-// One bad input refuses the whole request and nothing is written, unless every input has a unique objectWriteTraceId: then
-// the valid rows are written and the others are named in errors[]
-// (https://developers.hubspot.com/docs/api-reference/error-handling, https://github.com/rudderlabs/rudder-transformer/pull/3308).
+// One bad input refuses the whole request and nothing is written, unless every input has a unique objectWriteTraceId:
+// then the valid rows are written and the others are named in errors[]
+// (https://developers.hubspot.com/docs/api-reference/error-handling,
+// https://github.com/rudderlabs/rudder-transformer/pull/3308).
 func (s *Sim) batchWrite(c *call, write rowWriter) reply {
 	if c.noRows {
 		return c.emptyAnswer()
@@ -122,8 +124,8 @@ func (s *Sim) badKeys(c *call) (reply, bool) {
 	}), true
 }
 
-// whole refuses a request for its rows. The bad values of all rows are in one answer; a conflict names the first existing
-// contact only (https://github.com/HubSpot/hubspot-api-python/issues/51).
+// whole refuses a request for its rows. The bad values of all rows are in one answer; a conflict names the first
+// existing contact only (https://github.com/HubSpot/hubspot-api-python/issues/51).
 func (s *Sim) whole(c *call, errs []*rowError) reply {
 	if s.quirks.Whole400 == "unnamed" {
 		return c.badRequest("Unable to process the request")
@@ -190,8 +192,8 @@ func (s *Sim) writeTo(c *call, r *row, target *contact, dry bool) (outcome, *row
 }
 
 // updateRow is one row of batch update. Without idProperty an id that is no number changes nothing and is no error
-// (https://github.com/HubSpot/hubspot-api-nodejs/issues/548), and a merged-away id is missing from the results without one
-// (https://github.com/rudderlabs/rudder-transformer).
+// (https://github.com/HubSpot/hubspot-api-nodejs/issues/548), and a merged-away id is missing from the results without
+// one (https://github.com/rudderlabs/rudder-transformer).
 func (s *Sim) updateRow(c *call, r *row, dry bool) (outcome, *rowError) {
 	idProperty := orText(r.IDProperty, c.idProp)
 	if idProperty != "" {

@@ -24,8 +24,8 @@ func leadBatch(n int) []byte {
 	return b.Bytes()
 }
 
-// BenchmarkBatchCreate measures what the simulator itself costs a lead, without sockets and over them. The figure to look at is
-// leads/s on one core: a test that drives the daemon at 5,000 a second must not spend its machine here.
+// BenchmarkBatchCreate measures what the simulator itself costs a lead, without sockets and over them. The figure to
+// look at is leads/s on one core: a test that drives the daemon at 5,000 a second must not spend its machine here.
 func BenchmarkBatchCreate(b *testing.B) {
 	for _, how := range []string{"transport", "socket"} {
 		b.Run(how, func(b *testing.B) {

@@ -9,19 +9,20 @@ import (
 // Bulk is many contacts that a person imports at one moment.
 type Bulk struct {
 	Count int `json:"count"`
-	// Properties of each; {n} in a value is the contact's number, from First on. At least one of email, firstname and lastname is
-	// needed, and a value must fit as it stands.
+	// Properties of each; {n} in a value is the contact's number, from First on. At least one of email, firstname and
+	// lastname is needed, and a value must fit as it stands.
 	Properties map[string]string `json:"properties"`
 	First      int               `json:"first"`
-	// At is when they were made, unix ms; 0 = now. Step is added for each one, in ms: 0 puts all of them on one millisecond.
+	// At is when they were made, unix ms; 0 = now. Step is added for each one, in ms: 0 puts all of them on one
+	// millisecond.
 	At   int64 `json:"at"`
 	Step int64 `json:"step"`
 	// Quiet leaves them out of Changes.
 	Quiet bool `json:"quiet"`
 }
 
-// Import makes many contacts, and gives the ids of the first and the last; those between have the ids between. It stops at the
-// first one that is refused.
+// Import makes many contacts, and gives the ids of the first and the last; those between have the ids between. It stops
+// at the first one that is refused.
 func (s *Sim) Import(b Bulk) (first, last string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +53,8 @@ func (s *Sim) Import(b Bulk) (first, last string, err error) {
 }
 
 // EditAll changes every live contact at one moment, as HubSpot's own jobs do at the end of a month
-// (https://github.com/airbytehq/airbyte/issues/43317), and gives how many they were. {n} in a value is the contact's id.
+// (https://github.com/airbytehq/airbyte/issues/43317), and gives how many they were. {n} in a value is the contact's
+// id.
 func (s *Sim) EditAll(properties map[string]string) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,19 +14,21 @@ const (
 	ChangeOptin    = "optin"
 )
 
-// Change is one thing that a person changed in HubSpot, for a test that compares all of them with what the application was told.
-// What comes in through the API is no Change.
+// Change is one thing that a person changed in HubSpot, for a test that compares all of them with what the application
+// was told. What comes in through the API is no Change.
 type Change struct {
 	Kind string `json:"kind"`
 	// Who is the source that property history names, as CRM_UI userId:12345.
 	Who string `json:"who"`
-	// ContactID is the contact; of a merge the survivor; of an opt-out or opt-in the live contact that has the address, "" = none.
+	// ContactID is the contact; of a merge the survivor; of an opt-out or opt-in the live contact that has the address, ""
+	// = none.
 	ContactID string `json:"contact_id"`
-	// Email is the address of an opt-out or opt-in, and of everything else the contact's main address after the change; "" = none.
+	// Email is the address of an opt-out or opt-in, and of everything else the contact's main address after the change; ""
+	// = none.
 	Email string `json:"email"`
-	// Property, Value and Was are set for ChangeUpdated; a contact that is created is one ChangeCreated, and one ChangeUpdated for
-	// each value. A merge has the ids that are gone in Value, as old1;old2, and one ChangeUpdated for each value that the
-	// survivor has and the primary contact had not.
+	// Property, Value and Was are set for ChangeUpdated; a contact that is created is one ChangeCreated, and one
+	// ChangeUpdated for each value. A merge has the ids that are gone in Value, as old1;old2, and one ChangeUpdated for
+	// each value that the survivor has and the primary contact had not.
 	Property string `json:"property,omitempty"`
 	Value    string `json:"value,omitempty"`
 	Was      string `json:"was,omitempty"`

@@ -128,8 +128,8 @@ func (s *Sim) check(c *call, r *row, target *contact) ([]setting, *rowError) {
 	return sets, conflict
 }
 
-// addressFree says who stands in the way of giving an address to target (nil = a new contact). Additional addresses count too:
-// https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide
+// addressFree says who stands in the way of giving an address to target (nil = a new contact). Additional addresses
+// count too: https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide
 func (s *Sim) addressFree(address string, target *contact) *rowError {
 	owner := s.byEmail[address]
 	if owner == nil && s.quirks.ArchivedConflicts {
@@ -224,8 +224,8 @@ func (s *Sim) apply(c *contact, sets []setting, now int64, by *source) bool {
 	return changed
 }
 
-// moveAddress keeps the index after the primary address changed. Where the new one was an additional address of the same
-// contact, the two change places.
+// moveAddress keeps the index after the primary address changed. Where the new one was an additional address of the
+// same contact, the two change places.
 func (s *Sim) moveAddress(c *contact, was, is string) {
 	swap := slices.Contains(c.extra, is)
 	if swap {

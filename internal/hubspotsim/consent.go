@@ -2,7 +2,8 @@ package hubspotsim
 
 import "slices"
 
-// The states of a subscription. https://github.com/HubSpot/HubSpot-public-api-spec-collection, subscriptions 2026-09, PublicStatus
+// The states of a subscription. https://github.com/HubSpot/HubSpot-public-api-spec-collection, subscriptions 2026-09,
+// PublicStatus
 const (
 	stateIn   = "SUBSCRIBED"
 	stateOut  = "UNSUBSCRIBED"
@@ -34,9 +35,10 @@ type standing struct {
 // basis is the legal basis that came with a status.
 type basis struct{ Basis, Explanation string }
 
-// subscriber is what the account knows of an address. It belongs to the address, not to a contact: it holds for a contact that is
-// created later, and a contact that changes its address leaves it behind
-// (https://legacydocs.hubspot.com/docs/methods/email/update_status, read 2026-11-22, and the knowledge base on resubscribing).
+// subscriber is what the account knows of an address. It belongs to the address, not to a contact: it holds for a
+// contact that is created later, and a contact that changes its address leaves it behind
+// (https://legacydocs.hubspot.com/docs/methods/email/update_status, read 2026-11-22, and the knowledge base on
+// resubscribing).
 type subscriber struct {
 	wide  []standing // by brand; stateOut, or stateIn once it was lifted
 	types []standing // by subscription type
@@ -64,7 +66,8 @@ func (p *portal) wideOut(address string, brand int64) *standing {
 	return nil
 }
 
-// standing is the state of an address with a subscription type; an opt-out of all e-mail covers every type of its brand.
+// standing is the state of an address with a subscription type; an opt-out of all e-mail covers every type of its
+// brand.
 func (p *portal) standing(address string, of *Subscription) string {
 	if p.wideOut(address, of.BusinessUnitID) != nil {
 		return stateOut
@@ -83,8 +86,8 @@ func (p *portal) mailable(c *contact) bool {
 	return address != "" && c.archivedAt == 0 && p.wideOut(address, 0) == nil
 }
 
-// indexedOut is whether the index shows a contact as opted out: of a type, or of all e-mail when of is nil. The index learns it
-// as late as any other change.
+// indexedOut is whether the index shows a contact as opted out: of a type, or of all e-mail when of is nil. The index
+// learns it as late as any other change.
 func (s *Sim) indexedOut(of *Subscription, c *contact, now int64) bool {
 	one := s.subscribers[s.primary(c)]
 	if one == nil {
@@ -113,7 +116,8 @@ type author struct {
 	now    int64
 }
 
-// The sources of a status. The first is HubSpot's own word for the API (communication preferences guide); the other is ours.
+// The sources of a status. The first is HubSpot's own word for the API (communication preferences guide); the other is
+// ours.
 const (
 	sourceAPI    = "Public status API"
 	sourcePeople = "CRM_UI"
@@ -128,8 +132,8 @@ func (s *Sim) optOutOfAll(address string, brand int64, by author) bool {
 	return true
 }
 
-// setStatus sets the state of one type and gives the reason; ok is false when it is refused. What SUBSCRIBED does to somebody
-// who is opted out of all e-mail is not documented: Quirks.SubscribeAfterAll decides.
+// setStatus sets the state of one type and gives the reason; ok is false when it is refused. What SUBSCRIBED does to
+// somebody who is opted out of all e-mail is not documented: Quirks.SubscribeAfterAll decides.
 func (s *Sim) setStatus(address string, of *Subscription, status string, by author) (reason string, ok bool) {
 	reason = s.decide(address, of, status, by)
 	if reason == reasonNone || reason == reasonRefused {

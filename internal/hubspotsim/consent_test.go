@@ -63,7 +63,8 @@ func TestSubscriptionDefinitions(t *testing.T) {
 	want(t, "ids", newSim(t, Config{Seed: 3}).types(), newSim(t, Config{Seed: 3}).types())
 }
 
-// Reads and writes of one type, with the reasons of section 4.2. The address needs no contact; its case does not matter.
+// Reads and writes of one type, with the reasons of section 4.2. The address needs no contact; its case does not
+// matter.
 func TestStatusOfOneType(t *testing.T) {
 	w := newWatch()
 	s := newSim(t, Config{Clock: w.now})
@@ -99,7 +100,8 @@ func TestStatusOfOneType(t *testing.T) {
 	want(t, "no legal basis", setTo(t, s, "a@example.com", id, stateOut).status, 400)
 }
 
-// The opt-out of all e-mail: without verbose a success shows nothing, a repeated one changes nothing, and it covers every type.
+// The opt-out of all e-mail: without verbose a success shows nothing, a repeated one changes nothing, and it covers
+// every type.
 func TestUnsubscribeAll(t *testing.T) {
 	s := newSim(t, Config{})
 	path := statusPath("a@example.com") + "/unsubscribe-all"
@@ -148,8 +150,8 @@ func TestSubscribeAfterAll(t *testing.T) {
 	}
 }
 
-// The opt-out belongs to the address: it waits for the contact that is created with it, also after a deletion, is left behind
-// when the address changes, and is found when it changes back. Section 1.7.
+// The opt-out belongs to the address: it waits for the contact that is created with it, also after a deletion, is left
+// behind when the address changes, and is found when it changes back. Section 1.7.
 func TestOptoutBelongsToTheAddress(t *testing.T) {
 	s := newSim(t, Config{})
 	post(t, s, statusPath("a@example.com")+"/unsubscribe-all?channel=EMAIL", "")

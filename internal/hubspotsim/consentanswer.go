@@ -65,8 +65,8 @@ func consentAnswer(c *call, results any, errors []rowProblem) reply {
 	return reply{status: http.StatusOK, body: appendTimes(b, c.now)}
 }
 
-// consentBatch runs a batch: each address has its own fate, unless Quirks.ConsentWhole400 is set. Nothing about it is documented
-// but the bodies; that some rows can fail alone follows from errors[] in the description.
+// consentBatch runs a batch: each address has its own fate, unless Quirks.ConsentWhole400 is set. Nothing about it is
+// documented but the bodies; that some rows can fail alone follows from errors[] in the description.
 func (s *Sim) consentBatch(c *call) reply {
 	var errs []*rowError
 	fates := make([]*rowError, len(c.subscribers))
@@ -132,7 +132,8 @@ func (s *Sim) batchOne(c *call, r *subscriberRow) (any, *rowError) {
 	return map[string]any{"subscriberIdString": address, "statuses": s.statuses(c, r.address, "")}, nil
 }
 
-// subscriberProblem is an entry of errors[]. What its context holds is not documented; Quirks.ConsentErrorsUnnamed leaves it empty.
+// subscriberProblem is an entry of errors[]. What its context holds is not documented; Quirks.ConsentErrorsUnnamed
+// leaves it empty.
 func (s *Sim) subscriberProblem(e *rowError, r *subscriberRow) rowProblem {
 	p := rowProblem{Status: "error", Category: e.category, Message: e.message, Context: map[string][]string{}, Errors: []detail{}}
 	p.Errors = append(p.Errors, e.errors()...)

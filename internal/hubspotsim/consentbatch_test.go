@@ -93,7 +93,8 @@ func TestConsentScopes(t *testing.T) {
 	}
 }
 
-// Faults reach subscriptions as they reach everything else, by script and by address; and their requests count in the window.
+// Faults reach subscriptions as they reach everything else, by script and by address; and their requests count in the
+// window.
 func TestConsentFaultsAndLimits(t *testing.T) {
 	w := newWatch()
 	s := newSim(t, Config{Clock: w.now, Limit: 13})

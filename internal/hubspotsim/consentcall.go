@@ -174,8 +174,8 @@ func (s *Sim) badConsent(c *call) (reply, bool) {
 	return reply{}, false
 }
 
-// badSubscriber says why one input is refused, or nil. HubSpot's words for these cases are not documented; the form is that of
-// every other error.
+// badSubscriber says why one input is refused, or nil. HubSpot's words for these cases are not documented; the form is
+// that of every other error.
 func (s *Sim) badSubscriber(c *call, r *subscriberRow) *rowError {
 	refuse := func(code, message string) *rowError {
 		return &rowError{status: http.StatusBadRequest, category: categoryValidation, message: message, details: []detail{{Message: message, Code: code}}}
@@ -212,7 +212,8 @@ func (s *Sim) setOne(c *call, r *subscriberRow) (publicStatus, *rowError) {
 	of := s.subscription(r.ID)
 	reason, ok := s.setStatus(r.address, of, r.State, author{sourceAPI, basis{r.Basis, r.Explanation}, c.now})
 	if !ok {
-		// The words of the v3 refusal: https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/v3/guide
+		// The words of the v3 refusal:
+		// https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/v3/guide
 		return publicStatus{}, &rowError{status: http.StatusBadRequest, category: categoryValidation,
 			message: "Subscription " + strconv.FormatInt(r.ID, 10) + " for " + r.address + " cannot be updated because they have unsubscribed"}
 	}

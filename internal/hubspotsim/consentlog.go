@@ -12,8 +12,8 @@ const (
 	ConsentStatus = "status"
 	// ConsentAll: an address was opted out of all e-mail of a brand, or that was lifted.
 	ConsentAll = "all"
-	// ConsentMailable and ConsentSilent: from now on marketing e-mail of the account's own brand can go to a contact, or cannot. A
-	// contact that is created without an address is neither.
+	// ConsentMailable and ConsentSilent: from now on marketing e-mail of the account's own brand can go to a contact, or
+	// cannot. A contact that is created without an address is neither.
 	ConsentMailable = "mailable"
 	ConsentSilent   = "silent"
 )
@@ -31,8 +31,8 @@ type ConsentEntry struct {
 	LegalBasis     string `json:"legal_basis,omitempty"`
 	Explanation    string `json:"explanation,omitempty"`
 	Source         string `json:"source,omitempty"` // "Public status API", or CRM_UI for a person
-	// Reason is NO_STATUS_CHANGE for a request that changed nothing, and REFUSED, which is not HubSpot's word, for one to subscribe
-	// somebody that was refused because of an opt-out.
+	// Reason is NO_STATUS_CHANGE for a request that changed nothing, and REFUSED, which is not HubSpot's word, for one to
+	// subscribe somebody that was refused because of an opt-out.
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -72,7 +72,8 @@ func (p *portal) silence(c *contact, now int64) {
 	}
 }
 
-// ConsentLog is everything that happened to consent in the first account, in order, since the Sim was made. The caller owns it.
+// ConsentLog is everything that happened to consent in the first account, in order, since the Sim was made. The caller
+// owns it.
 func (s *Sim) ConsentLog() []ConsentEntry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +98,8 @@ func (s *Sim) OptedOut(address string) bool {
 	return s.wideOut(normalAddress(address), 0) != nil
 }
 
-// Status is where an address stands with a subscription type: SUBSCRIBED, UNSUBSCRIBED, or NOT_SPECIFIED, also for an unknown type.
+// Status is where an address stands with a subscription type: SUBSCRIBED, UNSUBSCRIBED, or NOT_SPECIFIED, also for an
+// unknown type.
 func (s *Sim) Status(address string, subscription int64) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,8 +110,8 @@ func (s *Sim) Status(address string, subscription int64) string {
 	return s.standing(normalAddress(address), of)
 }
 
-// Blocklist are the addresses of privacy deletions, in order. One that no contact ever had is there because somebody asked for
-// its deletion by address.
+// Blocklist are the addresses of privacy deletions, in order. One that no contact ever had is there because somebody
+// asked for its deletion by address.
 func (s *Sim) Blocklist() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

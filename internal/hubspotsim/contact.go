@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// historyDepth is how many values of a property are remembered, the present one included. HubSpot's own depth is unknown;
-// five keeps a million contacts in memory.
+// historyDepth is how many values of a property are remembered, the present one included. HubSpot's own depth is
+// unknown; five keeps a million contacts in memory.
 const historyDepth = 5
 
 // source is who wrote a value, as propertiesWithHistory shows it.
@@ -60,8 +60,8 @@ func (c *contact) value(def *property) (v string, ok bool) {
 	return "", false
 }
 
-// set stores a value and says whether it differs from the one before. A never-set property stays so when it is cleared. What
-// search may still be showing is remembered too, however deep.
+// set stores a value and says whether it differs from the one before. A never-set property stays so when it is cleared.
+// What search may still be showing is remembered too, however deep.
 func (s *Sim) set(c *contact, def *property, v string, at int64, by *source) bool {
 	f := c.field(def)
 	switch {
@@ -226,7 +226,8 @@ func (c *contact) binned(now int64) bool {
 	return c.archivedAt > 0 && now-c.archivedAt < binDays*24*time.Hour.Milliseconds()
 }
 
-// archive puts a contact into the recycle bin. https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide
+// archive puts a contact into the recycle bin.
+// https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide
 func (p *portal) archive(c *contact, now int64) {
 	p.unindex(c)
 	c.archivedAt, c.updatedAt, c.recent = now, now, nil

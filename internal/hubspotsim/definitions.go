@@ -53,8 +53,8 @@ func (d *property) wire() wireProperty {
 	}
 }
 
-// propertiesCall lists, gives, creates, alters and archives definitions. What it answers for a taken, archived or unknown name
-// was seen on a live portal (HubSpot vendor reference: properties and groups, API 2026-09).
+// propertiesCall lists, gives, creates, alters and archives definitions. What it answers for a taken, archived or
+// unknown name was seen on a live portal (HubSpot vendor reference: properties and groups, API 2026-09).
 func (s *Sim) propertiesCall(c *call) reply {
 	ok := func(status int, v any) reply { return reply{status: status, body: mustJSON(v)} }
 	if c.id == "" {

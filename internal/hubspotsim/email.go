@@ -11,9 +11,9 @@ import (
 // (https://github.com/segmentio/action-destinations/pull/1514), without spaces around it.
 func normalAddress(a string) string { return strings.ToLower(strings.TrimSpace(a)) }
 
-// validAddress follows https://legacydocs.hubspot.com/docs/faq/how-does-hubspot-validate-email-addresses: RFC 2822 without a
-// quoted local part, and a domain that ends in a top-level domain of IANA's list, international ones included. Whether the
-// mailbox exists is not looked at. a is lower case.
+// validAddress follows https://legacydocs.hubspot.com/docs/faq/how-does-hubspot-validate-email-addresses: RFC 2822
+// without a quoted local part, and a domain that ends in a top-level domain of IANA's list, international ones
+// included. Whether the mailbox exists is not looked at. a is lower case.
 func validAddress(a string) bool {
 	local, domain, ok := strings.Cut(a, "@")
 	if !ok || local == "" || len(local) > 64 || len(a) > 254 {

@@ -21,8 +21,8 @@ type fault struct {
 	times int           // how often still; -1 = always
 }
 
-// faultOps are the operations a script can name. subscriptions is all of those on subscriptions, the sub_ ones are each of them.
-// any is all there are, api all but the three of the token endpoints.
+// faultOps are the operations a script can name. subscriptions is all of those on subscriptions, the sub_ ones are each
+// of them. any is all there are, api all but the three of the token endpoints.
 var faultOps = []string{
 	"batch_create", "batch_upsert", "batch_update", "batch_read", "batch_archive", "create", "update", "get", "list", "archive", "merge",
 	"gdpr_delete", "search", "properties", "account", "subscriptions", "token", "introspect", "revoke", "api", "any",

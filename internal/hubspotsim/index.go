@@ -16,8 +16,8 @@ type view struct {
 // mark is a change that search may not have shown yet, and lastmodifieddate after it.
 type mark struct{ at, modified int64 }
 
-// lagOf is how long a change waits before search shows it, in ms: IndexLag, and a share of IndexSpread that the seed, the
-// contact and the moment decide. Two changes may so be shown in the other order than they were made
+// lagOf is how long a change waits before search shows it, in ms: IndexLag, and a share of IndexSpread that the seed,
+// the contact and the moment decide. Two changes may so be shown in the other order than they were made
 // (https://github.com/estuary/connectors/issues/1861), and HubSpot gives no bound
 // (https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm: "a few moments").
 func (s *Sim) lagOf(id, at int64) int64 {
@@ -77,8 +77,8 @@ func (s *Sim) touch(c *contact, now int64, bump bool) {
 // changed notes that something search answers from is another from now on.
 func (p *portal) changed(now int64) { p.revision, p.changedAt = p.revision+1, max(p.changedAt, now) }
 
-// SetIndexLag changes how long search lags: every change waits lag and a random part of spread. A contact that was changed
-// while neither was set shows its present state only. It fails on a negative time.
+// SetIndexLag changes how long search lags: every change waits lag and a random part of spread. A contact that was
+// changed while neither was set shows its present state only. It fails on a negative time.
 func (s *Sim) SetIndexLag(lag, spread time.Duration) error {
 	if lag < 0 || spread < 0 {
 		return fmt.Errorf("set index lag: %v and %v, want 0 or more", lag, spread)
@@ -90,8 +90,8 @@ func (s *Sim) SetIndexLag(lag, spread time.Duration) error {
 	return nil
 }
 
-// hitsCache keeps the hits of the last search while nothing changes, so that a scan of a million contacts by id does not look
-// at all of them for each page.
+// hitsCache keeps the hits of the last search while nothing changes, so that a scan of a million contacts by id does
+// not look at all of them for each page.
 type hitsCache struct {
 	query    string
 	revision uint64

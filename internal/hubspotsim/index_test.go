@@ -11,8 +11,9 @@ import (
 
 const everything = `{"sorts":[{"propertyName":"hs_object_id","direction":"ASCENDING"}],"properties":["email","city","lastmodifieddate"],"limit":200}`
 
-// Each change waits a share of the spread that the seed decides: some are shown before earlier ones, all after the longest lag,
-// and the same seed shows them in the same order. Section 2.1: results near now are not in the order of time.
+// Each change waits a share of the spread that the seed decides: some are shown before earlier ones, all after the
+// longest lag, and the same seed shows them in the same order. Section 2.1: results near now are not in the order of
+// time.
 func TestIndexShowsChangesOutOfOrder(t *testing.T) {
 	const n = 60
 	order := func(seed uint64) (ids []string) {
@@ -52,8 +53,8 @@ func number(address string) int {
 	return n
 }
 
-// The index never goes back: what it shows of a contact only gets newer, in value and in lastmodifieddate together, however many
-// changes come within the lag, and ends at what the contact holds.
+// The index never goes back: what it shows of a contact only gets newer, in value and in lastmodifieddate together,
+// however many changes come within the lag, and ends at what the contact holds.
 func TestIndexOfOneContactOnlyGetsNewer(t *testing.T) {
 	w := newWatch()
 	s := newSim(t, Config{Clock: w.now, IndexLag: time.Second, IndexSpread: 30 * time.Second})

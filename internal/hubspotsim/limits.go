@@ -67,11 +67,12 @@ func newBooks(cfg Config) books {
 	}
 }
 
-// admit counts a request against the limits and names the policy that refuses it, or "". Search is exempt from the window,
-// not from the day (x-hubspot-rate-limit-exemptions in the contacts description,
+// admit counts a request against the limits and names the policy that refuses it, or "". Search is exempt from the
+// window, not from the day (x-hubspot-rate-limit-exemptions in the contacts description,
 // https://github.com/HubSpot/HubSpot-public-api-spec-collection).
 func (s *Sim) admit(op string, now time.Time) string {
-	// The day begins at midnight in the account's zone: https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
+	// The day begins at midnight in the account's zone:
+	// https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
 	if day := now.In(s.zone).Format(time.DateOnly); day != s.day {
 		s.day, s.dayUsed = day, 0
 	}
@@ -98,9 +99,10 @@ func (s *Sim) midnight(now time.Time) time.Time {
 	return time.Date(y, m, d+1, 0, 0, 0, 0, s.zone)
 }
 
-// rateHeaders are the headers of an answer; search answers and 401 carry none, and the daily pair comes to static tokens only.
-// https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines, and for OAuth
-// https://developers.hubspot.com/changelog/rate-limit-headers-will-now-appear-for-oauth-authenticated-calls, read 2026-11-22
+// rateHeaders are the headers of an answer; search answers and 401 carry none, and the daily pair comes to static
+// tokens only. https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines, and for OAuth
+// https://developers.hubspot.com/changelog/rate-limit-headers-will-now-appear-for-oauth-authenticated-calls, read
+// 2026-11-22
 func (s *Sim) rateHeaders(c *call, now time.Time, h http.Header) {
 	if c.op == "search" {
 		return

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// The window rolls: a request leaves it after its span, not at a full stop of the clock. A refused request uses nothing.
+// The window rolls: a request leaves it after its span, not at a full stop of the clock. A refused request uses
+// nothing.
 func TestWindowLimit(t *testing.T) {
 	w := newWatch()
 	s := newSim(t, Config{Clock: w.now, Limit: 3, Window: 10 * time.Second})

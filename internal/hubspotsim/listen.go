@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// ErrNotLoopback is Listen's refusal of an address that other machines could reach: a simulator hands out its credentials to
-// whoever asks.
+// ErrNotLoopback is Listen's refusal of an address that other machines could reach: a simulator hands out its
+// credentials to whoever asks.
 var ErrNotLoopback = errors.New("not a loopback address")
 
-// Listen opens a listener for Serve. address is HOST:PORT, where HOST is a loopback IP address or localhost and PORT may be 0
-// for any free one. Any other host, and none at all, is ErrNotLoopback.
+// Listen opens a listener for Serve. address is HOST:PORT, where HOST is a loopback IP address or localhost and PORT
+// may be 0 for any free one. Any other host, and none at all, is ErrNotLoopback.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -40,8 +40,9 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 // lastAnswers is how long answers under way get when Serve ends.
 const lastAnswers = time.Second
 
-// Serve answers requests on the listener, which it closes, until the context ends; then it returns nil once every request is
-// over: those under way get a second, those that still hang then lose their connection. Any other end is an error.
+// Serve answers requests on the listener, which it closes, until the context ends; then it returns nil once every
+// request is over: those under way get a second, those that still hang then lose their connection. Any other end is an
+// error.
 func (s *Sim) Serve(ctx context.Context, l net.Listener) error {
 	var requests sync.WaitGroup
 	handler := s.Handler()

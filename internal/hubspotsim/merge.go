@@ -18,9 +18,10 @@ var (
 	errIdentities = errors.New("Cannot have more than 250 identities on a profile")
 )
 
-// mergeRecords makes one record out of two: by default one with a new id, which lists the old ones in hs_merged_object_ids;
-// both old ids lead to it from then on (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide).
-// The primary's values win, the other fills what the primary lacks, and its addresses become additional ones.
+// mergeRecords makes one record out of two: by default one with a new id, which lists the old ones in
+// hs_merged_object_ids; both old ids lead to it from then on
+// (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide). The primary's values win, the
+// other fills what the primary lacks, and its addresses become additional ones.
 func (s *Sim) mergeRecords(primary, other *contact, now int64, by *source) (*contact, error) {
 	switch {
 	case primary == nil || other == nil:
@@ -113,8 +114,8 @@ func (s *Sim) mergeCall(c *call) reply {
 	return reply{status: http.StatusOK, body: s.appendResult(nil, c, &outcome{c: into, isNew: true})}
 }
 
-// gdprDelete removes a contact for good, by id or address; an unknown address goes on the blocklist. Contacts that were purged
-// are in no list. https://github.com/HubSpot/HubSpot-public-api-spec-collection, contacts
+// gdprDelete removes a contact for good, by id or address; an unknown address goes on the blocklist. Contacts that were
+// purged are in no list. https://github.com/HubSpot/HubSpot-public-api-spec-collection, contacts
 func (s *Sim) gdprDelete(c *call) reply {
 	var in struct {
 		ID         scalar `json:"objectId"`

@@ -49,7 +49,8 @@ type grant struct {
 	gone    bool     // the account disconnected: BAD_HUB
 }
 
-// bearer is a token that a data call can carry. Several of one grant may work at once: a refresh does not end the earlier ones.
+// bearer is a token that a data call can carry. Several of one grant may work at once: a refresh does not end the
+// earlier ones.
 type bearer struct {
 	*grant
 	expiresAt int64 // unix ms, 0 = never
@@ -81,9 +82,9 @@ func (s *Sim) newGrant(hub int64, scopes []string) *grant {
 	return g
 }
 
-// rotate gives a grant a new refresh token; the old one is dead at once. HubSpot says neither that it rotates them nor what
-// becomes of the old one (https://developers.hubspot.com/blog/oauth-token-management-hubspot-integrations, read 2026-11-22): the
-// hardest case for a client is the one here.
+// rotate gives a grant a new refresh token; the old one is dead at once. HubSpot says neither that it rotates them nor
+// what becomes of the old one (https://developers.hubspot.com/blog/oauth-token-management-hubspot-integrations, read
+// 2026-11-22): the hardest case for a client is the one here.
 func (s *Sim) rotate(g *grant) {
 	delete(s.grants, g.refresh)
 	g.refresh = "na1-" + uuid(s.rng)
@@ -139,10 +140,11 @@ func (s *Sim) endToken(token string, asExpired bool) {
 	}
 }
 
-// Revoke ends logins, as a person who uninstalls the app does: the refresh token, or every one of the app when it is "". Access
-// tokens that are out live on until they expire
-// (https://developers.hubspot.com/docs/api-reference/legacy/authentication/oauth-tokens/v1/guide, read 2026-11-22). With
-// accountGone the answer to a refresh is BAD_HUB instead of BAD_REFRESH_TOKEN. It fails for a token that does not work.
+// Revoke ends logins, as a person who uninstalls the app does: the refresh token, or every one of the app when it is
+// "". Access tokens that are out live on until they expire
+// (https://developers.hubspot.com/docs/api-reference/legacy/authentication/oauth-tokens/v1/guide, read 2026-11-22).
+// With accountGone the answer to a refresh is BAD_HUB instead of BAD_REFRESH_TOKEN. It fails for a token that does not
+// work.
 func (s *Sim) Revoke(refreshToken string, accountGone bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,8 +163,8 @@ func (s *Sim) Revoke(refreshToken string, accountGone bool) error {
 	return nil
 }
 
-// RotateClient changes the app's client secret, and with newID its client id too, as if the tokens had been carried to another
-// app: a refresh then answers MISMATCH_REFRESH_TOKEN_CLIENT.
+// RotateClient changes the app's client secret, and with newID its client id too, as if the tokens had been carried to
+// another app: a refresh then answers MISMATCH_REFRESH_TOKEN_CLIENT.
 func (s *Sim) RotateClient(newID bool) Credentials {
 	s.mu.Lock()
 	s.cred.ClientSecret = uuid(s.rng)
@@ -176,8 +178,8 @@ func (s *Sim) RotateClient(newID bool) Credentials {
 // secondsLeft of a token, never negative.
 func secondsLeft(expiresAt, now int64) int64 { return max(0, (expiresAt-now)/1000) }
 
-// agoText is how long ago in the largest whole unit, as the messages seen have it: the unit varies from second(s) to day(s)
-// (https://github.com/hubspotdev/devslackarchive, 2023-10-30 and 2024-05-24).
+// agoText is how long ago in the largest whole unit, as the messages seen have it: the unit varies from second(s) to
+// day(s) (https://github.com/hubspotdev/devslackarchive, 2023-10-30 and 2024-05-24).
 func agoText(ms int64) string {
 	n, unit := ms/1000, "second(s)"
 	for _, next := range []struct {

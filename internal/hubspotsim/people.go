@@ -16,8 +16,9 @@ var (
 	errBlocked  = errors.New("the address is on the blocklist of privacy deletions")
 )
 
-// Create makes a contact and gives its id. Values are checked and stored in HubSpot's form. An address on the blocklist is
-// refused here, while the API takes it (https://knowledge.hubspot.com/privacy-and-consent/how-do-i-perform-a-gdpr-delete-in-hubspot).
+// Create makes a contact and gives its id. Values are checked and stored in HubSpot's form. An address on the blocklist
+// is refused here, while the API takes it
+// (https://knowledge.hubspot.com/privacy-and-consent/how-do-i-perform-a-gdpr-delete-in-hubspot).
 func (s *Sim) Create(properties map[string]string) (id string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,9 +128,9 @@ func (s *Sim) Archive(t Target) error {
 	return nil
 }
 
-// Restore takes a contact out of the recycle bin, with the id and the values it had. It fails when it is not there, when it has
-// been there for more than 90 days, and when another contact has taken its address or a unique value since; what HubSpot does
-// in that case is not documented.
+// Restore takes a contact out of the recycle bin, with the id and the values it had. It fails when it is not there,
+// when it has been there for more than 90 days, and when another contact has taken its address or a unique value since;
+// what HubSpot does in that case is not documented.
 func (s *Sim) Restore(t Target) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

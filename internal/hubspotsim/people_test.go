@@ -65,8 +65,8 @@ func TestChangesArePeoplesOnly(t *testing.T) {
 	want(t, "time", s.Changes()[3].At, time.Date(2026, 11, 24, 8, 0, 1, 0, time.UTC).UnixMilli())
 }
 
-// An archived contact is in the list of archived ones with its time, for 90 days; it comes back with its id, values, address and
-// unique value, unless others have taken them. Section 2.3.
+// An archived contact is in the list of archived ones with its time, for 90 days; it comes back with its id, values,
+// address and unique value, unless others have taken them. Section 2.3.
 func TestRestore(t *testing.T) {
 	for _, keeps := range []bool{false, true} {
 		w := newWatch()
@@ -112,7 +112,8 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// What a person types is HubSpot's own: history says CRM_UI, and an address on the blocklist is refused, which the API takes.
+// What a person types is HubSpot's own: history says CRM_UI, and an address on the blocklist is refused, which the API
+// takes.
 func TestCreateByAPerson(t *testing.T) {
 	s := newSim(t, Config{})
 	id, err := s.Create(map[string]string{"email": "A@Example.com", "date_of_birth": "1990-05-01"})
@@ -139,8 +140,8 @@ func TestCreateByAPerson(t *testing.T) {
 	want(t, "somebody came back", s.Stats().Erased, 1)
 }
 
-// Merged-away addresses are additional ones of the survivor: it is found by them, and they stay taken. Batch read names a
-// merged-away id as unknown, or follows it: both are tried, since nobody knows.
+// Merged-away addresses are additional ones of the survivor: it is found by them, and they stay taken. Batch read names
+// a merged-away id as unknown, or follows it: both are tried, since nobody knows.
 func TestMergedIDsAndAddresses(t *testing.T) {
 	for _, follows := range []bool{false, true} {
 		s := newSim(t, Config{Quirks: Quirks{ReadFollowsMerges: follows}})

@@ -18,8 +18,8 @@ import (
 //	dropapplied    the same, but it is applied
 //	noid           the row's result has no id
 //
-// subfault-KIND and subfault1-KIND do the same to the writes of subscriptions, and to nothing else: there refused and invalid refuse
-// one address of a batch, and noid takes all names from the answer.
+// subfault-KIND and subfault1-KIND do the same to the writes of subscriptions, and to nothing else: there refused and
+// invalid refuse one address of a batch, and noid takes all names from the answer.
 type poison struct {
 	kind string
 	once bool
@@ -49,7 +49,8 @@ func poisonOf(address, word string) poison {
 	return poison{}
 }
 
-// poisonRows looks for addresses that choose a fault in a write, marks their rows and gives the fault of the whole request.
+// poisonRows looks for addresses that choose a fault in a write, marks their rows and gives the fault of the whole
+// request.
 func (s *Sim) poisonRows(c *call) (whole fault) {
 	if consentWrites[c.op] {
 		return s.poisonSubscribers(c)

@@ -101,9 +101,9 @@ var types = map[string][]string{
 	"datetime":     {"date"},
 }
 
-// DefineProperty adds a property, or alters the one of that name: empty Label, Type and FieldType and nil Options leave what
-// was there; ReadOnly and Archived are always taken. Whether it is unique cannot change. Values that contacts hold stay, also
-// when their option is gone. Every other field of a new property has a default: text, in contactinformation.
+// DefineProperty adds a property, or alters the one of that name: empty Label, Type and FieldType and nil Options leave
+// what was there; ReadOnly and Archived are always taken. Whether it is unique cannot change. Values that contacts hold
+// stay, also when their option is gone. Every other field of a new property has a default: text, in contactinformation.
 func (s *Sim) DefineProperty(def Property) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

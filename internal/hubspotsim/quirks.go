@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Quirks are the facts that nobody has documented: each is a switch, and a test that depends on one runs under both answers.
-// The zero value is the likeliest portal. The names are those of POST /_sim/quirks.
+// Quirks are the facts that nobody has documented: each is a switch, and a test that depends on one runs under both
+// answers. The zero value is the likeliest portal. The names are those of POST /_sim/quirks.
 type Quirks struct {
 	// UpsertByEmailBlanks: an upsert by address clears what it leaves out ("partial upserts are not supported when using
 	// email", https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide).
@@ -25,8 +25,8 @@ type Quirks struct {
 	SecondaryMisses bool `json:"secondary_misses"`
 	// DefaultsOnly: an update's answer shows the default properties only, not the ones that were written.
 	DefaultsOnly bool `json:"defaults_only"`
-	// Whole400 refuses a batch as a whole for one bad row even when every row has a trace id: "" = never, "named" = the body
-	// names the bad properties, "unnamed" = it names nothing.
+	// Whole400 refuses a batch as a whole for one bad row even when every row has a trace id: "" = never, "named" = the
+	// body names the bad properties, "unnamed" = it names nothing.
 	Whole400 string `json:"whole_400"`
 	// ArchivedConflicts: creating a contact with the address of an archived one is a conflict instead of a new contact.
 	ArchivedConflicts bool `json:"archived_conflicts"`
@@ -42,16 +42,17 @@ type Quirks struct {
 	OptoutBumpsModified bool `json:"optout_bumps_modified"`
 	// RestoreKeepsModified: taking a contact out of the recycle bin does not move lastmodifieddate.
 	RestoreKeepsModified bool `json:"restore_keeps_modified"`
-	// SubscribeAfterAll is what SUBSCRIBED with one type does to an address that is opted out of all e-mail: "" = the type's own
-	// status changes, and the opt-out of all stays; "lifts" = it ends, and the address stays opted out of the other types;
-	// "refused" = 400.
+	// SubscribeAfterAll is what SUBSCRIBED with one type does to an address that is opted out of all e-mail: "" = the
+	// type's own status changes, and the opt-out of all stays; "lifts" = it ends, and the address stays opted out of the
+	// other types; "refused" = 400.
 	SubscribeAfterAll string `json:"subscribe_after_all"`
-	// LegalBasisRequired: a status needs legalBasis and legalBasisExplanation, as the guide says of accounts with the data privacy
-	// settings on. One live account with them took a status without.
+	// LegalBasisRequired: a status needs legalBasis and legalBasisExplanation, as the guide says of accounts with the data
+	// privacy settings on. One live account with them took a status without.
 	LegalBasisRequired bool `json:"legal_basis_required"`
 	// ConsentWhole400: one bad input refuses a batch on subscriptions as a whole.
 	ConsentWhole400 bool `json:"consent_whole_400"`
-	// Consent207: a batch on subscriptions with refused inputs answers 207 as one on contacts does; the description has 200 only.
+	// Consent207: a batch on subscriptions with refused inputs answers 207 as one on contacts does; the description has
+	// 200 only.
 	Consent207 bool `json:"consent_207"`
 	// ConsentErrorsUnnamed: an error of a batch on subscriptions does not say whose it is.
 	ConsentErrorsUnnamed bool `json:"consent_errors_unnamed"`
@@ -59,7 +60,8 @@ type Quirks struct {
 	RewritesValues bool `json:"rewrites_values"`
 	// NoWarnings: answers carry no warnings[] where a date was normalised.
 	NoWarnings bool `json:"no_warnings"`
-	// SearchShowsNow: what a search hit shows is what the contact holds now, instead of what the index, which lags, has of it.
+	// SearchShowsNow: what a search hit shows is what the contact holds now, instead of what the index, which lags, has of
+	// it.
 	SearchShowsNow bool `json:"search_shows_now"`
 	// RotateRefresh: a refresh answers with a new refresh token, and the old one is dead at once.
 	RotateRefresh bool `json:"rotate_refresh"`
@@ -69,8 +71,8 @@ type Quirks struct {
 	OldTokenErrors bool `json:"old_token_errors"`
 	// BadHubIs403: BAD_HUB comes with 403, as it did in 2024, instead of 400.
 	BadHubIs403 bool `json:"bad_hub_is_403"`
-	// TokenPerSecond is how many requests the token endpoint takes in a second before it answers 429; 0 = any number. HubSpot has
-	// such a limit (https://github.com/PostHog/posthog/pull/64726) and does not give its figure.
+	// TokenPerSecond is how many requests the token endpoint takes in a second before it answers 429; 0 = any number.
+	// HubSpot has such a limit (https://github.com/PostHog/posthog/pull/64726) and does not give its figure.
 	TokenPerSecond int `json:"token_per_second"`
 }
 
@@ -87,7 +89,8 @@ func (q Quirks) validate() error {
 	return nil
 }
 
-// SetQuirks replaces all switches. It fails on an unknown Whole400 or SubscribeAfterAll and on a negative TokenPerSecond.
+// SetQuirks replaces all switches. It fails on an unknown Whole400 or SubscribeAfterAll and on a negative
+// TokenPerSecond.
 func (s *Sim) SetQuirks(q Quirks) error {
 	if err := q.validate(); err != nil {
 		return err

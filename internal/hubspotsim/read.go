@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// batchRead gives contacts by id, by address or by a unique property. Ids that no contact has are named together in one error
-// (https://github.com/HubSpot/hubspot-api-php/issues/619); one id twice gives one result.
+// batchRead gives contacts by id, by address or by a unique property. Ids that no contact has are named together in one
+// error (https://github.com/HubSpot/hubspot-api-php/issues/619); one id twice gives one result.
 func (s *Sim) batchRead(c *call) reply {
 	if c.noRows {
 		return c.emptyAnswer()

@@ -61,8 +61,8 @@ func (c *call) notFound(id string) reply {
 	return c.refuse(http.StatusNotFound, problem{Message: "Object not found.  objectId are usually numeric.", Category: categoryMissing})
 }
 
-// unauthorized bodies are those seen in https://github.com/hubspotdev/devslackarchive, 2023-10-30: expiredAt is unix ms, 0 = the
-// token is unknown or there is none.
+// unauthorized bodies are those seen in https://github.com/hubspotdev/devslackarchive, 2023-10-30: expiredAt is unix
+// ms, 0 = the token is unknown or there is none.
 func (c *call) unauthorized(expiredAt int64) reply {
 	r := c.refuse(http.StatusUnauthorized, problem{
 		Message: "Authentication credentials not found. This API supports OAuth 2.0 authentication and you can find more details at " +

@@ -166,7 +166,8 @@ func routeContacts(method string, v api, rest []string) (*call, int) {
 //lint:ignore ST1005 HubSpot's words
 var errBody = errors.New("Invalid input JSON: the body cannot be read as the expected object")
 
-// decode reads the body of a contact operation into rows, and that of a token endpoint into a form. Single writes are one row.
+// decode reads the body of a contact operation into rows, and that of a token endpoint into a form. Single writes are
+// one row.
 func (c *call) decode(contentType string) error {
 	switch {
 	case tokenOps[c.op]:

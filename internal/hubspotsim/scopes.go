@@ -10,8 +10,8 @@ import (
 
 // scopes are those of which any one admits the call; nil = every token may.
 //
-// Contacts and properties: https://github.com/HubSpot/HubSpot-public-api-spec-collection, security of each operation, read
-// 2026-11-22. Account details ask for oauth there, and answered a key that held crm.schemas scopes only
+// Contacts and properties: https://github.com/HubSpot/HubSpot-public-api-spec-collection, security of each operation,
+// read 2026-11-22. Account details ask for oauth there, and answered a key that held crm.schemas scopes only
 // (https://github.com/scopiousdigital/kalup, docs/hubspot.md), so nothing is asked here.
 func (c *call) scopes() []string {
 	switch {
@@ -35,8 +35,9 @@ func (c *call) allowed(g *grant) bool {
 	return wanted == nil || slices.ContainsFunc(wanted, func(one string) bool { return slices.Contains(g.scopes, one) })
 }
 
-// missingScopes is the 403 of https://developers.hubspot.com/docs/guides/crm/using-object-apis. With one scope to choose from
-// the word is "All", with several "One or more" (https://github.com/hubspotdev/devslackarchive, 2023-09-27).
+// missingScopes is the 403 of https://developers.hubspot.com/docs/guides/crm/using-object-apis. With one scope to
+// choose from the word is "All", with several "One or more" (https://github.com/hubspotdev/devslackarchive,
+// 2023-09-27).
 func (c *call) missingScopes() reply {
 	wanted := c.scopes()
 	text := "One or more of the following scopes are required."
@@ -57,9 +58,9 @@ func (c *call) missingScopes() reply {
 
 var errNoToken = errors.New("no such token")
 
-// SetScopes changes what a token may do, while it stays the same, as a downgraded account does to its tokens: token is an access
-// token, a refresh token or a static one, and all of one login have the same scopes; "" = every login and static token. nil
-// scopes = all of the app's.
+// SetScopes changes what a token may do, while it stays the same, as a downgraded account does to its tokens: token is
+// an access token, a refresh token or a static one, and all of one login have the same scopes; "" = every login and
+// static token. nil scopes = all of the app's.
 func (s *Sim) SetScopes(token string, scopes []string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

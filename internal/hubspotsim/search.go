@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// The limits of search. https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm, read 2026-11-22. The
-// description allows 6 groups and a changelog 10 filters in a group and 25 in all
+// The limits of search. https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm, read 2026-11-22.
+// The description allows 6 groups and a changelog 10 filters in a group and 25 in all
 // (https://developers.hubspot.com/changelog/breaking-change-expanded-filtering-capabilities-and-error-messaging-in-hubspots-search-api):
 // the guide's are the smallest, so whoever keeps them is right everywhere.
 const (
@@ -58,7 +58,8 @@ func (in *searchRequest) badSearch(body []byte) string {
 	return ""
 }
 
-// searchCall is a simple search: it looks at every live contact as the index has it. Archived contacts are never returned. Groups are alternatives, the filters in one must all hold. A hit shows the values of the index too.
+// searchCall is a simple search: it looks at every live contact as the index has it. Archived contacts are never
+// returned. Groups are alternatives, the filters in one must all hold. A hit shows the values of the index too.
 func (s *Sim) searchCall(c *call) reply {
 	var in searchRequest
 	if err := json.Unmarshal(c.body, &in); err != nil {
@@ -113,8 +114,8 @@ func (s *Sim) searchCall(c *call) reply {
 	return reply{status: http.StatusOK, body: append(b, '}')}
 }
 
-// compileAll makes the filter groups ready. from is the smallest id that can be a hit: in the one group there is, ids above a
-// bound. ok is false for epoch 0 in a time.
+// compileAll makes the filter groups ready. from is the smallest id that can be a hit: in the one group there is, ids
+// above a bound. ok is false for epoch 0 in a time.
 func (s *Sim) compileAll(in *searchRequest) (groups [][]condition, from int64, ok bool) {
 	groups = make([][]condition, len(in.Groups))
 	for i, g := range in.Groups {
@@ -133,7 +134,8 @@ func (s *Sim) compileAll(in *searchRequest) (groups [][]condition, from int64, o
 	return groups, from, true
 }
 
-// hits are the live contacts that the index shows and that fit, by rising id. The caller may sort them when keep is false.
+// hits are the live contacts that the index shows and that fit, by rising id. The caller may sort them when keep is
+// false.
 func (s *Sim) hits(groups [][]condition, from, now int64, keep bool) []*contact {
 	scan := func(from int64) []*contact {
 		var hits []*contact

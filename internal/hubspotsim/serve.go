@@ -14,14 +14,15 @@ import (
 const maxBody = 64 << 20
 
 // maxAddress is how long an address may be. HubSpot answers long lists of properties with 414
-// (https://developers.hubspot.com/docs/api-reference/error-handling, read 2026-11-22) and gives no figure; 8 KiB is what servers of its
-// kind take.
+// (https://developers.hubspot.com/docs/api-reference/error-handling, read 2026-11-22) and gives no figure; 8 KiB is
+// what servers of its kind take.
 const maxAddress = 8 << 10
 
 // msgRequest is the one log line of this package.
 const msgRequest = "simulated request"
 
-// serve answers one request, with a Date of HubSpot's clock. An error means that there is no answer: the client gave up.
+// serve answers one request, with a Date of HubSpot's clock. An error means that there is no answer: the client gave
+// up.
 func (s *Sim) serve(r *http.Request) (reply, error) {
 	rep, err := s.respond(r)
 	if err != nil {

@@ -1,23 +1,26 @@
-// Package hubspotsim is a stand-in for HubSpot that keeps state: contacts, properties, account details, the OAuth token endpoint
-// and its authorize page, static tokens, scopes, rate limits, merges, and faults on demand. Tests, the demo and the simulate
-// command run against it.
+// Package hubspotsim is a stand-in for HubSpot that keeps state: contacts, properties, account details, the OAuth token
+// endpoint and its authorize page, static tokens, scopes, rate limits, merges, and faults on demand. Tests, the demo
+// and the simulate command run against it.
 //
-// Guarantee: what HubSpot documents, or was seen to do, is enforced, whatever the caller would like: a batch with a bad row
-// and no trace ids writes nothing, a merged-away id is silently missing from a batch update, results come in random order,
-// addresses come back in lower case, a code is good for one exchange. Each rule carries the page or the issue it follows.
-// Where no source says what HubSpot does, the answer is a switch in Quirks, so that a test can run under both. The same seed
-// gives the same credentials, and the same requests one after another give the same answers. Time is read through Config.Clock
-// and timers of package time only, so a Sim lives inside a testing/synctest bubble when it is reached through Transport.
+// Guarantee: what HubSpot documents, or was seen to do, is enforced, whatever the caller would like: a batch with a bad
+// row and no trace ids writes nothing, a merged-away id is silently missing from a batch update, results come in random
+// order, addresses come back in lower case, a code is good for one exchange. Each rule carries the page or the issue it
+// follows. Where no source says what HubSpot does, the answer is a switch in Quirks, so that a test can run under both.
+// The same seed gives the same credentials, and the same requests one after another give the same answers. Time is read
+// through Config.Clock and timers of package time only, so a Sim lives inside a testing/synctest bubble when it is
+// reached through Transport.
 //
-// It does not keep anything on disk and does not check associations. Search is simple: it looks at every contact. Subscriptions
-// are served in the dated form and v4's, which is the same; another path answers 404 as an unknown page would. The client_credentials grant and per-account rate limits are
-// left out: the two accounts of a Sim share one app and its window.
+// It does not keep anything on disk and does not check associations. Search is simple: it looks at every contact.
+// Subscriptions are served in the dated form and v4's, which is the same; another path answers 404 as an unknown page
+// would. The client_credentials grant and per-account rate limits are left out: the two accounts of a Sim share one app
+// and its window.
 //
-// Design: one mutex around everything. A request is decoded outside of it, runs inside, and leaves with its whole answer as
-// bytes, so no contact is ever read while it changes. Locks per contact were rejected: a batch touches a hundred contacts and
-// three indexes, and one core spends far more time in JSON than in the lock. JSON answers are appended by hand, since
-// reflection over a hundred contacts of a dozen values each was most of the cost of a request. The package imports none of
-// ours: it and the client are both written from HubSpot's published description, so they cannot share a mistake.
+// Design: one mutex around everything. A request is decoded outside of it, runs inside, and leaves with its whole
+// answer as bytes, so no contact is ever read while it changes. Locks per contact were rejected: a batch touches a
+// hundred contacts and three indexes, and one core spends far more time in JSON than in the lock. JSON answers are
+// appended by hand, since reflection over a hundred contacts of a dozen values each was most of the cost of a request.
+// The package imports none of ours: it and the client are both written from HubSpot's published description, so they
+// cannot share a mistake.
 package hubspotsim
 
 import (
@@ -44,8 +47,9 @@ type Config struct {
 	Daily int
 	// SearchLimit is the number of search requests allowed a second; 0 = no limit.
 	SearchLimit int
-	// IndexLag is how old a change must be before search shows it. IndexSpread is added in part: each change of each contact waits
-	// its own share of it besides, so that changes appear in another order than they were made. The seed decides the shares.
+	// IndexLag is how old a change must be before search shows it. IndexSpread is added in part: each change of each
+	// contact waits its own share of it besides, so that changes appear in another order than they were made. The seed
+	// decides the shares.
 	IndexLag    time.Duration
 	IndexSpread time.Duration
 	// Skew is how far HubSpot's clock is ahead of Clock; negative = behind.
@@ -54,7 +58,8 @@ type Config struct {
 	TimeZone string
 	// TokenLife is how long an access token lives; 0 = 30 min. HubSpot says it in whole seconds, rounded down here.
 	TokenLife time.Duration
-	// CodeLife is how long an authorization code waits for its exchange; 0 = 5 min. HubSpot's own figure is not documented.
+	// CodeLife is how long an authorization code waits for its exchange; 0 = 5 min. HubSpot's own figure is not
+	// documented.
 	CodeLife time.Duration
 	// App is the app that asks for access.
 	App App
@@ -66,8 +71,8 @@ type Config struct {
 	Quirks Quirks
 	// Properties are defined at the start and again at each Reset, besides the default ones.
 	Properties []Property
-	// Subscriptions are the types people can subscribe to; nil = three usual ones. Brands are the business units of the Brands
-	// add-on besides 0, the account's own; nil = the account has no such add-on.
+	// Subscriptions are the types people can subscribe to; nil = three usual ones. Brands are the business units of the
+	// Brands add-on besides 0, the account's own; nil = the account has no such add-on.
 	Subscriptions []Subscription
 	Brands        []int64
 	// Clock is the wall clock; nil = time.Now.
@@ -81,8 +86,8 @@ type Credentials struct {
 	StaticToken  string `json:"static_token"`
 	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret"`
-	// RefreshToken belongs to a login that was made before the Sim began, with every scope of the app. It is always the newest
-	// of that login, and works until Revoke.
+	// RefreshToken belongs to a login that was made before the Sim began, with every scope of the app. It is always the
+	// newest of that login, and works until Revoke.
 	RefreshToken string `json:"refresh_token"`
 	PortalID     int64  `json:"portal_id"`
 	// The Other ones belong to a second account, with contacts of its own, for whoever logs in to the wrong one.
@@ -91,8 +96,8 @@ type Credentials struct {
 	OtherPortalID     int64  `json:"other_portal_id"`
 }
 
-// Sim is one simulated app with two accounts. All methods are safe for concurrent use; those that read or change contacts mean
-// the first account.
+// Sim is one simulated app with two accounts. All methods are safe for concurrent use; those that read or change
+// contacts mean the first account.
 type Sim struct {
 	cfg  Config
 	zone *time.Location
@@ -137,8 +142,8 @@ func New(cfg Config) (*Sim, error) {
 	return s, nil
 }
 
-// Reset brings the Sim back to what New made: no contacts, the default properties, no rules, the faults and quirks of the
-// Config, all counters zero, the first credentials and logins. It fails only on what New would refuse.
+// Reset brings the Sim back to what New made: no contacts, the default properties, no rules, the faults and quirks of
+// the Config, all counters zero, the first credentials and logins. It fails only on what New would refuse.
 func (s *Sim) Reset() error {
 	faults, err := parseFaults(s.cfg.Faults)
 	if err != nil {
@@ -196,8 +201,8 @@ func (s *Sim) newAccount(id, now int64) (portal, error) {
 	return p, nil
 }
 
-// enter makes an account the one that s.portal means until leave is called. Any other id than the second account's is the
-// first one.
+// enter makes an account the one that s.portal means until leave is called. Any other id than the second account's is
+// the first one.
 func (s *Sim) enter(id int64) (leave func()) {
 	if id != s.cred.OtherPortalID {
 		return func() {}

@@ -50,7 +50,8 @@ func (s *Sim) archiveOne(c *call) reply {
 	return reply{status: http.StatusNoContent}
 }
 
-// batchArchive takes record ids only. https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide
+// batchArchive takes record ids only.
+// https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide
 func (s *Sim) batchArchive(c *call) reply {
 	if len(c.rows) > maxInputs {
 		return c.badRequest("The maximum number of inputs supported in a batch request is 100. Received " + itoa(len(c.rows)) + ".")

@@ -7,9 +7,9 @@ import (
 
 // Stats is what a Sim saw since it was made or reset. Admin requests are in none of the figures. Times are unix ms.
 type Stats struct {
-	// Requests are all API requests, refused ones too; Ops, Statuses, Faults (by kind) and Limited (429 by policyName, those of
-	// the token endpoint under "token", injected ones under "fault") break them up. An answer that was never given has the
-	// status "none". Visits to the authorize page are in Ops alone.
+	// Requests are all API requests, refused ones too; Ops, Statuses, Faults (by kind) and Limited (429 by policyName,
+	// those of the token endpoint under "token", injected ones under "fault") break them up. An answer that was never
+	// given has the status "none". Visits to the authorize page are in Ops alone.
 	Requests int            `json:"requests"`
 	Ops      map[string]int `json:"ops"`
 	Statuses map[string]int `json:"statuses"`
@@ -17,13 +17,13 @@ type Stats struct {
 	Limited  map[string]int `json:"limited"`
 	// Unauthorized are those without a usable token, faults not counted; they count against no limit.
 	Unauthorized int `json:"unauthorized"`
-	// TokenRequests are those to the token endpoint, whatever came of them. Refreshes and Exchanges are those that it granted,
-	// also when the answer was lost.
+	// TokenRequests are those to the token endpoint, whatever came of them. Refreshes and Exchanges are those that it
+	// granted, also when the answer was lost.
 	TokenRequests int `json:"token_requests"`
 	Refreshes     int `json:"refreshes"`
 	Exchanges     int `json:"exchanges"`
-	// OtherAccount are requests with a token of the second account, but for its account details: none, when a client looks whose
-	// token it has before it sends anything.
+	// OtherAccount are requests with a token of the second account, but for its account details: none, when a client looks
+	// whose token it has before it sends anything.
 	OtherAccount int `json:"other_account"`
 	// WriteRequests are those let through that create, update, upsert, archive, merge or purge.
 	WriteRequests int `json:"write_requests"`
@@ -34,8 +34,8 @@ type Stats struct {
 	Updated   int `json:"rows_updated"`
 	Unchanged int `json:"rows_unchanged"`
 	Refused   int `json:"rows_refused"`
-	// Erased are contacts that came to have, by a write of an app, the address of a privacy deletion: HubSpot lets that happen
-	// (https://knowledge.hubspot.com/privacy-and-consent/how-do-i-perform-a-gdpr-delete-in-hubspot).
+	// Erased are contacts that came to have, by a write of an app, the address of a privacy deletion: HubSpot lets that
+	// happen (https://knowledge.hubspot.com/privacy-and-consent/how-do-i-perform-a-gdpr-delete-in-hubspot).
 	Erased int `json:"erased_written"`
 	// Read are contacts given out by read operations.
 	Read int `json:"rows_read"`
@@ -55,8 +55,8 @@ type Stats struct {
 	// Early are requests that came after the answer of a 429 or 477 and before its time was over.
 	Early int `json:"early_requests"`
 	// Untraced are batch writes of two or more rows that lacked a unique objectWriteTraceId on a row; Undated are requests
-	// on other paths than the dated ones; Nameless are requests without a User-Agent of leadsync; SecretsInURL are those with a
-	// token, code or secret in the address.
+	// on other paths than the dated ones; Nameless are requests without a User-Agent of leadsync; SecretsInURL are those
+	// with a token, code or secret in the address.
 	Untraced     int `json:"untraced_batches"`
 	Undated      int `json:"undated_paths"`
 	Nameless     int `json:"nameless_requests"`

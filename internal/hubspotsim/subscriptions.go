@@ -27,8 +27,8 @@ func defaultSubscriptions() []Subscription {
 	return []Subscription{{Name: "Marketing Information"}, {Name: "Customer Service Communication"}, {Name: "One to One", Default: true, Internal: true}}
 }
 
-// optoutProperty is the contact property "Opted out of email: NAME" of a subscription type, as a dump of a portal's properties
-// has it (index id 42134930125).
+// optoutProperty is the contact property "Opted out of email: NAME" of a subscription type, as a dump of a portal's
+// properties has it (index id 42134930125).
 func optoutProperty(id int64) string { return "hs_email_optout_" + strconv.FormatInt(id, 10) }
 
 // subscribeTo adds subscription types and the contact properties that show them.

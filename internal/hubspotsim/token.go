@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// tokenOps are the operations of the token endpoints: they take the app's credentials in a form instead of a bearer token, and
-// count against no limit of the data API.
+// tokenOps are the operations of the token endpoints: they take the app's credentials in a form instead of a bearer
+// token, and count against no limit of the data API.
 var tokenOps = map[string]bool{"token": true, "introspect": true, "revoke": true}
 
-// routeOAuth serves /oauth/{2026-09,2026-03,v3,v1}/token, the dated and v3 .../token/introspect and .../token/revoke, and what v1
-// has in their place: /oauth/v1/access-tokens/{token} and /oauth/v1/refresh-tokens/{token}. HubSpot's own SDKs still call v1
-// (https://github.com/HubSpot/hubspot-api-nodejs/issues/690); it stops on 2027-02-16
+// routeOAuth serves /oauth/{2026-09,2026-03,v3,v1}/token, the dated and v3 .../token/introspect and .../token/revoke,
+// and what v1 has in their place: /oauth/v1/access-tokens/{token} and /oauth/v1/refresh-tokens/{token}. HubSpot's own
+// SDKs still call v1 (https://github.com/HubSpot/hubspot-api-nodejs/issues/690); it stops on 2027-02-16
 // (https://developers.hubspot.com/changelog/v1-oauth-api-deprecation, read 2026-11-22).
 func routeOAuth(method string, seg []string) (*call, int) {
 	v, known := versions[seg[1]]
@@ -37,9 +37,10 @@ func routeOAuth(method string, seg []string) (*call, int) {
 	return only(method, http.MethodGet, &call{op: "introspect", v1: true, id: seg[3]})
 }
 
-// tokenCall is the token endpoint. Everything comes in the form: what a URL or an Authorization header says is not looked at
-// (client_secret_post alone is advertised: https://github.com/bagofwords1/bagofwords, hubspot-mcp-preset.md). The 2026-09
-// description has no client_credentials grant. In which order HubSpot looks at the fields is not documented.
+// tokenCall is the token endpoint. Everything comes in the form: what a URL or an Authorization header says is not
+// looked at (client_secret_post alone is advertised: https://github.com/bagofwords1/bagofwords, hubspot-mcp-preset.md).
+// The 2026-09 description has no client_credentials grant. In which order HubSpot looks at the fields is not
+// documented.
 func (s *Sim) tokenCall(c *call) reply {
 	kind := c.form.Get("grant_type")
 	if kind != "authorization_code" && kind != "refresh_token" {
@@ -120,8 +121,8 @@ func (s *Sim) refreshCall(c *call) reply {
 	return s.tokens(c, g)
 }
 
-// tokens is the answer with a pair, in the field set of live answers (https://github.com/NangoHQ/nango/issues/7664); of the ids,
-// which the description does not require, noids leaves out hub_id.
+// tokens is the answer with a pair, in the field set of live answers (https://github.com/NangoHQ/nango/issues/7664); of
+// the ids, which the description does not require, noids leaves out hub_id.
 func (s *Sim) tokens(c *call, g *grant) reply {
 	out := struct {
 		Type    string   `json:"token_type"`

@@ -3,9 +3,9 @@ package hubspotsim
 import "net/http"
 
 // tokenError is what the token endpoint says about one kind of refusal. The four keys of its body are documented
-// (https://developers.hubspot.com/changelog/new-oauth-v3-api-endpoints-and-standardized-error-responses, read 2026-11-22); which
-// error goes with which status is so for BAD_REFRESH_TOKEN, BAD_HUB and BAD_CLIENT_ID only. The others have the word that RFC 6749
-// section 5.2 gives for the case. That all are 400 was seen, not promised.
+// (https://developers.hubspot.com/changelog/new-oauth-v3-api-endpoints-and-standardized-error-responses, read
+// 2026-11-22); which error goes with which status is so for BAD_REFRESH_TOKEN, BAD_HUB and BAD_CLIENT_ID only. The
+// others have the word that RFC 6749 section 5.2 gives for the case. That all are 400 was seen, not promised.
 type tokenError struct{ code, message string }
 
 // tokenErrors by status. Where no message was seen, it is in the style of the others.

@@ -38,8 +38,8 @@ func (s *Sim) Handler() http.Handler {
 	})
 }
 
-// Transport is the Sim as a RoundTripper: no sockets, no goroutines, any host. A lost answer is a connection reset, a cut one
-// a body that ends with io.ErrUnexpectedEOF. It honours the request's context.
+// Transport is the Sim as a RoundTripper: no sockets, no goroutines, any host. A lost answer is a connection reset, a
+// cut one a body that ends with io.ErrUnexpectedEOF. It honours the request's context.
 func (s *Sim) Transport() http.RoundTripper { return transport{s} }
 
 type transport struct{ s *Sim }

@@ -10,7 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// Codes of refused values. https://developers.hubspot.com/docs/api-reference/error-handling and the captures named there.
+// Codes of refused values. https://developers.hubspot.com/docs/api-reference/error-handling and the captures named
+// there.
 const (
 	codeUnknown  = "PROPERTY_DOESNT_EXIST" // https://developers.hubspot.com/docs/guides/crm/using-object-apis
 	codeReadOnly = "READ_ONLY_VALUE"       // github.com/B0yko/booking-truth, captures
@@ -87,7 +88,8 @@ func (s *Sim) coerce(def *property, c *call, have, v string) (string, *warning, 
 
 // coerceOption checks an enumeration. The value must match an option exactly, but space around it is still accepted:
 // https://developers.hubspot.com/changelog/breaking-change-enhanced-validations-for-non-string-properties-in-hubspots-crmobject-apis
-// In a multi-select, "a;b" replaces and ";a;b" appends (https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide).
+// In a multi-select, "a;b" replaces and ";a;b" appends
+// (https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide).
 func (s *Sim) coerceOption(def *property, have, v string) (string, *warning, *bad) {
 	if def.FieldType != "checkbox" {
 		v = strings.TrimSpace(v)
@@ -125,8 +127,8 @@ func optionList(def *property) string {
 }
 
 // coerceTime checks date and datetime: a date as YYYY-MM-DD or milliseconds at midnight UTC, a datetime as ISO 8601 or
-// milliseconds (https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide). A date with a time of day is
-// refused before 2026-09 and normalised with a warning since
+// milliseconds (https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide). A date with a time of day
+// is refused before 2026-09 and normalised with a warning since
 // (https://developers.hubspot.com/changelog/crm-api-write-validation-enforcement).
 func coerceTime(def *property, api api, v string, warn bool) (string, *warning, *bad) {
 	t, ok := parseTime(strings.TrimSpace(v))

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// The table of contacts-and-subscriptions.md sections 3.1 and 1.6: what each type takes, how it is stored, how it is refused.
+// The table of contacts-and-subscriptions.md sections 3.1 and 1.6: what each type takes, how it is stored, how it is
+// refused.
 func TestValues(t *testing.T) {
 	defs := []Property{
 		{Name: "p_number", Type: "number"}, {Name: "p_bool", Type: "bool"}, {Name: "p_date", Type: "date"}, {Name: "p_datetime", Type: "datetime"},

@@ -17,8 +17,8 @@ var (
 	errTooLong   = fmt.Errorf("the record is longer than %d MiB", maxRecord>>20)
 )
 
-// readCSV reads the header and hands every record to s. Cells are RFC 4180: quoted where needed, quotes doubled, line ends
-// allowed inside quotes (CRLF there becomes LF). Blank lines are passed over.
+// readCSV reads the header and hands every record to s. Cells are RFC 4180: quoted where needed, quotes doubled, line
+// ends allowed inside quotes (CRLF there becomes LF). Blank lines are passed over.
 func readCSV(lines *lineReader, s *sink) error {
 	head, err := readRecord(lines)
 	if err != nil {
@@ -58,7 +58,8 @@ func readCSV(lines *lineReader, s *sink) error {
 	}
 }
 
-// resync goes back to the second line of a malformed record: the quote that joined the lines was the mistake more often than not.
+// resync goes back to the second line of a malformed record: the quote that joined the lines was the mistake more often
+// than not.
 func resync(lines *lineReader, rec *csvRecord) {
 	if len(rec.lines) > 1 {
 		rec.err = fmt.Errorf("%w; reading goes on at line %d", rec.err, rec.lines[1].no)
@@ -168,8 +169,9 @@ func (p *cellParser) finish() {
 	p.cell, p.closed = p.cell[:0], false
 }
 
-// header checks the names of the columns. A name is compared exactly, but for white space around it; a column without a name
-// must stay empty. Names are only repeated in an error once lead_id is found: until then the line may be somebody's data.
+// header checks the names of the columns. A name is compared exactly, but for white space around it; a column without a
+// name must stay empty. Names are only repeated in an error once lead_id is found: until then the line may be
+// somebody's data.
 func header(cells []string) ([]string, error) {
 	columns := make([]string, len(cells))
 	for i, c := range cells {

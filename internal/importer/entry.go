@@ -53,7 +53,8 @@ func (r *raw) column(name string) **string {
 	return nil
 }
 
-// entry checks a record and fills in the defaults. What it refuses is what could only end dead or lie in a portal nobody serves.
+// entry checks a record and fills in the defaults. What it refuses is what could only end dead or lie in a portal
+// nobody serves.
 func (r *raw) entry(opt Options) (outbox.Entry, error) {
 	e := outbox.Entry{Portal: valueOr(opt.Portal, "default"), State: outbox.Pending, Lane: outbox.Backfill, LeadID: r.leadID, Email: r.email}
 	if opt.Live {
@@ -116,10 +117,10 @@ func (r *raw) entry(opt Options) (outbox.Entry, error) {
 	return e, nil
 }
 
-// eventID names a record by its content, so that a broken import can be run again: "import:" and 16 hex of SHA-256 over portal,
-// lead_id, event_type, email and occurred_at in milliseconds, then name, kind and text of every property in the order of the
-// names. Each part goes in as its length and its bytes (-1 for null). The lane, the order of columns and the spelling of the
-// JSON do not count; the same record twice in a file is one event.
+// eventID names a record by its content, so that a broken import can be run again: "import:" and 16 hex of SHA-256 over
+// portal, lead_id, event_type, email and occurred_at in milliseconds, then name, kind and text of every property in the
+// order of the names. Each part goes in as its length and its bytes (-1 for null). The lane, the order of columns and
+// the spelling of the JSON do not count; the same record twice in a file is one event.
 func eventID(e *outbox.Entry, fields map[string]mapping.Raw) string {
 	var b []byte
 	part := func(s *string) {
@@ -166,7 +167,8 @@ func valueOr(s, otherwise string) string {
 	return s
 }
 
-// object writes properties as a JSON object, in the order in which they are added; <, > and & stay readable. The zero value is ready.
+// object writes properties as a JSON object, in the order in which they are added; <, > and & stay readable. The zero
+// value is ready.
 type object struct{ text bytes.Buffer }
 
 // add adds a property; nil is null.

@@ -8,8 +8,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// Adder puts entries into the outbox in one transaction. An entry whose event id is in the outbox already, or earlier in the
-// slice, is counted as already there and not added.
+// Adder puts entries into the outbox in one transaction. An entry whose event id is in the outbox already, or earlier
+// in the slice, is counted as already there and not added.
 type Adder interface {
 	Add(ctx context.Context, entries []outbox.Entry) (added, already int, err error)
 }
@@ -43,8 +43,8 @@ const (
 	batchBytes   = 4 << 20
 )
 
-// Import adds the records of src to the outbox, batch by batch. On an error the result counts what is in the outbox for good;
-// running the import again adds the rest only.
+// Import adds the records of src to the outbox, batch by batch. On an error the result counts what is in the outbox for
+// good; running the import again adds the rest only.
 func Import(ctx context.Context, src Source, store Adder) (Result, error) {
 	var (
 		res   Result

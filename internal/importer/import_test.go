@@ -119,8 +119,8 @@ func (d *discard) Add(_ context.Context, entries []outbox.Entry) (int, int, erro
 	return len(entries), 0, nil
 }
 
-// Memory stays flat however long the file: 96 MiB here, in a heap that never holds 32. The cells are long, since it is the bytes that
-// would pile up; with short ones the same size takes ten times as long.
+// Memory stays flat however long the file: 96 MiB here, in a heap that never holds 32. The cells are long, since it is
+// the bytes that would pile up; with short ones the same size takes ten times as long.
 func TestImportMemoryIsFlat(t *testing.T) {
 	row := "17,ada@example.com,\"A cell with some text, quoted\"," + strings.Repeat("Analytical Engines ", 50) + "\n"
 	chunk := []byte(strings.Repeat(row, 64))

@@ -1,13 +1,14 @@
 // Package importer reads leads from a CSV or JSONL file and adds them to the outbox.
 //
-// It guarantees that every record of the file either becomes one outbox entry or is reported with its line number, that a bad
-// record never hides the ones after it, that a file imported twice is added once, and that memory does not grow with the file.
-// It does not judge what HubSpot decides (addresses, options): such a row ends in the outbox with its reason, where `outbox
-// list` shows it. No error text holds a value of the file.
+// It guarantees that every record of the file either becomes one outbox entry or is reported with its line number, that
+// a bad record never hides the ones after it, that a file imported twice is added once, and that memory does not grow
+// with the file. It does not judge what HubSpot decides (addresses, options): such a row ends in the outbox with its
+// reason, where `outbox list` shows it. No error text holds a value of the file.
 //
-// Design: the CSV reader is our own. encoding/csv reads on to the end of the file for a closing quote that is missing, so one
-// broken cell would swallow a million leads silently and whole; here a malformed record that ran over several lines is
-// reported, and reading goes on at the line after its first. The rejected way, LazyQuotes, guesses, and puts two leads in one.
+// Design: the CSV reader is our own. encoding/csv reads on to the end of the file for a closing quote that is missing,
+// so one broken cell would swallow a million leads silently and whole; here a malformed record that ran over several
+// lines is reported, and reading goes on at the line after its first. The rejected way, LazyQuotes, guesses, and puts
+// two leads in one.
 package importer
 
 import (
@@ -54,9 +55,9 @@ type Record struct {
 // maxRecord is the longest record in bytes, all its lines together.
 const maxRecord = 16 << 20
 
-// Read calls each for every good record and bad for every refused one, in the order of the file, and goes on until the end. It
-// stops early, with an error that begins with name, when the file as a whole cannot be read (wrong encoding, no lead_id column),
-// when each returns an error, and when ctx ends.
+// Read calls each for every good record and bad for every refused one, in the order of the file, and goes on until the
+// end. It stops early, with an error that begins with name, when the file as a whole cannot be read (wrong encoding, no
+// lead_id column), when each returns an error, and when ctx ends.
 func Read(ctx context.Context, r io.Reader, name string, opt Options, each func(Record) error, bad func(line int, err error)) error {
 	return read(ctx, r, name, opt, maxRecord, each, bad)
 }
@@ -115,7 +116,8 @@ func format(f Format, name string, first byte) Format {
 
 const utf8BOM = "\xef\xbb\xbf"
 
-// checkEncoding refuses files that are no UTF-8 text by their first bytes. Where one byte is wrong only its record is refused.
+// checkEncoding refuses files that are no UTF-8 text by their first bytes. Where one byte is wrong only its record is
+// refused.
 func checkEncoding(start []byte) error {
 	switch {
 	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")):

@@ -12,7 +12,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// collect reads text and writes every record as one short line: "line lead type email lane properties", "line: error" when bad.
+// collect reads text and writes every record as one short line: "line lead type email lane properties", "line: error"
+// when bad.
 func collect(t *testing.T, name, text string, opt Options, limit int) (good []Record, lines []string, err error) {
 	t.Helper()
 	err = read(t.Context(), iotest.OneByteReader(strings.NewReader(text)), name, opt, limit, func(r Record) error {
@@ -240,7 +241,8 @@ func TestEventID(t *testing.T) {
 	if len(base) != len("import:")+16 || !strings.HasPrefix(base, "import:") {
 		t.Errorf("event id %q", base)
 	}
-	// The documented bytes, hashed by another program (Python's hashlib): a change here would import every file a second time.
+	// The documented bytes, hashed by another program (Python's hashlib): a change here would import every file a second
+	// time.
 	if base != "import:65028aa44a1c7ff6" {
 		t.Errorf("event id %q", base)
 	}

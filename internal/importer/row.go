@@ -12,8 +12,8 @@ import (
 // Row is one lead given by hand. An empty text is absent.
 type Row struct {
 	LeadID, Type, Email string
-	// Set are properties as "name=value", in their order. Behind the first = everything is the value, an empty one too; \N alone
-	// is null.
+	// Set are properties as "name=value", in their order. Behind the first = everything is the value, an empty one too; \N
+	// alone is null.
 	Set []string
 }
 

@@ -1,10 +1,11 @@
-// Package inbox is what leadsync tells the application: the rows of lead_inbox, their change types and the form of their properties.
+// Package inbox is what leadsync tells the application: the rows of lead_inbox, their change types and the form of
+// their properties.
 //
-// It is pure. It guarantees one form for the two who write such rows, push (which reads a contact before it writes) and pull. It does
-// not decide what is told, and knows no database.
+// It is pure. It guarantees one form for the two who write such rows, push (which reads a contact before it writes) and
+// pull. It does not decide what is told, and knows no database.
 //
-// Design: one small package that both import. Two row types, one in push and one in pull, would drift apart in the text an application
-// parses.
+// Design: one small package that both import. Two row types, one in push and one in pull, would drift apart in the text
+// an application parses.
 package inbox
 
 import (
@@ -34,14 +35,15 @@ type Row struct {
 	ChangeType string
 	Properties string // JSON
 	ChangedAt  int64  // unix ms, HubSpot's time
-	// Above is the highest outbox id of the lead that was known when the change was decided, 0 = NULL: it is to be applied only where no
-	// later event of the application carries the field.
+	// Above is the highest outbox id of the lead that was known when the change was decided, 0 = NULL: it is to be applied
+	// only where no later event of the application carries the field.
 	Above int64
 	// Replaces: the fields of the row are taken out of the lead's rows that are not acknowledged yet.
 	Replaces bool
 }
 
-// Withdrawal takes fields of a lead out of the rows that the application has not acknowledged yet: its own event won over them.
+// Withdrawal takes fields of a lead out of the rows that the application has not acknowledged yet: its own event won
+// over them.
 type Withdrawal struct {
 	LeadID lead.ID
 	Fields []string // lead field names
@@ -53,9 +55,10 @@ type Value struct{ New, Was string }
 // Replaced is what a field's object says under "replaced" when its value held characters that are written as U+FFFD.
 const Replaced = "NUL"
 
-// Properties is the JSON of changed properties by lead field name: field -> {"value": new, "was": last known}. It is JSON that every database
-// reads: PostgreSQL's jsonb refuses a NUL, and SQLite's json_extract ends a text at it. So a NUL is written as U+FFFD, and the object of that
-// field says so: "replaced": "NUL". What is no UTF-8, a lone surrogate among it, the decoder of HubSpot's answers has made U+FFFD before.
+// Properties is the JSON of changed properties by lead field name: field -> {"value": new, "was": last known}. It is
+// JSON that every database reads: PostgreSQL's jsonb refuses a NUL, and SQLite's json_extract ends a text at it. So a
+// NUL is written as U+FFFD, and the object of that field says so: "replaced": "NUL". What is no UTF-8, a lone surrogate
+// among it, the decoder of HubSpot's answers has made U+FFFD before.
 func Properties(values map[string]Value) string {
 	type pair struct {
 		Value    *string `json:"value"`

@@ -9,8 +9,8 @@ import (
 	"leadsync/internal/lead"
 )
 
-// Whatever HubSpot holds, an inbox row is JSON that jsonb, SQLite and MariaDB read whole: no NUL, written or escaped, no lone surrogate, no
-// text that is none; and the field says that something was replaced.
+// Whatever HubSpot holds, an inbox row is JSON that jsonb, SQLite and MariaDB read whole: no NUL, written or escaped,
+// no lone surrogate, no text that is none; and the field says that something was replaced.
 func TestPropertiesAreJSONEveryDatabaseReads(t *testing.T) {
 	for name, c := range map[string]struct{ value, want, replaced string }{
 		"plain":          {"Ada", "Ada", ""},

@@ -10,8 +10,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// Evidence is what a lead.resubscribed says of the person's consent: {"consent": {"at": ..., "source": ...}} in its properties. at is
-// RFC 3339 or unix ms.
+// Evidence is what a lead.resubscribed says of the person's consent: {"consent": {"at": ..., "source": ...}} in its
+// properties. at is RFC 3339 or unix ms.
 type Evidence struct {
 	At     int64 // unix ms, never later than the row itself; 0 = there is none
 	Source string
@@ -20,7 +20,8 @@ type Evidence struct {
 // maxSource bounds how much of a source is sent.
 const maxSource = 500
 
-// parseConsent takes the word of a row that speaks of consent, and the address of an unsubscribe: they count also when the rest of it is bad.
+// parseConsent takes the word of a row that speaks of consent, and the address of an unsubscribe: they count also when
+// the rest of it is bad.
 func (r *Row) parseConsent() {
 	switch r.Event {
 	case outbox.Unsubscribed:
@@ -43,8 +44,8 @@ func (r *Row) SaidAt() int64 {
 	return r.CreatedAt
 }
 
-// parseEvidence takes the evidence out of the properties of a row that speaks of consent and returns the others. Text that is not what
-// it should be is returned as it is: the check of the properties says what is wrong.
+// parseEvidence takes the evidence out of the properties of a row that speaks of consent and returns the others. Text
+// that is not what it should be is returned as it is: the check of the properties says what is wrong.
 func (r *Row) parseEvidence(properties []byte) []byte {
 	if r.Consent == "" {
 		return properties

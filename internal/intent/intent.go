@@ -1,10 +1,10 @@
-// Package intent says what the pending rows of one lead add up to. NewRow reads and checks a row, Fold makes one intent of a lead's
-// rows, and the methods of Intent take away what a later event has set already and what HubSpot is known to hold; what is left is
-// written. It is pure: neither the database nor HubSpot is asked.
+// Package intent says what the pending rows of one lead add up to. NewRow reads and checks a row, Fold makes one intent
+// of a lead's rows, and the methods of Intent take away what a later event has set already and what HubSpot is known to
+// hold; what is left is written. It is pure: neither the database nor HubSpot is asked.
 //
-// Design: rows are folded field by field, the last value of each field counts, and so does the last address that may be written. The
-// rejected way was one request a row: ten pending rows of a lead would be ten requests, and a row that is tried again would put its
-// old values over newer ones.
+// Design: rows are folded field by field, the last value of each field counts, and so does the last address that may be
+// written. The rejected way was one request a row: ten pending rows of a lead would be ten requests, and a row that is
+// tried again would put its old values over newer ones.
 package intent
 
 import (
@@ -28,8 +28,8 @@ type Intent struct {
 	Address *Change           // the last address that may be written, nil when there is none
 }
 
-// Fold takes the rows in id order: fields last-wins, last address. A blocked address costs only itself: the one before it counts, and
-// the other fields of its row go on.
+// Fold takes the rows in id order: fields last-wins, last address. A blocked address costs only itself: the one before
+// it counts, and the other fields of its row go on.
 func Fold(rows []*Row, blocked func(address string) bool) Intent {
 	in := Intent{Rows: rows, Changes: map[string]Change{}}
 	for _, r := range rows {
@@ -73,8 +73,8 @@ func (in *Intent) DropOvertaken(l *ledger.Link) {
 	}
 }
 
-// DropCurrent removes what HubSpot is known to hold; late are values that stand there against the ledger, unheard are properties of which it
-// must be decided first whether the application knows what stands there.
+// DropCurrent removes what HubSpot is known to hold; late are values that stand there against the ledger, unheard are
+// properties of which it must be decided first whether the application knows what stands there.
 func (in *Intent) DropCurrent(l *ledger.Link, late map[string]string, unheard map[string]bool) {
 	holds := func(p, canon string) bool {
 		if unheard[p] {
@@ -105,8 +105,8 @@ func (in Intent) HasAny(properties map[string]bool) bool {
 	return false
 }
 
-// ClearsUnknownField reports whether a property is to be cleared that the ledger has never heard of: a contact that was there before us
-// may hold a value.
+// ClearsUnknownField reports whether a property is to be cleared that the ledger has never heard of: a contact that was
+// there before us may hold a value.
 func (in Intent) ClearsUnknownField(l *ledger.Link) bool {
 	for p, c := range in.Changes {
 		if _, known := l.Fields[p]; c.Canon == "" && !known {
@@ -151,8 +151,9 @@ func PendingValues(rows []*Row, property string) []ledger.Pending {
 	return out
 }
 
-// KnownUnchanged reports whether "unchanged" can be said of what was dropped as held without looking: every pending row that carries the
-// property has the ledger's value. A row with another value may have been applied in an attempt whose answer never came.
+// KnownUnchanged reports whether "unchanged" can be said of what was dropped as held without looking: every pending row
+// that carries the property has the ledger's value. A row with another value may have been applied in an attempt whose
+// answer never came.
 func KnownUnchanged(rows []*Row, l *ledger.Link) bool {
 	for _, r := range rows {
 		for _, v := range r.Values {

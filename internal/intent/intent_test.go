@@ -36,8 +36,8 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// What a later event has set, and what HubSpot is known to hold, is not written; unchanged is proved only when every row that carries
-// the field agrees with the ledger.
+// What a later event has set, and what HubSpot is known to hold, is not written; unchanged is proved only when every
+// row that carries the field agrees with the ledger.
 func TestFoldAgainstTheLedger(t *testing.T) {
 	l := &ledger.Link{State: ledger.Linked, Fields: map[string]ledger.Field{
 		"x": {Sent: "A", Seen: "A", Shown: true, Set: 5}, "y": {Sent: "B", Seen: "b", Shown: true, Set: 1}}}
@@ -73,7 +73,8 @@ func TestOmittedNote(t *testing.T) {
 	}
 }
 
-// A copy may lose changes that the fold keeps, and gains what settled rows said before a contact went away; never the address.
+// A copy may lose changes that the fold keeps, and gains what settled rows said before a contact went away; never the
+// address.
 func TestCloneAndRestore(t *testing.T) {
 	in := Fold([]*Row{testRow(1, "a", "x", "1")}, nil)
 	c := in.Clone()
@@ -92,7 +93,8 @@ func TestCloneAndRestore(t *testing.T) {
 	}
 }
 
-// A delete of a value that HubSpot may hold without our knowing asks for a reading; a registration counts when it is newer.
+// A delete of a value that HubSpot may hold without our knowing asks for a reading; a registration counts when it is
+// newer.
 func TestClearsUnknownFieldAndRegistered(t *testing.T) {
 	l := &ledger.Link{Fields: map[string]ledger.Field{"x": {Sent: "1"}}}
 	if Fold([]*Row{testRow(1, "", "x", "", "y", "1")}, nil).ClearsUnknownField(l) || !Fold([]*Row{testRow(1, "", "z", "")}, nil).ClearsUnknownField(l) {

@@ -10,13 +10,13 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// Preview is what a row would come to if it were pending now, as far as that can be known without asking HubSpot: its refusals, its
-// property definitions where the table has none, and what people changed there meanwhile are not in it. It holds names of properties,
-// never values.
+// Preview is what a row would come to if it were pending now, as far as that can be known without asking HubSpot: its
+// refusals, its property definitions where the table has none, and what people changed there meanwhile are not in it.
+// It holds names of properties, never values.
 type Preview struct {
 	ID outbox.EntryID
-	// Outcome is a state and reason where the row is decided by itself ("dead/invalid_email", "skipped/overtaken"), "waits for an
-	// address", "create or link a contact", or "update contact 901".
+	// Outcome is a state and reason where the row is decided by itself ("dead/invalid_email", "skipped/overtaken"), "waits
+	// for an address", "create or link a contact", or "update contact 901".
 	Outcome string
 	// Send are the properties that would be written, email among them.
 	Send []string
@@ -28,8 +28,8 @@ type Preview struct {
 	LeftOut string
 }
 
-// PreviewRow tells what e would come to. pending are the pending rows of its lead, link may be nil, duplicate says that its event was
-// there before.
+// PreviewRow tells what e would come to. pending are the pending rows of its lead, link may be nil, duplicate says that
+// its event was there before.
 func PreviewRow(e outbox.Entry, pending []outbox.Entry, link *ledger.Link, t *mapping.Table, duplicate bool) Preview {
 	e.State, e.Reason = outbox.Pending, nil
 	r := NewRow(&e, t, duplicate)

@@ -20,12 +20,13 @@ type Row struct {
 	Address string // normalised, empty when the row carries none
 	Values  []mapping.Value
 	Omitted []mapping.LeftOut // by property, our own checks and HubSpot's refusals
-	// Mapped is the number of fields the row carries that the mapping knows, the address included; zero with Unmapped > 0 means
-	// that nothing of the row is for HubSpot.
+	// Mapped is the number of fields the row carries that the mapping knows, the address included; zero with Unmapped > 0
+	// means that nothing of the row is for HubSpot.
 	Mapped, Unmapped int
 	// End is set when the row is decided by itself, before any fold.
 	End *outbox.Outcome
-	// LookFor is the address that a lead.deleted or lead.erased names: the lead may be known by it, and it is never written.
+	// LookFor is the address that a lead.deleted or lead.erased names: the lead may be known by it, and it is never
+	// written.
 	LookFor string
 
 	// Consent is what the row says of it, ledger.Out or ledger.In, or empty; Evidence is what a resubscribe rests on.

@@ -70,8 +70,8 @@ func TestNewRow(t *testing.T) {
 	}
 }
 
-// A row counts what the mapping knows of it, takes its address from the column before the properties, and names one only to be found
-// by where it deletes.
+// A row counts what the mapping knows of it, takes its address from the column before the properties, and names one
+// only to be found by where it deletes.
 func TestNewRowReadsFields(t *testing.T) {
 	r := NewRow(entry(outbox.Registered, " ADA@example.com ", `{"plan": "pro", "email": "other@example.com", "shoe": 9}`), table, false)
 	if r.Num() != 7 || r.Event != outbox.Registered || r.Address != "ada@example.com" || len(r.Values) != 1 || r.Mapped != 2 || r.Unmapped != 1 {
@@ -139,7 +139,8 @@ func TestEffectiveDelete(t *testing.T) {
 	}
 }
 
-// An unsubscribe counts and opts its address out however bad its fields are; a resubscribe rests on what it says of the person's consent.
+// An unsubscribe counts and opts its address out however bad its fields are; a resubscribe rests on what it says of the
+// person's consent.
 func TestConsentOfARow(t *testing.T) {
 	at := `"2026-01-02T03:04:05Z"`
 	for _, c := range []struct {

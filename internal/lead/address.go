@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Address is an e-mail address in the one form in which leadsync compares and sends it: trimmed, lower case, checked against
-// HubSpot's documented rule. The zero value means: no address.
+// Address is an e-mail address in the one form in which leadsync compares and sends it: trimmed, lower case, checked
+// against HubSpot's documented rule. The zero value means: no address.
 type Address string
 
 // MaxAddressLength is the longest address in bytes (RFC 5321, section 4.5.3.1.3 less the angle brackets).
@@ -36,22 +36,22 @@ var (
 	ErrAddressTLD       = fmt.Errorf("%w: top-level domain", ErrInvalidAddress)
 )
 
-// LowerKey is the form in which two spellings of one address are compared: without white space and invisible characters at the
-// ends, in lower case. It checks nothing and is idempotent. HubSpot stores addresses in lower case and looks them up without
-// regard to case, so two inputs of one batch must not have the same LowerKey.
+// LowerKey is the form in which two spellings of one address are compared: without white space and invisible characters
+// at the ends, in lower case. It checks nothing and is idempotent. HubSpot stores addresses in lower case and looks
+// them up without regard to case, so two inputs of one batch must not have the same LowerKey.
 func LowerKey(s string) string {
 	return strings.ToLower(strings.TrimFunc(strings.ToValidUTF8(s, "\uFFFD"), invisible))
 }
 
-// invisible reports white space, control characters and the format characters (byte order mark, zero width space and joiners,
-// bidirectional marks) that come along when an address is copied from a document.
+// invisible reports white space, control characters and the format characters (byte order mark, zero width space and
+// joiners, bidirectional marks) that come along when an address is copied from a document.
 func invisible(r rune) bool {
 	return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf)
 }
 
-// NormalizeAddress brings s to the form in which leadsync compares and sends it, or says with one of the ErrAddress errors why
-// HubSpot would refuse it. The rule is HubSpot's own: RFC 2822 without a quoted local part, and a domain that ends in a
-// top-level domain, internationalised ones included; whether the mailbox exists is not asked
+// NormalizeAddress brings s to the form in which leadsync compares and sends it, or says with one of the ErrAddress
+// errors why HubSpot would refuse it. The rule is HubSpot's own: RFC 2822 without a quoted local part, and a domain
+// that ends in a top-level domain, internationalised ones included; whether the mailbox exists is not asked
 // (https://legacydocs.hubspot.com/docs/faq/how-does-hubspot-validate-email-addresses, read 2026-11-22).
 //
 // Decisions where the rule leaves room:

@@ -8,7 +8,8 @@ import (
 // maxName is how much of a name is shown, in bytes.
 const maxName = 100
 
-// SafeName keeps a property's name out of a text when it is not one: an application may use anything as a key, an address too.
+// SafeName keeps a property's name out of a text when it is not one: an application may use anything as a key, an
+// address too.
 func SafeName(s string) string {
 	ok := func(r rune) bool {
 		return r == '_' || r == '-' || r == '.' || r == ' ' || unicode.IsLetter(r) || unicode.IsDigit(r)

@@ -1,13 +1,13 @@
-// Package leadgen invents leads for the demo, the benchmarks and the tests: names from word lists in a dozen scripts, odd but
-// valid addresses at the reserved example domains, and telephone numbers from ranges kept free for fiction.
+// Package leadgen invents leads for the demo, the benchmarks and the tests: names from word lists in a dozen scripts,
+// odd but valid addresses at the reserved example domains, and telephone numbers from ranges kept free for fiction.
 //
-// It guarantees that one seed always gives the same leads, that no two leads of a generator share an address in lower case,
-// and that no address leaves example.com, example.org and example.net. It does not make broken leads: those who test refusals
-// write them by hand.
+// It guarantees that one seed always gives the same leads, that no two leads of a generator share an address in lower
+// case, and that no address leaves example.com, example.org and example.net. It does not make broken leads: those who
+// test refusals write them by hand.
 //
-// Design: lead i is computed from the seed and i alone, so a million leads need no memory, two processes agree on lead 4711
-// without talking, and a test can name the one that failed. The rejected way, one random stream, changes every later lead when
-// one word is added to a list in the middle of a run.
+// Design: lead i is computed from the seed and i alone, so a million leads need no memory, two processes agree on lead
+// 4711 without talking, and a test can name the one that failed. The rejected way, one random stream, changes every
+// later lead when one word is added to a list in the middle of a run.
 package leadgen
 
 import (
@@ -80,8 +80,8 @@ func (g *Generator) Lead(i int) Lead {
 	}
 }
 
-// Update returns what changes for lead i in a round, round >= 1: a job title and a telephone number. Another round gives other
-// numbers with near certainty.
+// Update returns what changes for lead i in a round, round >= 1: a job title and a telephone number. Another round
+// gives other numbers with near certainty.
 func (g *Generator) Update(i, round int) map[string]any {
 	r := g.random(i, round)
 	return map[string]any{"jobtitle": pick(r, jobs), "phone": phone(r)}
@@ -110,8 +110,8 @@ func adorn(r *rand.Rand, name string) string {
 	return fmt.Sprintf(pick(r, adornments), name)
 }
 
-// address builds a local part from words and marks. It ends in an underscore and the number of the lead in base 36, which makes
-// it unique whatever stands before.
+// address builds a local part from words and marks. It ends in an underscore and the number of the lead in base 36,
+// which makes it unique whatever stands before.
 func address(r *rand.Rand, i int) string {
 	a, b, n := pick(r, localWords), pick(r, localWords), strconv.FormatInt(int64(i), 36)
 	var local string

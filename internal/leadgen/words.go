@@ -1,6 +1,7 @@
 package leadgen
 
-// script is a stock of given and family names of one writing system. Family names are plain words, so that no pair is a person.
+// script is a stock of given and family names of one writing system. Family names are plain words, so that no pair is a
+// person.
 type script struct{ first, last []string }
 
 // scripts starts with Latin, which half of the leads use.

@@ -16,23 +16,25 @@ const (
 
 // OptOut is what a link knows of its consent word besides the word itself. Times are unix ms, 0 = none.
 //
-// HubSpot's opt-out belongs to the address, not to the contact, so the word alone says nothing about whether the person can be mailed:
-// Evidenced does.
+// HubSpot's opt-out belongs to the address, not to the contact, so the word alone says nothing about whether the person
+// can be mailed: Evidenced does.
 type OptOut struct {
-	// At is when the word was spoken: the event's time, the latest where there were several, or for In the time of the evidence.
+	// At is when the word was spoken: the event's time, the latest where there were several, or for In the time of the
+	// evidence.
 	At int64 `json:"at,omitempty"`
-	// Evidenced are the addresses of which HubSpot said after the word that they are opted out, normalised. Beside In they are addresses
-	// that rows opted out which named them.
+	// Evidenced are the addresses of which HubSpot said after the word that they are opted out, normalised. Beside In they
+	// are addresses that rows opted out which named them.
 	Evidenced []string `json:"evidenced,omitempty"`
 	// For is the address that was resubscribed, while the word is In.
 	For string `json:"for,omitempty"`
-	// Doubts tells by address until when a SUBSCRIBED may still be carried out whose outcome is not known. It is written before the
-	// request, and ends with a reading after that moment: no word ends it.
+	// Doubts tells by address until when a SUBSCRIBED may still be carried out whose outcome is not known. It is written
+	// before the request, and ends with a reading after that moment: no word ends it.
 	Doubts map[string]int64 `json:"doubts,omitempty"`
-	// Again is when the opt-out is to be posted and read back once more. Versions before this one wrote it, it is only read.
+	// Again is when the opt-out is to be posted and read back once more. Versions before this one wrote it, it is only
+	// read.
 	Again int64 `json:"again,omitempty"`
-	// Left are the forms that HubSpot showed the person had left, besides the word: AllMail, or a subscription type, each with the addresses
-	// of which HubSpot has said so.
+	// Left are the forms that HubSpot showed the person had left, besides the word: AllMail, or a subscription type, each
+	// with the addresses of which HubSpot has said so.
 	Left map[int64][]string `json:"left,omitempty"`
 	// Survivor is the contact into which the lead's own was merged, once its address was opted out too, of every form.
 	Survivor lead.ContactID `json:"survivor,omitempty"`
@@ -42,10 +44,10 @@ type OptOut struct {
 	NotBefore int64 `json:"not_before,omitempty"`
 }
 
-// HearOut takes an opt-out of the application, of the row id, spoken at. It reports whether that changes anything. A newer one than the
-// word that stands asks for evidence of its own, of the address that it names and of the lead's, since a person may have opted in again in
-// HubSpot meanwhile. An older one that comes late counts as if both had been read together: it is stronger than a resubscribe whose evidence
-// is not newer.
+// HearOut takes an opt-out of the application, of the row id, spoken at. It reports whether that changes anything. A
+// newer one than the word that stands asks for evidence of its own, of the address that it names and of the lead's,
+// since a person may have opted in again in HubSpot meanwhile. An older one that comes late counts as if both had been
+// read together: it is stronger than a resubscribe whose evidence is not newer.
 func (l *Link) HearOut(id, at int64, named string) bool {
 	at = max(at, 1)
 	out := OptOut{At: at, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again, Left: l.OptOut.Left, Former: l.OptOut.Former}
@@ -70,8 +72,8 @@ func (l *Link) HearOut(id, at int64, named string) bool {
 	return true
 }
 
-// Outlives reports whether a resubscribe that was carried out is newer than an opt-out of the row id, spoken at: of its own address the
-// opt-out is overtaken then.
+// Outlives reports whether a resubscribe that was carried out is newer than an opt-out of the row id, spoken at: of its
+// own address the opt-out is overtaken then.
 func (l *Link) Outlives(id, at int64) bool {
 	return l.Consent == In && id < l.ConsentID && max(at, 1) < l.OptOut.At
 }
@@ -125,8 +127,8 @@ func (l *Link) FormsOwed(address string) []int64 {
 // maxFormer bounds how many addresses of before are asked about.
 const maxFormer = 20
 
-// Moved notes that HubSpot shows another address than the one the contact was known by, whoever put it there: an opt-out belongs to its
-// address, and a reading of the contact shows that of the present one alone.
+// Moved notes that HubSpot shows another address than the one the contact was known by, whoever put it there: an
+// opt-out belongs to its address, and a reading of the contact shows that of the present one alone.
 func (o *OptOut) Moved(from, to string) {
 	if from != "" && from != to && !slices.Contains(o.Former, from) && len(o.Former) < maxFormer {
 		o.Former = append(slices.Clone(o.Former), from)
@@ -138,7 +140,8 @@ func (o *OptOut) Asked(former string) {
 	o.Former = slices.DeleteFunc(slices.Clone(o.Former), func(a string) bool { return a == former })
 }
 
-// MayResubscribe notes, before a SUBSCRIBED is sent, that it may be carried out until then. What was evidenced of the address holds no more.
+// MayResubscribe notes, before a SUBSCRIBED is sent, that it may be carried out until then. What was evidenced of the
+// address holds no more.
 func (l *Link) MayResubscribe(address string, until int64) {
 	l.Doubt(address, until)
 	l.Distrust(address)
@@ -175,8 +178,9 @@ func (l *Link) Doubted(now int64) []string {
 	return out
 }
 
-// OptedOutThere takes an opt-out that HubSpot shows of the address and that did not come from here. at is HubSpot's time of it, 0 when
-// it is not known. It reports whether it is news: the stricter side wins, so the word is Out from now on.
+// OptedOutThere takes an opt-out that HubSpot shows of the address and that did not come from here. at is HubSpot's
+// time of it, 0 when it is not known. It reports whether it is news: the stricter side wins, so the word is Out from
+// now on.
 func (l *Link) OptedOutThere(address string, at int64) bool {
 	news := l.Consent != Out
 	if news {
@@ -199,8 +203,8 @@ func (l *Link) Evidence(address string) {
 // Evidenced reports whether HubSpot has said since the word that the address is opted out.
 func (l *Link) Evidenced(address string) bool { return slices.Contains(l.OptOut.Evidenced, address) }
 
-// OutAt reports whether the link knows that an address is out, its own or one that the lead had or named before: of all that the word is
-// about, or of a form that concerns the one who asks.
+// OutAt reports whether the link knows that an address is out, its own or one that the lead had or named before: of all
+// that the word is about, or of a form that concerns the one who asks.
 func (l *Link) OutAt(address string, concerns func(form int64) bool) bool {
 	if l.Consent == Out && (l.Address == address || l.Evidenced(address)) || l.Consent == In && l.OptOut.For != address && l.Evidenced(address) {
 		return true
@@ -231,10 +235,10 @@ func (l *Link) OutElsewhere() []string {
 	return all
 }
 
-// OptOutDue is when the unsubscribe lane has work for the link without any row, unix ms; 0 = it has none. The lead is out and its
-// contact's present address is not evidenced, whoever changed it; its contact was merged into another, whose address the person is mailed at
-// since; the contact lost an address of which HubSpot is to be asked; or a SUBSCRIBED of ours is in doubt, whatever the word: another lead may
-// have opted the address out meanwhile.
+// OptOutDue is when the unsubscribe lane has work for the link without any row, unix ms; 0 = it has none. The lead is
+// out and its contact's present address is not evidenced, whoever changed it; its contact was merged into another,
+// whose address the person is mailed at since; the contact lost an address of which HubSpot is to be asked; or a
+// SUBSCRIBED of ours is in doubt, whatever the word: another lead may have opted the address out meanwhile.
 func (l *Link) OptOutDue() int64 {
 	due := int64(0)
 	soonest := func(at int64) {
@@ -260,8 +264,8 @@ func (l *Link) OptOutDue() int64 {
 	return due
 }
 
-// OwesSurvivor reports whether the lead's contact was merged into another, and what the person has left, by its word or a form, is not known to
-// be left at that one's address.
+// OwesSurvivor reports whether the lead's contact was merged into another, and what the person has left, by its word or
+// a form, is not known to be left at that one's address.
 func (l *Link) OwesSurvivor() bool {
 	return l.State == Passive && l.ContactID != "" && l.OptOut.Survivor != l.ContactID && (l.Consent == Out || len(l.OptOut.Left) > 0)
 }

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// The lane has work without a row while the lead is out and its contact's present address is not evidenced, whoever changed it.
+// The lane has work without a row while the lead is out and its contact's present address is not evidenced, whoever
+// changed it.
 func TestG7OptOutDue(t *testing.T) {
 	l := &Link{State: Linked, ContactID: "7"}
 	there := "old@example.com"
@@ -52,7 +53,8 @@ func TestG7OptOutDue(t *testing.T) {
 	due(false, "the address of that contact is opted out")
 }
 
-// A SUBSCRIBED in doubt stays in doubt whatever is said after it, in HubSpot too; the lane has work once it can be carried out no more.
+// A SUBSCRIBED in doubt stays in doubt whatever is said after it, in HubSpot too; the lane has work once it can be
+// carried out no more.
 func TestG7DoubtSurvivesEveryWord(t *testing.T) {
 	const a = "a@example.com"
 	for name, word := range map[string]func(*Link){
@@ -84,7 +86,8 @@ func TestG7DoubtSurvivesEveryWord(t *testing.T) {
 	}
 }
 
-// The link knows the latest opt-out, in whatever order its words are heard: the evidence of a resubscribe must be newer than all.
+// The link knows the latest opt-out, in whatever order its words are heard: the evidence of a resubscribe must be newer
+// than all.
 func TestG7LatestOptOutCounts(t *testing.T) {
 	for _, order := range [][]int64{{1, 2, 3}, {1, 3, 2}, {2, 1, 3}, {2, 3, 1}, {3, 1, 2}, {3, 2, 1}} {
 		l := &Link{}
@@ -101,7 +104,8 @@ func TestG7LatestOptOutCounts(t *testing.T) {
 	}
 }
 
-// An opt-out that comes late is stronger than a resubscribe whose evidence is not newer, as when both are read together.
+// An opt-out that comes late is stronger than a resubscribe whose evidence is not newer, as when both are read
+// together.
 func TestG7LateOptOut(t *testing.T) {
 	for at, out := range map[int64]bool{99: false, 100: true, 101: true} {
 		l := &Link{}

@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// maxMaybe bounds the values in doubt of one property; the oldest goes first. Each stands for a request that ended without an answer
-// within the time of one second look.
+// maxMaybe bounds the values in doubt of one property; the oldest goes first. Each stands for a request that ended
+// without an answer within the time of one second look.
 const maxMaybe = 16
 
-// MayHold notes a value that a request of ours with an unknown outcome may have put into a property, or may still put there. The doubt
-// stands on the link, whatever becomes of the row, until EndDoubt.
+// MayHold notes a value that a request of ours with an unknown outcome may have put into a property, or may still put
+// there. The doubt stands on the link, whatever becomes of the row, until EndDoubt.
 func (l *Link) MayHold(property, canon string) {
 	f := l.Fields[property]
 	if slices.Contains(f.Maybe, canon) {
@@ -26,8 +26,8 @@ func (l *Link) MayHold(property, canon string) {
 	l.Fields[property] = f // not setField: what is known of the address does not change
 }
 
-// InDoubt reports whether it is not known what HubSpot holds of the lead: nothing may be called unchanged, be sent or be dead before a
-// reading.
+// InDoubt reports whether it is not known what HubSpot holds of the lead: nothing may be called unchanged, be sent or
+// be dead before a reading.
 func (l *Link) InDoubt() bool {
 	if l.SecondLookAt != 0 {
 		return true
@@ -40,8 +40,8 @@ func (l *Link) InDoubt() bool {
 	return false
 }
 
-// EndDoubt ends it, after a reading that began at the time (unix ms). It reports false, and changes nothing, while a request of ours may
-// be executed after that.
+// EndDoubt ends it, after a reading that began at the time (unix ms). It reports false, and changes nothing, while a
+// request of ours may be executed after that.
 func (l *Link) EndDoubt(readAt int64) bool {
 	if l.SecondLookAt > readAt {
 		return false
@@ -69,9 +69,10 @@ func (l *Link) LeaveToConsent() {
 	}
 }
 
-// CutWaits takes back what the link waits for beyond now (unix ms) and the longest wait that is ever set: it was written before the clock was
-// set back. look is the one of a second look and of the doubt about a SUBSCRIBED, which last that long from now, since no request of before is
-// executed later; retry is the one of the next try of an opt-out, which is made now. It reports whether anything stood there.
+// CutWaits takes back what the link waits for beyond now (unix ms) and the longest wait that is ever set: it was
+// written before the clock was set back. look is the one of a second look and of the doubt about a SUBSCRIBED, which
+// last that long from now, since no request of before is executed later; retry is the one of the next try of an
+// opt-out, which is made now. It reports whether anything stood there.
 func (l *Link) CutWaits(now, look, retry int64) bool {
 	cut := false
 	bring := func(at *int64, longest, to int64) {

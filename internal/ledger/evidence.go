@@ -6,8 +6,8 @@ import (
 	"leadsync/internal/lead"
 )
 
-// Evidence is why a contact is a lead's; the empty one: nothing shows that it is. Push acts by it and explain tells it: this is the one place
-// that decides.
+// Evidence is why a contact is a lead's; the empty one: nothing shows that it is. Push acts by it and explain tells it:
+// this is the one place that decides.
 type Evidence string
 
 // The kinds of evidence. The words stand in notes and in explain.
@@ -48,8 +48,8 @@ type Shown struct {
 	Merged func(lead.ContactID) bool
 }
 
-// Whose is the evidence that a contact is a lead's, by its link and by the contacts it had with their addresses of then. It asks nobody, so
-// ByRequest and SaidSo are the caller's.
+// Whose is the evidence that a contact is a lead's, by its link and by the contacts it had with their addresses of
+// then. It asks nobody, so ByRequest and SaidSo are the caller's.
 func Whose(id lead.ID, l *Link, had map[lead.ContactID][]string, c Shown) Evidence {
 	merged := func(other lead.ContactID) bool { return c.Merged != nil && c.Merged(other) }
 	switch own := l.ContactID; {

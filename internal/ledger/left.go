@@ -1,6 +1,7 @@
 package ledger
 
-// Left is a value of the application that was left out: as the event said it, so that it can be checked again by other definitions.
+// Left is a value of the application that was left out: as the event said it, so that it can be checked again by other
+// definitions.
 type Left struct {
 	Kind uint8  `json:"k,omitempty"` // see mapping.Raw
 	Text string `json:"v,omitempty"`
@@ -14,8 +15,8 @@ const (
 	maxLeft      = 100
 )
 
-// Owe keeps a value that was left out, until a later event sets the property, HubSpot's own value stands above it, or HubSpot has it. canon
-// is its canonical form. A value over the bounds is not kept, and neither is the one before it.
+// Owe keeps a value that was left out, until a later event sets the property, HubSpot's own value stands above it, or
+// HubSpot has it. canon is its canonical form. A value over the bounds is not kept, and neither is the one before it.
 func (l *Link) Owe(property, canon string, v Left) {
 	f := l.field(property)
 	if f.Set > v.ID || f.Left != nil && f.Left.ID > v.ID {
@@ -36,8 +37,8 @@ func (l *Link) Took(property string) {
 	}
 }
 
-// Renewed is what stays of a property for another contact of the lead: the order of the events, what is owed, and what is in doubt: a request
-// to the other contact may have had no answer before the lead was linked to it.
+// Renewed is what stays of a property for another contact of the lead: the order of the events, what is owed, and what
+// is in doubt: a request to the other contact may have had no answer before the lead was linked to it.
 func (f Field) Renewed() Field {
 	n := Field{Set: f.Set, Left: f.Left, Maybe: f.Maybe}
 	if n.Left != nil {

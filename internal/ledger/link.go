@@ -1,12 +1,13 @@
-// Package ledger keeps what HubSpot is known to hold of each lead, and decides from it: what is unchanged, what is our own write
-// coming back, what an older event may still set, and who wins when both sides changed a field.
+// Package ledger keeps what HubSpot is known to hold of each lead, and decides from it: what is unchanged, what is our
+// own write coming back, what an older event may still set, and who wins when both sides changed a field.
 //
-// It is pure. It guarantees order (G2) field by field: every field remembers the outbox id that set it, so an event that commits
-// late or is requeued only sets fields that no later event has set. It does not read HubSpot or the database.
+// It is pure. It guarantees order (G2) field by field: every field remembers the outbox id that set it, so an event
+// that commits late or is requeued only sets fields that no later event has set. It does not read HubSpot or the
+// database.
 //
-// Design: per contact property two values are kept. `sent` is what we sent, in canonical form; `seen` is what HubSpot's answer
-// or a read-back showed afterwards. So nothing needs to be known about how HubSpot trims, sanitises, sorts or refuses. The
-// rejected way, one value a field, turns every normalisation by HubSpot into an echo or an endless resend.
+// Design: per contact property two values are kept. `sent` is what we sent, in canonical form; `seen` is what HubSpot's
+// answer or a read-back showed afterwards. So nothing needs to be known about how HubSpot trims, sanitises, sorts or
+// refuses. The rejected way, one value a field, turns every normalisation by HubSpot into an echo or an endless resend.
 package ledger
 
 import "leadsync/internal/lead"
@@ -14,7 +15,8 @@ import "leadsync/internal/lead"
 // AddressField is the name under which the address stands in the ledger: HubSpot's own property name.
 const AddressField = "email"
 
-// Field is what is known of one contact property. Values are canonical (see mapping); the empty string is an unset property.
+// Field is what is known of one contact property. Values are canonical (see mapping); the empty string is an unset
+// property.
 type Field struct {
 	Sent string `json:"s,omitempty"`
 	// Seen is what HubSpot showed after Sent was written. While Shown is false no answer has shown the field yet and Seen
@@ -29,15 +31,15 @@ type Field struct {
 	Left *Left `json:"l,omitempty"`
 	// Owed marks a value of HubSpot's in Seen that lost to a pending row and was not told to the application yet.
 	Owed bool `json:"o,omitempty"`
-	// Told: the application was told of Seen, and no row of its has been written over it since. Base is what it knew before; while it has not
-	// taken what it was told (see Reading.Unheard), its rows are decided against Base.
+	// Told: the application was told of Seen, and no row of its has been written over it since. Base is what it knew
+	// before; while it has not taken what it was told (see Reading.Unheard), its rows are decided against Base.
 	Told bool   `json:"t,omitempty"`
 	Base string `json:"b,omitempty"`
-	// Untold: Seen is HubSpot's in a field that the application is not told of; Base is what it knows. Should the mapping come to tell it, it
-	// is decided against Base.
+	// Untold: Seen is HubSpot's in a field that the application is not told of; Base is what it knows. Should the mapping
+	// come to tell it, it is decided against Base.
 	Untold bool `json:"u,omitempty"`
-	// Maybe are the values that requests of ours with an unknown outcome may have put there, or may still put there; canonical, never
-	// changed in place. See Link.MayHold.
+	// Maybe are the values that requests of ours with an unknown outcome may have put there, or may still put there;
+	// canonical, never changed in place. See Link.MayHold.
 	Maybe []string `json:"m,omitempty"`
 }
 
@@ -49,8 +51,8 @@ func (f Field) IsZero() bool {
 // State of a link.
 type State string
 
-// Link states. A lead that has never had a contact has a link with state None or no link at all. Where only Linked counts, each of the
-// others means: no contact.
+// Link states. A lead that has never had a contact has a link with state None or no link at all. Where only Linked
+// counts, each of the others means: no contact.
 const (
 	None    State = ""        // no contact yet
 	Linked  State = "linked"  // ContactID is the lead's contact
@@ -78,9 +80,11 @@ type Link struct {
 	// AppliedID is the highest outbox id settled for the lead, ClosedAtID the id of its last delete.
 	AppliedID  int64
 	ClosedAtID int64
-	// SecondLookAt is when the contact is to be read once more, unix ms; 0 = not. Until then a request of ours may still be executed.
+	// SecondLookAt is when the contact is to be read once more, unix ms; 0 = not. Until then a request of ours may still
+	// be executed.
 	SecondLookAt int64
-	// Found: the contact was there before the lead was linked to it. It is written with the link and not read back; evidence is.
+	// Found: the contact was there before the lead was linked to it. It is written with the link and not read back;
+	// evidence is.
 	Found bool
 	// Stored is the contact as the database has it: what the lead gives up stays on record, see Had.
 	Stored Stored
@@ -106,8 +110,8 @@ func (l *Link) Remember() {
 	l.Stored, l.Found = s, false
 }
 
-// Had is the contact, or the address of the contact, that the lead has no more since the database was written last: evidence that would
-// be lost with it. False when there is none.
+// Had is the contact, or the address of the contact, that the lead has no more since the database was written last:
+// evidence that would be lost with it. False when there is none.
 func (l *Link) Had() (Stored, bool) {
 	s := l.Stored
 	had := s.ContactID != "" && (s.State == Linked || s.State == Gone)

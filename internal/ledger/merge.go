@@ -14,7 +14,8 @@ const (
 	HubSpot               // HubSpot's value stays and is told to the application
 )
 
-// Pending is one value that a pending row of the lead wants a property to have, canonical, with the outbox id of the row.
+// Pending is one value that a pending row of the lead wants a property to have, canonical, with the outbox id of the
+// row.
 type Pending struct {
 	Canon string
 	ID    int64
@@ -26,11 +27,11 @@ type Reading struct {
 	Canon    string // canonical; empty = unset there
 	// Pending are the values of all pending rows of the lead that carry the property, in id order.
 	Pending []Pending
-	// Top is the highest outbox id of any row of the lead, in any state, that carries the property. A value that is taken from
-	// HubSpot stands above all of them.
+	// Top is the highest outbox id of any row of the lead, in any state, that carries the property. A value that is taken
+	// from HubSpot stands above all of them.
 	Top int64
-	// Unheard: the application has not taken yet what it was told of the property, or a pending row that carries it was written before that.
-	// It is decided as if it had not been told.
+	// Unheard: the application has not taken yet what it was told of the property, or a pending row that carries it was
+	// written before that. It is decided as if it had not been told.
 	Unheard bool
 	// Told is false for a field of direction push: the application never hears of it and its word always counts.
 	Told bool
@@ -55,12 +56,12 @@ const (
 // Tell reports whether the application gets the value in its inbox.
 func (v Verdict) Tell() bool { return v == Theirs || v == HubWins }
 
-// Merge takes one property of a fresh reading into the ledger: a three-way comparison of the last value seen (base), HubSpot's
-// value (theirs) and the pending rows (ours). With an empty ledger it is the rule of the first link. Only a reading made while no
-// request for the lead is under way may be given to it.
+// Merge takes one property of a fresh reading into the ledger: a three-way comparison of the last value seen (base),
+// HubSpot's value (theirs) and the pending rows (ours). With an empty ledger it is the rule of the first link. Only a
+// reading made while no request for the lead is under way may be given to it.
 //
-// A reading that equals a pending row's value is ours: rows stay pending until they are settled, so between "HubSpot applied
-// it" and "settled" they are the write-ahead log of the ledger.
+// A reading that equals a pending row's value is ours: rows stay pending until they are settled, so between "HubSpot
+// applied it" and "settled" they are the write-ahead log of the ledger.
 func (l *Link) Merge(r Reading) Verdict {
 	f := l.field(r.Property)
 	defer func() { l.setField(r.Property, f) }()
@@ -156,7 +157,8 @@ func (f *Field) keepsFrom(knows string) {
 	}
 }
 
-// Agreed notes that an event of the application said the value of a property: where HubSpot holds it, there is nothing to tell.
+// Agreed notes that an event of the application said the value of a property: where HubSpot holds it, there is nothing
+// to tell.
 func (l *Link) Agreed(property, canon string) {
 	if f := l.field(property); f.Untold && f.Seen == canon {
 		f.Untold, f.Base = false, ""
@@ -164,7 +166,8 @@ func (l *Link) Agreed(property, canon string) {
 	}
 }
 
-// Holds reports whether HubSpot is known to hold the value: it is what was seen, or what we sent and whose showing has not moved.
+// Holds reports whether HubSpot is known to hold the value: it is what was seen, or what we sent and whose showing has
+// not moved.
 func (f Field) Holds(canon string) bool { return canon == f.Seen || canon == f.Sent }
 
 // Field returns what is known of a property; the zero Field when nothing is.
@@ -173,8 +176,8 @@ func (l *Link) Field(property string) Field { return l.Fields[property] }
 // Overtaken reports whether a later event than id has set the property.
 func (l *Link) Overtaken(property string, id int64) bool { return l.Fields[property].Set > id }
 
-// Wrote records an accepted write. shown is the canonical value the answer showed, nil when it did not show the property.
-// It returns false when the answer shows another value than the one sent.
+// Wrote records an accepted write. shown is the canonical value the answer showed, nil when it did not show the
+// property. It returns false when the answer shows another value than the one sent.
 func (l *Link) Wrote(property, canon string, set int64, shown *string) bool {
 	f := l.field(property)
 	if canon != f.Seen || f.Untold {
@@ -211,8 +214,9 @@ func (l *Link) Refuse(property, code string) {
 	l.setField(property, f)
 }
 
-// Owes lists the properties whose HubSpot value lost to a pending row that is no longer there to be written: still holds reports
-// whether a pending row newer than the ledger still carries the property. The caller tells the application and the mark is gone.
+// Owes lists the properties whose HubSpot value lost to a pending row that is no longer there to be written: still
+// holds reports whether a pending row newer than the ledger still carries the property. The caller tells the
+// application and the mark is gone.
 func (l *Link) Owes(still func(property string, set int64) bool) map[string]string {
 	var owed map[string]string
 	for p, f := range l.Fields {

@@ -68,7 +68,8 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// HubSpot may trim, sanitise or refuse what was sent: unchanged is what was sent or what was seen, and the echo is what was seen.
+// HubSpot may trim, sanitise or refuse what was sent: unchanged is what was sent or what was seen, and the echo is what
+// was seen.
 func TestWroteAndHolds(t *testing.T) {
 	l := &Link{}
 	kept := "customer"
@@ -130,7 +131,8 @@ func TestClone(t *testing.T) {
 	}
 }
 
-// Whatever the ledger meets, the order of a field never goes back, and a value that was taken from HubSpot stands above every row.
+// Whatever the ledger meets, the order of a field never goes back, and a value that was taken from HubSpot stands above
+// every row.
 func TestG2SetNeverGoesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := &Link{}

@@ -7,12 +7,12 @@ import (
 	"sync"
 )
 
-// maxConns is how many connections are open at once. A browser, a scraper and a health check need a handful; whoever opens thousands must not
-// take the descriptors that HubSpot and the database are reached with.
+// maxConns is how many connections are open at once. A browser, a scraper and a health check need a handful; whoever
+// opens thousands must not take the descriptors that HubSpot and the database are reached with.
 const maxConns = 64
 
-// conns bounds the connections of a server: one more than maxConns ends the oldest that asks nothing, or else the oldest. So those who hold
-// connections open for nothing, or ask slowly, cannot keep out a health check.
+// conns bounds the connections of a server: one more than maxConns ends the oldest that asks nothing, or else the
+// oldest. So those who hold connections open for nothing, or ask slowly, cannot keep out a health check.
 type conns struct {
 	mu   sync.Mutex
 	open []net.Conn // oldest first

@@ -19,7 +19,8 @@ type Sample struct {
 	Delivered int
 	Skipped   int
 	Dead      int
-	// Middle and High are the median and the 95th percentile of how long delivered rows had waited; 0 when none was delivered.
+	// Middle and High are the median and the 95th percentile of how long delivered rows had waited; 0 when none was
+	// delivered.
 	Middle, High time.Duration
 	Requests     int
 	Failed       int // of the requests

@@ -1,14 +1,16 @@
-// Package listen answers on loopback: /healthz and /readyz for whoever watches the service, /metrics for Prometheus, and a page for a
-// person at /.
+// Package listen answers on loopback: /healthz and /readyz for whoever watches the service, /metrics for Prometheus,
+// and a page for a person at /.
 //
-// Guarantee: it listens on loopback addresses only and answers only requests whose Host names one, so that no page of the web can read
-// it through a person's browser; it takes GET and HEAD, changes nothing, and nothing it says holds a person, a token or a value of a
-// lead. A port that is taken does not hinder the daemon: it is told once and tried again.
+// Guarantee: it listens on loopback addresses only and answers only requests whose Host names one, so that no page of
+// the web can read it through a person's browser; it takes GET and HEAD, changes nothing, and nothing it says holds a
+// person, a token or a value of a lead. A port that is taken does not hinder the daemon: it is told once and tried
+// again.
 //
 // It knows no database and decides nothing: what it says comes from its Source.
 //
-// Design: one page that the server renders whole, without a script, so that the Content-Security-Policy can forbid everything but its
-// one style, by its hash. A page that fetches JSON and draws by itself was rejected: it needs a script, a second contract and a build.
+// Design: one page that the server renders whole, without a script, so that the Content-Security-Policy can forbid
+// everything but its one style, by its hash. A page that fetches JSON and draws by itself was rejected: it needs a
+// script, a second contract and a build.
 package listen
 
 import (
@@ -158,7 +160,8 @@ func guard(next http.Handler) http.Handler {
 	})
 }
 
-// loopbackHost reports whether a Host header names this machine: a name that somebody else's server resolves to 127.0.0.1 does not.
+// loopbackHost reports whether a Host header names this machine: a name that somebody else's server resolves to
+// 127.0.0.1 does not.
 func loopbackHost(host string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {

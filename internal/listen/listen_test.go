@@ -67,7 +67,8 @@ func body(t *testing.T, r *http.Response) string {
 	return string(b)
 }
 
-// A name that somebody else's server resolves to this machine is refused, so that no page of the web reads it through a browser.
+// A name that somebody else's server resolves to this machine is refused, so that no page of the web reads it through a
+// browser.
 func TestHostIsChecked(t *testing.T) {
 	h := serve(&source{health: Health{Ready: true}})
 	for host, want := range map[string]int{"localhost": 200, "localhost:8977": 200, "LOCALHOST.:1": 200, "127.0.0.1:8977": 200, "127.1.2.3": 200, "[::1]:8977": 200, "[::1]": 200,
@@ -309,8 +310,9 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestPageInBrowser draws the page in a real browser, light and dark, wide and narrow, into $LEADSYNC_SCREENSHOTS (or a folder of the
-// test), and fails when the browser complains about the page: the policy would have kept its own style out.
+// TestPageInBrowser draws the page in a real browser, light and dark, wide and narrow, into $LEADSYNC_SCREENSHOTS (or a
+// folder of the test), and fails when the browser complains about the page: the policy would have kept its own style
+// out.
 func TestPageInBrowser(t *testing.T) {
 	browser, err := exec.LookPath("chromium")
 	if err != nil {

@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// Canon returns the form in which two values of a contact property are compared, for what we send and for what HubSpot answers.
-// It is idempotent and never fails: a value its type cannot read compares as text. The empty string is an unset property; null
-// and cleared values are that. Forms by type: number as plain decimal (1 = 1.0 = 1e0), bool true or false, date YYYY-MM-DD,
-// datetime in milliseconds, enumeration by internal value, multi-select as a sorted set, the address trimmed and in lower case,
-// text with line feeds only and without white space at its ends. Without definitions all but the address is text.
+// Canon returns the form in which two values of a contact property are compared, for what we send and for what HubSpot
+// answers. It is idempotent and never fails: a value its type cannot read compares as text. The empty string is an
+// unset property; null and cleared values are that. Forms by type: number as plain decimal (1 = 1.0 = 1e0), bool true
+// or false, date YYYY-MM-DD, datetime in milliseconds, enumeration by internal value, multi-select as a sorted set, the
+// address trimmed and in lower case, text with line feeds only and without white space at its ends. Without definitions
+// all but the address is text.
 func (t *Table) Canon(property, value string) string {
 	if property == AddressProperty {
 		return canonAddress(value)
@@ -168,8 +169,8 @@ func parseClock(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// Bounds of a time in milliseconds: year 1 to year 9999. A bare number nearer to the epoch than secondsBelow (March 1973) is
-// taken for seconds written by mistake, which HubSpot would store as a day in January 1970.
+// Bounds of a time in milliseconds: year 1 to year 9999. A bare number nearer to the epoch than secondsBelow (March
+// 1973) is taken for seconds written by mistake, which HubSpot would store as a day in January 1970.
 const (
 	minMillis    = -62135596800000
 	maxMillis    = 253402300799999
@@ -186,7 +187,8 @@ func parseMillis(s string) (int64, bool) {
 	return ms, err == nil && ms >= minMillis && ms <= maxMillis
 }
 
-// parseDay reads a day. A point in time must be a midnight: of its own zone when written as a clock time, of UTC as a number.
+// parseDay reads a day. A point in time must be a midnight: of its own zone when written as a clock time, of UTC as a
+// number.
 func parseDay(s string) (string, bool) {
 	s = strings.TrimSpace(s)
 	if at, ok := parseClock(s); ok {
@@ -200,8 +202,8 @@ func parseDay(s string) (string, bool) {
 	return time.UnixMilli(ms).UTC().Format(day), true
 }
 
-// parseTime reads a point in time as milliseconds. strict refuses numbers that look like seconds; values that HubSpot shows or
-// that we made ourselves are read without it.
+// parseTime reads a point in time as milliseconds. strict refuses numbers that look like seconds; values that HubSpot
+// shows or that we made ourselves are read without it.
 func parseTime(s string, strict bool) (string, bool) {
 	s = strings.TrimSpace(s)
 	if at, ok := parseClock(s); ok {

@@ -27,7 +27,8 @@ type definition struct {
 	unique   bool
 	shape    string // HubSpot's words for type and form, e.g. "enumeration/checkbox"
 
-	// options of kindOption and kindOptions. Empty open means that HubSpot lists no options (owners and other outside lists).
+	// options of kindOption and kindOptions. Empty open means that HubSpot lists no options (owners and other outside
+	// lists).
 	open    bool
 	values  map[string]bool   // internal values
 	labels  map[string]string // label -> value; "" when two options share the label
@@ -35,8 +36,8 @@ type definition struct {
 	hasBool bool              // an enumeration whose options are true and false
 }
 
-// newDefinition decides by Type: a datetime has fieldType date too, and a multi-select is an enumeration with fieldType checkbox
-// (https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide, read 2026-11-22).
+// newDefinition decides by Type: a datetime has fieldType date too, and a multi-select is an enumeration with fieldType
+// checkbox (https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide, read 2026-11-22).
 func newDefinition(p *hubspot.Property) *definition {
 	d := &definition{readOnly: p.ReadOnlyValue || p.Calculated, archived: p.Archived, unique: p.HasUniqueValue, shape: p.Type + "/" + p.FieldType}
 	switch p.Type {
@@ -79,8 +80,8 @@ func (d *definition) addOptions(options []hubspot.Option) {
 	d.hasBool = len(options) == 2 && d.values["true"] && d.values["false"]
 }
 
-// option finds the internal value that s means: the value itself, then a label, and as the last resort either of them without
-// regard to case. A label or spelling that fits two options fits none.
+// option finds the internal value that s means: the value itself, then a label, and as the last resort either of them
+// without regard to case. A label or spelling that fits two options fits none.
 func (d *definition) option(s string) (string, bool) {
 	s = strings.TrimSpace(s)
 	if d.open || d.values[s] {

@@ -64,8 +64,8 @@ func TestMapEdges(t *testing.T) {
 	}
 }
 
-// Nothing that leaves the package for a note or a log holds a value, an address or a token; a property name that is a word is
-// the one thing kept.
+// Nothing that leaves the package for a note or a log holds a value, an address or a token; a property name that is a
+// word is the one thing kept.
 func TestG9NotesAndErrorsHoldNoValue(t *testing.T) {
 	table := New([]Field{{Lead: "mail", Contact: "email"}, {Lead: "x", Contact: "age"}, {Lead: "y", Contact: "canary@example.com"}}, "canary value").With(definitions())
 	open := New(nil, "").With(definitions())

@@ -86,8 +86,8 @@ func meaning(property, s string) any {
 	return nil
 }
 
-// FuzzMapValue gives any value to a property of every type: what is sent is what HubSpot takes and means the same; what is left
-// out has a code; nothing is both, and no name or code holds a piece of the value.
+// FuzzMapValue gives any value to a property of every type: what is sent is what HubSpot takes and means the same; what
+// is left out has a code; nothing is both, and no name or code holds a piece of the value.
 func FuzzMapValue(f *testing.F) {
 	for _, s := range []string{"", " ", "Ada", "1", "-0.0", "1e3", ".5", "007", "1,000", "0x10", "NaN", "٣", "1e999999999", "true", "Yes", "maybe", "free", "FREE plan",
 		"Twin", "go;sql", "; SQL ;Go", "Law; tax", "go;Law; tax", ";", "1815-12-10", "1990-01-01T00:00:00Z", "1990-01-01T10:00:00Z", "631152000000", "2024-02-29",

@@ -65,7 +65,8 @@ type Mapped struct {
 //	date         YYYY-MM-DD; ISO 8601 or milliseconds at midnight, anything else is refused rather than shifted by a day
 //	datetime     ISO 8601 (without a zone: UTC; a day: its midnight UTC); milliseconds, but not seconds by mistake
 //
-// A mapped address field and, unless another field feeds the address, a field named email become Address. The map is only read.
+// A mapped address field and, unless another field feeds the address, a field named email become Address. The map is
+// only read.
 func (t *Table) Map(raw map[string]Raw) Mapped {
 	m := Mapped{Values: make([]Value, 0, len(raw))}
 	for name, r := range raw {
@@ -204,7 +205,8 @@ func (d *definition) coerce(r Raw) (send, code string) {
 // OddName stands for a name that could not be that of a property.
 const OddName = "(odd name)"
 
-// shown returns the name when it can be that of a property (letters, digits, underscore, dot, hyphen, at most 100 bytes).
+// shown returns the name when it can be that of a property (letters, digits, underscore, dot, hyphen, at most 100
+// bytes).
 func shown(name string) string {
 	if name == "" || len(name) > 100 {
 		return OddName

@@ -12,8 +12,8 @@ type Shape struct {
 	Options []string `json:"o,omitempty"`
 }
 
-// Shapes are those of the mapped fields and the id property that HubSpot has; nil while definitions are not known. An empty table
-// remembers nothing: it maps whatever the rows carry.
+// Shapes are those of the mapped fields and the id property that HubSpot has; nil while definitions are not known. An
+// empty table remembers nothing: it maps whatever the rows carry.
 func (t *Table) Shapes() map[string]Shape {
 	if t.defs == nil {
 		return nil
@@ -43,9 +43,9 @@ func (t *Table) Shapes() map[string]Shape {
 // mostOptions are named in a problem.
 const mostOptions = 5
 
-// ChangedSince lists what is wrong with the definitions compared with what was remembered, in the order of the configuration: another
-// type, and options that are no more of a field that is written. What appeared, and a property that is gone (Problems says that), is not
-// listed.
+// ChangedSince lists what is wrong with the definitions compared with what was remembered, in the order of the
+// configuration: another type, and options that are no more of a field that is written. What appeared, and a property
+// that is gone (Problems says that), is not listed.
 func (t *Table) ChangedSince(was map[string]Shape) []Problem {
 	now := t.Shapes()
 	var out []Problem

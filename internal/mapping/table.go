@@ -1,14 +1,16 @@
-// Package mapping turns the properties of an outbox row into contact properties and back: one table of field names, the checks
-// and coercions HubSpot's property definitions call for, and the canonical form in which two values are compared.
+// Package mapping turns the properties of an outbox row into contact properties and back: one table of field names, the
+// checks and coercions HubSpot's property definitions call for, and the canonical form in which two values are
+// compared.
 //
-// It guarantees that a value leaves this package only in a form that the definition of its property accepts, that everything
-// left out is named with a code, and that Canon is idempotent. No error, code or name in its answers holds a value. It does not
-// read HubSpot, the database or the clock, and does not decide who wins: it only knows the rule of each field.
+// It guarantees that a value leaves this package only in a form that the definition of its property accepts, that
+// everything left out is named with a code, and that Canon is idempotent. No error, code or name in its answers holds a
+// value. It does not read HubSpot, the database or the clock, and does not decide who wins: it only knows the rule of
+// each field.
 //
-// Design: a Table is immutable; new definitions make a new Table (With), so a worker that holds one sees one state of the
-// portal from the fold to the settle. The rejected way, a table that refreshes itself, let one batch be checked against two
-// sets of options. Values are refused here, before the request, because one bad value makes HubSpot refuse a whole batch of
-// 100; where HubSpot's rule is not known the value is sent and HubSpot's word counts.
+// Design: a Table is immutable; new definitions make a new Table (With), so a worker that holds one sees one state of
+// the portal from the fold to the settle. The rejected way, a table that refreshes itself, let one batch be checked
+// against two sets of options. Values are refused here, before the request, because one bad value makes HubSpot refuse
+// a whole batch of 100; where HubSpot's rule is not known the value is sent and HubSpot's word counts.
 package mapping
 
 import (
@@ -60,9 +62,9 @@ type Table struct {
 	defs       map[string]*definition // nil: definitions are not known, nothing is checked
 }
 
-// New makes a table without definitions. With no fields every property passes under its own name, direction push, winner app.
-// idProperty is the unique contact property that holds the lead id, empty for none: leadsync writes it itself, so rows cannot.
-// Where two fields name one contact property the later one counts (Problems reports it).
+// New makes a table without definitions. With no fields every property passes under its own name, direction push,
+// winner app. idProperty is the unique contact property that holds the lead id, empty for none: leadsync writes it
+// itself, so rows cannot. Where two fields name one contact property the later one counts (Problems reports it).
 func New(fields []Field, idProperty string) *Table {
 	t := &Table{idProperty: idProperty, open: len(fields) == 0, byLead: map[string][]Field{}, byContact: map[string]Field{}}
 	for _, f := range fields {
@@ -79,8 +81,8 @@ func New(fields []Field, idProperty string) *Table {
 	return t
 }
 
-// With returns a copy of the table that checks and compares by these definitions. Nil means that they are not known: then
-// nothing is checked and every value compares as text. The slice is not kept.
+// With returns a copy of the table that checks and compares by these definitions. Nil means that they are not known:
+// then nothing is checked and every value compares as text. The slice is not kept.
 func (t *Table) With(defs []hubspot.Property) *Table {
 	c := *t
 	c.defs = nil
@@ -99,8 +101,8 @@ func (t *Table) Known() bool { return t.defs != nil }
 // IDProperty is the unique contact property that holds the lead id; empty when contacts are matched by address.
 func (t *Table) IDProperty() string { return t.idProperty }
 
-// Rule returns the rule of a contact property. The address and, in an empty table, every property has push and app unless a
-// field says otherwise; a property that is not mapped has empty words.
+// Rule returns the rule of a contact property. The address and, in an empty table, every property has push and app
+// unless a field says otherwise; a property that is not mapped has empty words.
 func (t *Table) Rule(property string) (Direction, Winner) {
 	if f, ok := t.byContact[property]; ok {
 		return f.Direction, f.Winner
@@ -111,8 +113,8 @@ func (t *Table) Rule(property string) (Direction, Winner) {
 	return "", ""
 }
 
-// Properties lists the contact properties to ask HubSpot for, sorted: those of the mapped fields, the address and the id
-// property. An empty table only knows the last two; the caller adds the properties of its rows and links.
+// Properties lists the contact properties to ask HubSpot for, sorted: those of the mapped fields, the address and the
+// id property. An empty table only knows the last two; the caller adds the properties of its rows and links.
 func (t *Table) Properties() []string {
 	names := []string{AddressProperty}
 	if t.idProperty != "" {
@@ -125,8 +127,8 @@ func (t *Table) Properties() []string {
 	return slices.Compact(names)
 }
 
-// NeedsReading reports whether some field can only be written or kept after a look at the contact: direction both or pull, or a
-// winner other than app.
+// NeedsReading reports whether some field can only be written or kept after a look at the contact: direction both or
+// pull, or a winner other than app.
 func (t *Table) NeedsReading() bool {
 	return slices.ContainsFunc(t.fields, func(f Field) bool { return f.Direction != Push || f.Winner != App })
 }
@@ -139,8 +141,8 @@ func (t *Table) LeadName(property string) string {
 	return property
 }
 
-// Exact reports whether HubSpot stores the property as one of few forms, so that a value that reads back differently was not
-// taken (note "not taken: x"). For text, where HubSpot trims and sanitises, a difference means nothing.
+// Exact reports whether HubSpot stores the property as one of few forms, so that a value that reads back differently
+// was not taken (note "not taken: x"). For text, where HubSpot trims and sanitises, a difference means nothing.
 func (t *Table) Exact(property string) bool {
 	if property == lifecycleStage {
 		return true

@@ -1,16 +1,17 @@
 // Package metrics counts what the daemon does and gathers it for Prometheus.
 //
-// Guarantee: every metric of this program stands in the table All, with its help and its labels, so that the README's table and the
-// alert rules can be held against it; a sample with other labels than its metric's is a defect and panics in the first test that meets
-// it. No label holds a person: values are words of this program (states, reasons, operations, classes), never text of an application or
-// of HubSpot, and their number is bounded. Beside the table there are client_golang's own metrics of the Go runtime (go_*) and of the
-// process (process_*).
+// Guarantee: every metric of this program stands in the table All, with its help and its labels, so that the README's
+// table and the alert rules can be held against it; a sample with other labels than its metric's is a defect and panics
+// in the first test that meets it. No label holds a person: values are words of this program (states, reasons,
+// operations, classes), never text of an application or of HubSpot, and their number is bounded. Beside the table there
+// are client_golang's own metrics of the Go runtime (go_*) and of the process (process_*).
 //
 // It serves no HTTP and asks nobody: who scrapes brings the gauges of the moment.
 //
-// Design: client_golang on a registry of its own, so that two daemons in one process, as tests have them, do not count together, and no
-// package that is linked in adds a metric. Counters and histograms live as long as the process; gauges are constants that each scrape
-// makes from the daemon's state, because a gauge that is set by whoever changes something is wrong as soon as one of them forgets it.
+// Design: client_golang on a registry of its own, so that two daemons in one process, as tests have them, do not count
+// together, and no package that is linked in adds a metric. Counters and histograms live as long as the process; gauges
+// are constants that each scrape makes from the daemon's state, because a gauge that is set by whoever changes
+// something is wrong as soon as one of them forgets it.
 package metrics
 
 import (

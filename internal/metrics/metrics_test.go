@@ -71,7 +71,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-// What is gathered is the table, with its names, kinds, help and labels, and nothing beside it but the runtime's and the process's.
+// What is gathered is the table, with its names, kinds, help and labels, and nothing beside it but the runtime's and
+// the process's.
 func TestGatheredIsTheTable(t *testing.T) {
 	families, err := full().Gather()
 	if err != nil {

@@ -1,6 +1,7 @@
 package metrics
 
-// waits are from the insert of a row to its settlement: a trickle is a fraction of a second, a backlog or an outage hours.
+// waits are from the insert of a row to its settlement: a trickle is a fraction of a second, a backlog or an outage
+// hours.
 var waits = []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400}
 
 // answers are of one request.

@@ -1,6 +1,7 @@
 package observe
 
-// Keys of attributes, snake_case, one word per thing. Elapsed times are logged as time.Duration, moments as time.Time in UTC.
+// Keys of attributes, snake_case, one word per thing. Elapsed times are logged as time.Duration, moments as time.Time
+// in UTC.
 const (
 	Err     = "err"
 	Cause   = "cause"

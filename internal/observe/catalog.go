@@ -15,8 +15,8 @@ type Event struct {
 	Cure    string // what to do, a sentence; empty = nothing
 }
 
-// MessageID is the event's MESSAGE_ID in the journal, 32 hex digits that follow from the message; empty for a message that is no
-// event. `journalctl MESSAGE_ID=...` finds its entries, `journalctl -x` explains them from the catalog.
+// MessageID is the event's MESSAGE_ID in the journal, 32 hex digits that follow from the message; empty for a message
+// that is no event. `journalctl MESSAGE_ID=...` finds its entries, `journalctl -x` explains them from the catalog.
 func MessageID(message string) string {
 	if !isEvent[message] {
 		return ""

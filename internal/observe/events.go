@@ -1,12 +1,14 @@
-// Package observe is how leadsync speaks to its operator: the constant log messages, the names of their attributes, the logger
-// that renders them, and the limiter that keeps a repeated trouble to one line a minute.
+// Package observe is how leadsync speaks to its operator: the constant log messages, the names of their attributes, the
+// logger that renders them, and the limiter that keeps a repeated trouble to one line a minute.
 //
-// Guarantee: whatever reaches a logger made by New leaves it without e-mail addresses, bearer tokens and HubSpot tokens, in the
-// message, in attributes and in error texts. It does not decide what is worth a line, holds no metrics yet, and cannot look into
-// a struct that is logged whole: values that name people are logged as their hash, by the caller.
+// Guarantee: whatever reaches a logger made by New leaves it without e-mail addresses, bearer tokens and HubSpot
+// tokens, in the message, in attributes and in error texts. It does not decide what is worth a line, holds no metrics
+// yet, and cannot look into a struct that is logged whole: values that name people are logged as their hash, by the
+// caller.
 //
-// Design: every message is a constant of this file and everything that varies is an attribute, so an operator can filter on
-// either for years. Messages with values inside were rejected: they cannot be counted, and they are where addresses leak.
+// Design: every message is a constant of this file and everything that varies is an attribute, so an operator can
+// filter on either for years. Messages with values inside were rejected: they cannot be counted, and they are where
+// addresses leak.
 package observe
 
 // Messages of the daemon's life.

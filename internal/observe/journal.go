@@ -27,10 +27,11 @@ const (
 	fieldPrefix = "LEADSYNC_"
 )
 
-// journalHandler writes each record as one entry of the journal. MESSAGE is the line a person reads; beside it PRIORITY,
-// SYSLOG_IDENTIFIER, LEADSYNC_EVENT with the constant message, each attribute as LEADSYNC_ and its key in capitals, and MESSAGE_ID for
-// the events of Events. Where journald does not listen, or not in time, the line goes to out with its priority in front ("<4>"), which
-// journald understands on a service's standard error: https://www.freedesktop.org/software/systemd/man/sd-daemon.html (read 2026-11-22).
+// journalHandler writes each record as one entry of the journal. MESSAGE is the line a person reads; beside it
+// PRIORITY, SYSLOG_IDENTIFIER, LEADSYNC_EVENT with the constant message, each attribute as LEADSYNC_ and its key in
+// capitals, and MESSAGE_ID for the events of Events. Where journald does not listen, or not in time, the line goes to
+// out with its priority in front ("<4>"), which journald understands on a service's standard error:
+// https://www.freedesktop.org/software/systemd/man/sd-daemon.html (read 2026-11-22).
 type journalHandler struct {
 	level  slog.Leveler
 	to     *journal

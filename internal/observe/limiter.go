@@ -10,8 +10,8 @@ import (
 // maxTroubles bounds the table of a Limiter. A key beyond it pushes out the one that was quiet longest.
 const maxTroubles = 256
 
-// Limiter keeps a trouble that repeats to one line per key and period, and closes it with one line when it is over. The key names
-// the trouble ("push/transient"), not the instance: no ids in it. Safe for concurrent use.
+// Limiter keeps a trouble that repeats to one line per key and period, and closes it with one line when it is over. The
+// key names the trouble ("push/transient"), not the instance: no ids in it. Safe for concurrent use.
 type Limiter struct {
 	log    *slog.Logger
 	period time.Duration
@@ -35,8 +35,8 @@ func NewLimiter(log *slog.Logger, period time.Duration) *Limiter {
 	return &Limiter{log: log, period: period, troubles: map[string]*trouble{}}
 }
 
-// Log writes the line unless the same key had one within the period. A line that follows held back ones carries their number as
-// `suppressed`. It reports whether the line was written.
+// Log writes the line unless the same key had one within the period. A line that follows held back ones carries their
+// number as `suppressed`. It reports whether the line was written.
 func (l *Limiter) Log(ctx context.Context, level slog.Level, key, message string, attrs ...slog.Attr) bool {
 	now := time.Now()
 	l.mu.Lock()
@@ -63,8 +63,8 @@ func (l *Limiter) Log(ctx context.Context, level slog.Level, key, message string
 	return true
 }
 
-// Recovered closes the trouble of key with one info line that says how often and how long it was met, and forgets it. Without such
-// a trouble it writes nothing and reports false, so it may be called on every success.
+// Recovered closes the trouble of key with one info line that says how often and how long it was met, and forgets it.
+// Without such a trouble it writes nothing and reports false, so it may be called on every success.
 func (l *Limiter) Recovered(ctx context.Context, key, message string, attrs ...slog.Attr) bool {
 	l.mu.Lock()
 	t := l.troubles[key]

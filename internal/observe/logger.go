@@ -16,16 +16,16 @@ import (
 type Options struct {
 	// Out takes the lines, usually os.Stderr; nil is os.Stderr.
 	Out io.Writer
-	// Format is auto, text, json or journal; "" is auto. Auto is journal when Out is the journal's own stream, text on a terminal,
-	// JSON elsewhere. journal gives journald native entries with a field for each attribute when Out is standard error, and text with
-	// the priority before it ("<4>") otherwise and whenever journald does not listen.
+	// Format is auto, text, json or journal; "" is auto. Auto is journal when Out is the journal's own stream, text on a
+	// terminal, JSON elsewhere. journal gives journald native entries with a field for each attribute when Out is standard
+	// error, and text with the priority before it ("<4>") otherwise and whenever journald does not listen.
 	Format string
 	// Level is debug, info, warn or error; "" is info.
 	Level string
 }
 
-// New builds a logger and the level it obeys, which may be changed at any time. Everything it writes has passed Mask. Safe for
-// concurrent use. An unknown format or level is an error.
+// New builds a logger and the level it obeys, which may be changed at any time. Everything it writes has passed Mask.
+// Safe for concurrent use. An unknown format or level is an error.
 func New(o Options) (*slog.Logger, *slog.LevelVar, error) {
 	if o.Out == nil {
 		o.Out = os.Stderr
@@ -80,8 +80,8 @@ func isTerminal(out io.Writer) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// Redact is a ReplaceAttr that masks texts, errors and whatever else would print an address or a token. Numbers, times and
-// durations pass as they are; a value whose text would need masking is replaced by the masked text.
+// Redact is a ReplaceAttr that masks texts, errors and whatever else would print an address or a token. Numbers, times
+// and durations pass as they are; a value whose text would need masking is replaced by the masked text.
 func Redact(_ []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindString:

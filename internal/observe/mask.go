@@ -23,8 +23,8 @@ var (
 	long     = regexp.MustCompile(`[A-Za-z0-9_+=-]{40,}`)
 )
 
-// Mask replaces e-mail addresses, bearer and HubSpot tokens, named secrets and long token-like words in text. It is the last line
-// of defence, not the first: code must not put such things into messages and errors at all.
+// Mask replaces e-mail addresses, bearer and HubSpot tokens, named secrets and long token-like words in text. It is the
+// last line of defence, not the first: code must not put such things into messages and errors at all.
 func Mask(text string) string {
 	if strings.Contains(text, "@") || strings.Contains(text, "%40") {
 		text = address.ReplaceAllString(text, maskedAddress)
@@ -53,7 +53,8 @@ func Mask(text string) string {
 	return text
 }
 
-// tokenLike tells a random word from a long name: it mixes capitals, small letters and digits. Hashes and UUIDs are left alone.
+// tokenLike tells a random word from a long name: it mixes capitals, small letters and digits. Hashes and UUIDs are
+// left alone.
 func tokenLike(word string) bool {
 	var upper, lower, digit bool
 	for _, r := range word {

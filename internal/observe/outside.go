@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// Visible makes a text from outside safe for a terminal, a log and a table: what an application, HubSpot or an unknown server wrote may hold escape
-// sequences, line breaks, and marks that turn the direction of writing. Everything that is not printed as itself is written as Go writes it
-// in a string: \n, \x1b, \u202e.
+// Visible makes a text from outside safe for a terminal, a log and a table: what an application, HubSpot or an unknown
+// server wrote may hold escape sequences, line breaks, and marks that turn the direction of writing. Everything that is
+// not printed as itself is written as Go writes it in a string: \n, \x1b, \u202e.
 func Visible(text string) string {
 	if strings.IndexFunc(text, odd) < 0 {
 		return text
@@ -50,8 +50,9 @@ func Shorten(text string, longest int) string {
 // Plain is Visible of the first characters of a text.
 func Plain(text string, longest int) string { return Visible(Shorten(text, longest)) }
 
-// ShellWord writes a text so that every shell takes it as one word and runs nothing of it: bash, zsh, dash and busybox alike. The $'...' of bash is
-// not in it, since in dash the text behind it would be run. What a terminal would obey is written in octal, which printf turns back.
+// ShellWord writes a text so that every shell takes it as one word and runs nothing of it: bash, zsh, dash and busybox
+// alike. The $'...' of bash is not in it, since in dash the text behind it would be run. What a terminal would obey is
+// written in octal, which printf turns back.
 func ShellWord(text string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@", r)
@@ -73,9 +74,9 @@ func ShellWord(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// SafeJSON writes JSON with the characters escaped that the encoder leaves in strings and that a terminal obeys or an eye is deceived by:
-// DEL, the controls between U+0080 and U+009F, marks of direction and what has no width. Outside strings valid JSON has none, so the
-// meaning stays.
+// SafeJSON writes JSON with the characters escaped that the encoder leaves in strings and that a terminal obeys or an
+// eye is deceived by: DEL, the controls between U+0080 and U+009F, marks of direction and what has no width. Outside
+// strings valid JSON has none, so the meaning stays.
 func SafeJSON(w io.Writer) io.Writer { return safeJSON{w} }
 
 type safeJSON struct{ w io.Writer }

@@ -37,7 +37,8 @@ func TestShellWordIsOneWordInEveryShell(t *testing.T) {
 	}
 }
 
-// TestPlainTakesNothingThatATerminalObeys: control characters of both kinds, marks of direction, what has no width, broken UTF-8.
+// TestPlainTakesNothingThatATerminalObeys: control characters of both kinds, marks of direction, what has no width,
+// broken UTF-8.
 func TestPlainTakesNothingThatATerminalObeys(t *testing.T) {
 	t.Parallel()
 	for r := rune(0); r <= 0xffff; r++ {
@@ -54,8 +55,8 @@ func TestPlainTakesNothingThatATerminalObeys(t *testing.T) {
 	}
 }
 
-// TestLogDisturbsNoTerminal: whatever a certificate, an answer or a row says, no form of the log hands it to a terminal as it is, and JSON still
-// means the same.
+// TestLogDisturbsNoTerminal: whatever a certificate, an answer or a row says, no form of the log hands it to a terminal
+// as it is, and JSON still means the same.
 func TestLogDisturbsNoTerminal(t *testing.T) {
 	t.Parallel()
 	const evil = "CN=\x1b[2J\u202e\u009b31m\u200b\nx"

@@ -2,8 +2,8 @@ package observe
 
 import "log/slog"
 
-// Events is every constant message, in the order of the table in cmd/leadsync/README.md, of the catalog of the journal and of the
-// message ids. A test holds it and the constants of events.go together.
+// Events is every constant message, in the order of the table in cmd/leadsync/README.md, of the catalog of the journal
+// and of the message ids. A test holds it and the constants of events.go together.
 var Events = []Event{
 	{DaemonStarted, slog.LevelInfo, []string{Version, Dialect, Database, Portal, PortalID}, "Configuration, credentials, database and schema are in order.", ""},
 	{DaemonAlive, slog.LevelInfo, []string{State, Cause, Pending, Dead, LastOK, Uptime}, "Said every 15 minutes, also when there is nothing to do.", ""},

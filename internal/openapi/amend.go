@@ -9,8 +9,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// The words that the table of deviations is written in. Each fails when what it is to change is not there, so that newer documents
-// make a deviation that is no longer one known.
+// The words that the table of deviations is written in. Each fails when what it is to change is not there, so that
+// newer documents make a deviation that is no longer one known.
 
 // named are the documents called so in every version; "" = all.
 func (d documents) named(name string) map[string][]*document {
@@ -97,7 +97,8 @@ func copyResponse(from, to *openapi3.Operation, status, as string) error {
 	return nil
 }
 
-// otherErrors gives statuses an Error schema of their own, changed. What they have by then, or else the default, is where it starts.
+// otherErrors gives statuses an Error schema of their own, changed. What they have by then, or else the default, is
+// where it starts.
 func otherErrors(op *openapi3.Operation, statuses []string, change func(*openapi3.Schema)) error {
 	for _, status := range statuses {
 		response := op.Responses.Value(status)

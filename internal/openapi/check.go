@@ -19,9 +19,10 @@ const Env = "LEADSYNC_OPENAPI_DIR"
 // loaded reads the folder once for all tests of a package.
 var loaded = sync.OnceValues(func() (documents, error) { return load(os.Getenv(Env), "") })
 
-// Check wraps a transport so that what does not fit HubSpot's documents fails the test, and changes nothing else: the request
-// and the answer pass as they are, a body that breaks off included. Where Env is not set it gives inner back and says in the
-// test's log that nothing is checked. It is safe for concurrent use as far as inner is, and must not be used after the test's end.
+// Check wraps a transport so that what does not fit HubSpot's documents fails the test, and changes nothing else: the
+// request and the answer pass as they are, a body that breaks off included. Where Env is not set it gives inner back
+// and says in the test's log that nothing is checked. It is safe for concurrent use as far as inner is, and must not be
+// used after the test's end.
 func Check(t testing.TB, inner http.RoundTripper) http.RoundTripper {
 	t.Helper()
 	docs := documentsOf(t)

@@ -14,8 +14,8 @@ import (
 
 var versions = []string{"2026-09", "2026-03"}
 
-// TestExchangesFitHubSpotsDocuments is the whole of our client against the whole of the simulator, and both against HubSpot's
-// own description, in good cases and bad.
+// TestExchangesFitHubSpotsDocuments is the whole of our client against the whole of the simulator, and both against
+// HubSpot's own description, in good cases and bad.
 func TestExchangesFitHubSpotsDocuments(t *testing.T) {
 	documentsOf(t)
 	for _, version := range versions {
@@ -47,7 +47,8 @@ func recorded(t *testing.T) []*exchange {
 	return all
 }
 
-// TestScenesMeetEveryStatus keeps the scenes from growing narrow: each operation of the client meets each answer there is for it.
+// TestScenesMeetEveryStatus keeps the scenes from growing narrow: each operation of the client meets each answer there
+// is for it.
 func TestScenesMeetEveryStatus(t *testing.T) {
 	met := map[string]map[int]int{}
 	all := recorded(t)
@@ -94,7 +95,8 @@ func TestScenesMeetEveryStatus(t *testing.T) {
 	}
 }
 
-// TestEachDeviationIsNeeded leaves each out and wants a complaint: what HubSpot's documents came to say is no deviation any more.
+// TestEachDeviationIsNeeded leaves each out and wants a complaint: what HubSpot's documents came to say is no deviation
+// any more.
 func TestEachDeviationIsNeeded(t *testing.T) {
 	if documentsOf(t) == nil {
 		return

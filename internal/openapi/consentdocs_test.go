@@ -56,8 +56,8 @@ func (w wanting) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.inner.RoundTrip(req)
 }
 
-// TestConsentFitsHubSpotsDocuments sends every subscription request of the client, with and without what may be left out, and answers
-// it as the documents say.
+// TestConsentFitsHubSpotsDocuments sends every subscription request of the client, with and without what may be left
+// out, and answers it as the documents say.
 func TestConsentFitsHubSpotsDocuments(t *testing.T) {
 	documentsOf(t)
 	const ada = "ada+news@example.com"

@@ -22,7 +22,8 @@ type document struct {
 	router routers.Router
 }
 
-// load reads all documents below dir, corrects them by the deviations, but for the one named leftOut, and closes their objects.
+// load reads all documents below dir, corrects them by the deviations, but for the one named leftOut, and closes their
+// objects.
 func load(dir, leftOut string) (documents, error) {
 	docs, err := read(dir, leftOut == "")
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"leadsync/internal/secret"
 )
 
-// dataOps are the client's operations by the name that a fault script has for them; known is the id of a contact that is there.
+// dataOps are the client's operations by the name that a fault script has for them; known is the id of a contact that
+// is there.
 func dataOps(c *hubspot.Client, known string) map[string]func(context.Context) error {
 	n := 0
 	fresh := func() string { n++; return fmt.Sprintf("lead%d@example.com", n) }
@@ -81,8 +82,8 @@ var tokenRefusals = []string{
 	"USER_LEVEL_CLIENT_CREDENTIALS_NOT_SUPPORTED",
 }
 
-// unlike says which faults are answers that HubSpot's documents do not have, on purpose: results without the ids they must have, and
-// success with nothing in it. TestWrongAnswersAreCaught wants a complaint about each.
+// unlike says which faults are answers that HubSpot's documents do not have, on purpose: results without the ids they
+// must have, and success with nothing in it. TestWrongAnswersAreCaught wants a complaint about each.
 func unlike(op, kind string) bool {
 	if strings.HasPrefix(op, "sub_") {
 		return kind == "noids" && op != "sub_definitions"

@@ -16,8 +16,8 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// options hold bodies to more than the library does by itself: HubSpot's correlation ids are UUIDs, and a status that an
-// operation does not name is a problem. The library only reads them.
+// options hold bodies to more than the library does by itself: HubSpot's correlation ids are UUIDs, and a status that
+// an operation does not name is a problem. The library only reads them.
 var options = &openapi3filter.Options{
 	MultiError:                        true,
 	IncludeResponseStatus:             true,
@@ -29,7 +29,8 @@ var options = &openapi3filter.Options{
 	},
 }
 
-// bearer holds operations that name a security scheme to a token in the header; whether it is a good one is the answer's to say.
+// bearer holds operations that name a security scheme to a token in the header; whether it is a good one is the
+// answer's to say.
 func bearer(_ context.Context, in *openapi3filter.AuthenticationInput) error {
 	token, ok := strings.CutPrefix(in.RequestValidationInput.Request.Header.Get("Authorization"), "Bearer ")
 	if !ok || token == "" {

@@ -98,7 +98,8 @@ func (s *stage) done(what string, err error) {
 	}
 }
 
-// code goes to the authorize page as a browser does and gives the code of the redirect. The page is not part of the API.
+// code goes to the authorize page as a browser does and gives the code of the redirect. The page is not part of the
+// API.
 func (s *stage) code(a *auth.Attempt) secret.String {
 	s.Helper()
 	r, err := http.NewRequestWithContext(s.Context(), http.MethodGet, a.URL, nil)

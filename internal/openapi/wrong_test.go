@@ -155,7 +155,8 @@ func TestWrongAnswersAreCaught(t *testing.T) {
 	}
 }
 
-// TestFaultsThatBreakTheShapeAreCaught has the simulator break the documents on purpose, as its faults can, and wants to hear of it.
+// TestFaultsThatBreakTheShapeAreCaught has the simulator break the documents on purpose, as its faults can, and wants
+// to hear of it.
 func TestFaultsThatBreakTheShapeAreCaught(t *testing.T) {
 	docs := documentsOf(t)
 	if docs == nil {

@@ -1,9 +1,9 @@
-// Package outbox holds the rows of lead_outbox as Go values: the entry, its states and reasons, and the outcome that one attempt
-// decides. It is pure; the SQL lives in store, the decisions in push.
+// Package outbox holds the rows of lead_outbox as Go values: the entry, its states and reasons, and the outcome that
+// one attempt decides. It is pure; the SQL lives in store, the decisions in push.
 //
-// Design: an entry is pending until it is settled, and settled once: delivered, skipped or dead. There is no "in flight" state,
-// because only the owner of a portal reads its rows, so a crash leaves nothing to undo. The rejected way was a claim column with
-// a lease per row: two writes an event more, and rows stuck "running" after a crash.
+// Design: an entry is pending until it is settled, and settled once: delivered, skipped or dead. There is no "in
+// flight" state, because only the owner of a portal reads its rows, so a crash leaves nothing to undo. The rejected way
+// was a claim column with a lease per row: two writes an event more, and rows stuck "running" after a crash.
 package outbox
 
 import (
@@ -13,7 +13,8 @@ import (
 	"leadsync/internal/lead"
 )
 
-// EntryID is the id of a row of lead_outbox; it rises in insert order, but two transactions may commit out of its order.
+// EntryID is the id of a row of lead_outbox; it rises in insert order, but two transactions may commit out of its
+// order.
 type EntryID int64
 
 // Type is the event type of an entry.
@@ -38,8 +39,8 @@ func (t Type) Known() bool {
 	return false
 }
 
-// Supported reports whether this version acts on the type. A known type without support stays pending, is counted by status,
-// and blocks nothing.
+// Supported reports whether this version acts on the type. A known type without support stays pending, is counted by
+// status, and blocks nothing.
 func (t Type) Supported() bool { return slices.Contains(SupportedTypes(), t) }
 
 // Consent reports whether the type speaks of consent: such rows are read by the unsubscribe lane.
@@ -117,15 +118,17 @@ var Reasons = []Reason{UnknownEventType, InvalidJSON, NotAnObject, NestedValue, 
 	InvalidEmail, InvalidProperty, PortalRule, AddressTaken, ContactGone, ContactPurged, SharedContact, Refused, GaveUp, Panic,
 	Unchanged, Overtaken, Duplicate, Merged, ErasedPerson, ConsentRefused, NotMapped, ByOperator, NoContact}
 
-// MaxPropertiesBytes is the largest properties text that is read; a larger one is dead as too_large and is never loaded.
+// MaxPropertiesBytes is the largest properties text that is read; a larger one is dead as too_large and is never
+// loaded.
 const MaxPropertiesBytes = 1 << 20
 
-// MaxTextBytes is the most that is read of any other text column. An id of 10,000 characters fits, and no address is longer than 254 bytes.
+// MaxTextBytes is the most that is read of any other text column. An id of 10,000 characters fits, and no address is
+// longer than 254 bytes.
 const MaxTextBytes = 40 << 10
 
-// Parked is the not_before of a row that waits for something other than time: an address, or support for its event type. The
-// reader's index keeps such rows out of every scan; a start of the daemon un-parks them once, and a new row of the same lead
-// brings them along, since reading a lead takes all its pending rows.
+// Parked is the not_before of a row that waits for something other than time: an address, or support for its event
+// type. The reader's index keeps such rows out of every scan; a start of the daemon un-parks them once, and a new row
+// of the same lead brings them along, since reading a lead takes all its pending rows.
 const Parked int64 = 1<<62 - 1
 
 // Entry is one row of lead_outbox. Times are unix milliseconds UTC. Nil pointers are SQL NULL.
@@ -137,8 +140,8 @@ type Entry struct {
 	Type       *string // raw event_type
 	Email      *string
 	Properties *string // nil when NULL, or when PropertiesBytes > MaxPropertiesBytes (then it was not loaded)
-	// Large names the first of lead_id, event_type, email and event_id that is over MaxTextBytes, empty = none is. Such a column, and any other
-	// text beyond the limit, is not loaded: it reads as nil.
+	// Large names the first of lead_id, event_type, email and event_id that is over MaxTextBytes, empty = none is. Such a
+	// column, and any other text beyond the limit, is not loaded: it reads as nil.
 	Large string
 	// PropertiesBytes is the length of the properties column in bytes, also when it was not loaded.
 	PropertiesBytes int64

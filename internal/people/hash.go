@@ -1,15 +1,15 @@
-// Package people holds how a person may appear outside the tables: as a keyed hash, and how the keys for that are kept: sealed by
-// the operator's token key.
+// Package people holds how a person may appear outside the tables: as a keyed hash, and how the keys for that are kept:
+// sealed by the operator's token key.
 //
-// Guarantee: without the hash key nobody can tell from a hash whose address or lead id it is, even by trying all known addresses;
-// with it, `leadsync hash TEXT` finds every line about a person. A sealed text that was changed, moved to another place, or sealed
-// by an unknown key does not open.
+// Guarantee: without the hash key nobody can tell from a hash whose address or lead id it is, even by trying all known
+// addresses; with it, `leadsync hash TEXT` finds every line about a person. A sealed text that was changed, moved to
+// another place, or sealed by an unknown key does not open.
 //
 // It stores nothing: the sealed hash key lives in the database, the token key in a credential file.
 //
-// Design: the hash key is random, made once and never rotated, since every log line and tombstone ever written refers to it; the
-// token key seals it and may be rotated. Deriving the hash key from the token key was rejected: the first rotation would break
-// every search. A plain SHA-256 of an address was rejected, since a list of addresses undoes it.
+// Design: the hash key is random, made once and never rotated, since every log line and tombstone ever written refers
+// to it; the token key seals it and may be rotated. Deriving the hash key from the token key was rejected: the first
+// rotation would break every search. A plain SHA-256 of an address was rejected, since a list of addresses undoes it.
 package people
 
 import (
@@ -43,8 +43,8 @@ func New(key []byte) (*Hasher, error) {
 	return &Hasher{key: derived}, nil
 }
 
-// Hash is the first 12 hex digits of HMAC-SHA256 over the exact text of a lead id: 'Ab', 'aB' and 'Ab ' are three leads, and nobody's line is
-// another's. The empty text has the empty hash.
+// Hash is the first 12 hex digits of HMAC-SHA256 over the exact text of a lead id: 'Ab', 'aB' and 'Ab ' are three
+// leads, and nobody's line is another's. The empty text has the empty hash.
 func (h *Hasher) Hash(text string) string {
 	if text == "" {
 		return ""
@@ -54,8 +54,8 @@ func (h *Hasher) Hash(text string) string {
 	return hex.EncodeToString(mac.Sum(nil))[:HashLength]
 }
 
-// Tombstone is the whole HMAC-SHA256, 64 hex digits, over a kind ("lead", "contact", "address") and the exact text: what is kept of an
-// erased person: a match is never an accident.
+// Tombstone is the whole HMAC-SHA256, 64 hex digits, over a kind ("lead", "contact", "address") and the exact text:
+// what is kept of an erased person: a match is never an accident.
 func (h *Hasher) Tombstone(kind, text string) string {
 	mac := hmac.New(sha256.New, h.key)
 	mac.Write([]byte("tombstone\x00" + kind + "\x00" + text))
@@ -84,8 +84,8 @@ func Open(keys *Keyring, sealed string) (*Hasher, error) {
 	return New(key)
 }
 
-// KeyMark is the text by which a sealed hash key is known again, whatever sealed it: a hash that says nothing of the key. It stands beside the
-// tombstones that were made with the key.
+// KeyMark is the text by which a sealed hash key is known again, whatever sealed it: a hash that says nothing of the
+// key. It stands beside the tombstones that were made with the key.
 func KeyMark(keys *Keyring) func(sealed string) (string, error) {
 	return func(sealed string) (string, error) {
 		h, err := Open(keys, sealed)
@@ -96,8 +96,8 @@ func KeyMark(keys *Keyring) func(sealed string) (string, error) {
 	}
 }
 
-// Reseal seals a hash key anew when another key than the first one sealed it, so that after a rotation the old line of the token
-// key file can go; "" when there is nothing to do.
+// Reseal seals a hash key anew when another key than the first one sealed it, so that after a rotation the old line of
+// the token key file can go; "" when there is nothing to do.
 func Reseal(keys *Keyring, sealed string) (string, error) {
 	if !keys.Stale(sealed) {
 		return "", nil

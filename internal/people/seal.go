@@ -25,8 +25,8 @@ var (
 // sealVersion is the first part of a sealed text; a new way of sealing gets a new one.
 const sealVersion = "v1"
 
-// Keyring is the content of the token key file: the first key seals, every key opens. Immutable and safe for concurrent use. It
-// prints as nothing but its number of keys.
+// Keyring is the content of the token key file: the first key seals, every key opens. Immutable and safe for concurrent
+// use. It prints as nothing but its number of keys.
 type Keyring struct {
 	keys []ringKey
 }
@@ -36,8 +36,8 @@ type ringKey struct {
 	aead cipher.AEAD
 }
 
-// ParseKeys reads a token key file: 32 random bytes in base64, one key a line; empty lines and lines that begin with # are left
-// out. Errors name the line, never its content.
+// ParseKeys reads a token key file: 32 random bytes in base64, one key a line; empty lines and lines that begin with #
+// are left out. Errors name the line, never its content.
 func ParseKeys(text string) (*Keyring, error) {
 	ring := &Keyring{}
 	for i, line := range strings.Split(text, "\n") {
@@ -99,7 +99,8 @@ func newRingKey(raw []byte) (ringKey, error) {
 // String says how many keys there are, and nothing of them.
 func (k *Keyring) String() string { return fmt.Sprintf("keyring of %d", len(k.keys)) }
 
-// Seal encrypts plain for one place, e.g. "portal/default/refresh": the result opens for that place only. It is printable.
+// Seal encrypts plain for one place, e.g. "portal/default/refresh": the result opens for that place only. It is
+// printable.
 func (k *Keyring) Seal(place string, plain []byte) (string, error) {
 	if len(k.keys) == 0 {
 		return "", errors.New("seal: the keyring is empty")
@@ -132,8 +133,8 @@ func (k *Keyring) Open(place, sealed string) ([]byte, error) {
 	return nil, ErrUnknownKey
 }
 
-// KeyID is the name of the key that a text was sealed with, 8 hex digits, and whether that key is in the ring; "" for what is no
-// sealed text.
+// KeyID is the name of the key that a text was sealed with, 8 hex digits, and whether that key is in the ring; "" for
+// what is no sealed text.
 func (k *Keyring) KeyID(sealed string) (id string, known bool) {
 	version, rest, _ := strings.Cut(sealed, ".")
 	id, _, ok := strings.Cut(rest, ".")

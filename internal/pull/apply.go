@@ -30,9 +30,10 @@ const holdFor = 2 * time.Minute
 
 var errHold = errors.New("requests for the leads of a page did not end")
 
-// apply finds out which contacts of a page differ from what is known of them, has those read again while push leaves their leads alone, and
-// commits what was found with the next position. The leads are let go after the commit: a crash, or a failure, anywhere before it leads to
-// a repeat that comes to the same, since nothing was written; after it the contacts hold what was last seen.
+// apply finds out which contacts of a page differ from what is known of them, has those read again while push leaves
+// their leads alone, and commits what was found with the next position. The leads are let go after the commit: a crash,
+// or a failure, anywhere before it leads to a repeat that comes to the same, since nothing was written; after it the
+// contacts hold what was last seen.
 func (r *run) apply(ctx context.Context, contacts []hubspot.Contact, next func(Result) Position) (Result, error) {
 	d := &draft{Page: newPage(r), counts: Result{Pages: 1, Seen: len(contacts)}}
 	views := make([]*view, len(contacts))
@@ -198,7 +199,8 @@ type reading struct {
 	err       error
 }
 
-// parts cuts a list into requests that run at once. The leads of merges stay together, since each may change another one's link.
+// parts cuts a list into requests that run at once. The leads of merges stay together, since each may change another
+// one's link.
 func parts(leads []lead.ID, together int) [][]lead.ID {
 	var out [][]lead.ID
 	if together > hubspot.MaxBatch {

@@ -9,13 +9,13 @@ import (
 	"leadsync/internal/hubspot"
 )
 
-// apart is how far HubSpot's Date and our clock may differ before neither of them is believed alone. A minute is more than any request
-// takes, and what overlap reads again.
+// apart is how far HubSpot's Date and our clock may differ before neither of them is believed alone. A minute is more
+// than any request takes, and what overlap reads again.
 const apart = time.Minute
 
-// hubTime is HubSpot's time when it gave an answer with that Date. One wrong clock never decides: while Date and ours agree, the earlier of
-// them counts, since a time too early costs a second reading and one too late loses changes; when they differ, HubSpot is asked for the
-// newest change it holds, and the one in the middle of the three counts.
+// hubTime is HubSpot's time when it gave an answer with that Date. One wrong clock never decides: while Date and ours
+// agree, the earlier of them counts, since a time too early costs a second reading and one too late loses changes; when
+// they differ, HubSpot is asked for the newest change it holds, and the one in the middle of the three counts.
 func (r *run) hubTime(ctx context.Context, date time.Time) (time.Time, error) {
 	ours := r.p.cfg.Now()
 	if !r.p.differ(date, ours) {
@@ -41,7 +41,8 @@ func (p *Puller) differ(date, ours time.Time) bool {
 	return off != 0
 }
 
-// ClockOff is by how much the Date of HubSpot's last answer was ahead of our clock, negative when behind; 0 while they agree.
+// ClockOff is by how much the Date of HubSpot's last answer was ahead of our clock, negative when behind; 0 while they
+// agree.
 func (p *Puller) ClockOff() time.Duration { return time.Duration(p.clockOff.Load()) }
 
 // middle is the middle one of three times, the earlier one of two. A time that is not known is zero.
@@ -72,9 +73,9 @@ func (p *Position) beyond(limit int64) bool {
 	return max(p.Watermark, p.Began) > limit || p.Scan != nil && max(p.Scan.Lo, p.Scan.Hi) > limit
 }
 
-// mend sets a position back that lies beyond now: a clock that was wrong put it there, and everything until then would be passed over.
-// Changes goes back to where Lagged stands, which is sure to have told what is before; where that is not known, to the beginning: what
-// was told already is told no second time.
+// mend sets a position back that lies beyond now: a clock that was wrong put it there, and everything until then would
+// be passed over. Changes goes back to where Lagged stands, which is sure to have told what is before; where that is
+// not known, to the beginning: what was told already is told no second time.
 func (r *run) mend(ctx context.Context) error {
 	if !r.pos.beyond(r.p.cfg.Now().Add(apart).UnixMilli()) {
 		return nil

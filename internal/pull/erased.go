@@ -26,9 +26,10 @@ func (r *run) passErased(ctx context.Context, d *draft) error {
 	return err
 }
 
-// silence asks once more, of what a page is about to write, since the page may have been read before an erase that has come to its end
-// meanwhile. An erase that begins after this question overwrites what the page writes: between its first phase and its last lies the
-// second look. Rows of leads that were read again need no question: no erase goes on while they are held.
+// silence asks once more, of what a page is about to write, since the page may have been read before an erase that has
+// come to its end meanwhile. An erase that begins after this question overwrites what the page writes: between its
+// first phase and its last lies the second look. Rows of leads that were read again need no question: no erase goes on
+// while they are held.
 func (r *run) silence(ctx context.Context, d *draft) error {
 	var ids []lead.ContactID
 	var addresses []string

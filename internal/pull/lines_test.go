@@ -50,8 +50,8 @@ func (buried) Tombstoned(context.Context, int64, []lead.ID, []lead.ContactID, []
 	return settlement.Tombstoned{Contacts: map[lead.ContactID]bool{"9": true}, Addresses: map[string]bool{"gone@example.com": true}}, nil
 }
 
-// What a page is about to tell of somebody who was erased is left out, by contact and, where no lead has it, by address; a lead that was read
-// again is held, so that no erase of it goes on.
+// What a page is about to tell of somebody who was erased is left out, by contact and, where no lead has it, by
+// address; a lead that was read again is held, so that no erase of it goes on.
 func TestSilence(t *testing.T) {
 	r := &run{p: New(Config{}, nil, nil, buried{})}
 	row := func(id lead.ID, contact lead.ContactID, address string) inbox.Row {
@@ -90,7 +90,8 @@ func TestCountLeavesWhatIsKept(t *testing.T) {
 	}
 }
 
-// The last whole reading of the opt-outs lies in the future since the clock was set back: it is made again, and not when that time comes.
+// The last whole reading of the opt-outs lies in the future since the clock was set back: it is made again, and not
+// when that time comes.
 func TestWholeReadingAfterAClockSetBack(t *testing.T) {
 	for ahead, want := range map[time.Duration]bool{time.Hour: true, -time.Minute: false} {
 		hub := &outs{ids: []int{1, 2, 3}}

@@ -14,10 +14,12 @@ import (
 )
 
 const (
-	// attachSoon and attachEvery are how often pull asks whether push has learnt the account: a start takes a moment, an outage hours.
+	// attachSoon and attachEvery are how often pull asks whether push has learnt the account: a start takes a moment, an
+	// outage hours.
 	attachSoon  = 50 * time.Millisecond
 	attachEvery = time.Second
-	// pageAtMost is how long a run of a stream may take for one page: it waits for its turn behind push, and for leads that push holds.
+	// pageAtMost is how long a run of a stream may take for one page: it waits for its turn behind push, and for leads
+	// that push holds.
 	pageAtMost = 30 * time.Minute
 	// progressEvery is how often a long run says how far it is.
 	progressEvery = time.Minute
@@ -43,15 +45,16 @@ type LoopConfig struct {
 	Breaker   Breaker
 	Paused    func() bool      // whether an operator stopped pull by hand
 	Database  func(error) bool // whether an error is the database's
-	// DatabaseWait and RunWait are the waits before the n-th repeat, from 1: of a reading at the start, and of a run that failed.
+	// DatabaseWait and RunWait are the waits before the n-th repeat, from 1: of a reading at the start, and of a run that
+	// failed.
 	DatabaseWait, RunWait func(n int) time.Duration
 	// Turn is told whenever a run turns and how long it may take from then on; a negative time ends it.
 	Turn     func(s Stream, most time.Duration)
 	NoJitter bool // firings are exact, for tests
 }
 
-// Loop fires the streams of a Puller by their schedules, during one ownership of the portal. Run it once; the other methods are safe
-// for concurrent use.
+// Loop fires the streams of a Puller by their schedules, during one ownership of the portal. Run it once; the other
+// methods are safe for concurrent use.
 type Loop struct {
 	Puller *Puller
 
@@ -75,8 +78,8 @@ func NewLoop(cfg LoopConfig, c Config, hub HubSpot, leads Leads, store Store) *L
 	return l
 }
 
-// Run fires the streams until ctx ends, and returns when the runs under way have ended. Nothing is asked before the account behind the
-// token is known and pinned.
+// Run fires the streams until ctx ends, and returns when the runs under way have ended. Nothing is asked before the
+// account behind the token is known and pinned.
 func (l *Loop) Run(ctx context.Context, leave context.CancelCauseFunc) {
 	hubID, ok := l.attached(ctx)
 	if !ok {

@@ -57,7 +57,8 @@ func (l *Loop) state(s Stream) State {
 	return State{}
 }
 
-// The streams run by their schedules; while pull is paused or the lane waits HubSpot is not asked, and it goes on by itself afterwards.
+// The streams run by their schedules; while pull is paused or the lane waits HubSpot is not asked, and it goes on by
+// itself afterwards.
 func TestLoopFiresAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, l := &script{date: time.Now()}, &lane{}
@@ -88,7 +89,8 @@ func TestLoopFiresAndWaits(t *testing.T) {
 	})
 }
 
-// A run that fails is told with its class, counts from the first failure, and what shared trouble it met is reported; a success ends it.
+// A run that fails is told with its class, counts from the first failure, and what shared trouble it met is reported; a
+// success ends it.
 func TestLoopTellsFailures(t *testing.T) {
 	for _, c := range []struct {
 		err  error

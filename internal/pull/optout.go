@@ -8,20 +8,22 @@ import (
 	"leadsync/internal/hubspot"
 )
 
-// Whether an opt-out moves a contact's lastmodifieddate is not known (HubSpot does not say; `doctor` looks). Where it does, Changes finds it
-// within its minute; where it does not, only the whole list of opted-out contacts shows it. With many of them the list is not read each time:
-// HubSpot says with each search how many contacts there are in all ("total" in
-// https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm, read 2026-11-22), so ranges of ids are counted, and only those
-// are read whose count is another one than it was. One that came and one that went in the same range between two runs look like nothing: once
-// a day, and where the counts are seen to be wrong, all of it is read.
+// Whether an opt-out moves a contact's lastmodifieddate is not known (HubSpot does not say; `doctor` looks). Where it
+// does, Changes finds it within its minute; where it does not, only the whole list of opted-out contacts shows it. With
+// many of them the list is not read each time: HubSpot says with each search how many contacts there are in all
+// ("total" in https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm, read 2026-11-22), so ranges
+// of ids are counted, and only those are read whose count is another one than it was. One that came and one that went
+// in the same range between two runs look like nothing: once a day, and where the counts are seen to be wrong, all of
+// it is read.
 const (
 	wholeEvery = 24 * time.Hour
 	// partLeast is how many contacts a range has at least, partsMost about how many ranges there are at most.
 	partLeast, partsMost = 10 * pageSize, 128
 	// countsMost is how many counts a run begins with. A range whose count has changed is halved until it is one part.
 	countsMost = 16
-	// pageCost is how long a page of a whole reading lasts against the next one: all of them take at most 5,000 requests a day, 2 % of the
-	// smallest limit of a day (https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines, read 2026-11-22).
+	// pageCost is how long a page of a whole reading lasts against the next one: all of them take at most 5,000 requests a
+	// day, 2 % of the smallest limit of a day
+	// (https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines, read 2026-11-22).
 	pageCost = wholeEvery / 5000
 )
 
@@ -139,7 +141,8 @@ func (r *run) countOf(ctx context.Context, from, to int) (int, error) {
 	return page.Total, nil
 }
 
-// readPart reads the contacts of one part and notes how many there are now. A stop in the middle leaves the old count, so that it is read anew.
+// readPart reads the contacts of one part and notes how many there are now. A stop in the middle leaves the old count,
+// so that it is read anew.
 func (r *run) readPart(ctx context.Context, part int) error {
 	parts := slices.Clone(r.pos.Parts)
 	parts[part].N = 0

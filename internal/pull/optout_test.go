@@ -51,8 +51,8 @@ func (o *outs) Search(_ context.Context, r hubspot.SearchRequest) (*hubspot.Page
 	return page, nil
 }
 
-// sweeps runs the stream once an hour over opted-out strangers, and tells how many requests each hour took and of whom the lead's reading was
-// asked for.
+// sweeps runs the stream once an hour over opted-out strangers, and tells how many requests each hour took and of whom
+// the lead's reading was asked for.
 type sweeps struct {
 	t     *testing.T
 	hub   *outs
@@ -89,8 +89,8 @@ func (s *sweeps) out(id int) {
 	s.store.links = append(s.store.links, ledger.Link{Portal: "default", LeadID: lead.ID(fmt.Sprint(id)), ContactID: lead.ContactID(fmt.Sprint(id)), State: ledger.Linked})
 }
 
-// An hour in which nobody left costs a count or some, not the list; a day of them costs the list once. Whoever leaves is seen within the hour,
-// wherever their id is, also beside others who come back.
+// An hour in which nobody left costs a count or some, not the list; a day of them costs the list once. Whoever leaves
+// is seen within the hour, wherever their id is, also beside others who come back.
 func TestOptOutsCostWhatChanged(t *testing.T) {
 	for _, c := range []struct{ people, quiet, hour, day int }{
 		{1_500, 8, 8, 24 * 9}, // few are read whole

@@ -9,9 +9,10 @@ import (
 	"leadsync/internal/mapping"
 )
 
-// remap reads the contacts of all leads once after the mapping came to tell the application of a property: what people wrote there before
-// was no change for it, and no search shows it. The ledger knows what the application knows (ledger.Field.Untold), so each reading is decided
-// and told like any other. It goes on where it was cut off, by contact id; while the mapping tells nothing new it asks for nothing.
+// remap reads the contacts of all leads once after the mapping came to tell the application of a property: what people
+// wrote there before was no change for it, and no search shows it. The ledger knows what the application knows
+// (ledger.Field.Untold), so each reading is decided and told like any other. It goes on where it was cut off, by
+// contact id; while the mapping tells nothing new it asks for nothing.
 func (r *run) remap(ctx context.Context) error {
 	now := toldOf(r.table)
 	known := within(r.pos.Told, now)

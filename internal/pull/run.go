@@ -25,9 +25,10 @@ type run struct {
 	o      RunOptions
 }
 
-// Run makes one run of a stream: it goes on with the scan that a run before left unfinished, or begins one, and returns when the stream is
-// read to its end. What is committed stays when it fails or ctx ends; the next run goes on there. The error is settlement.ErrLeaseLost or
-// ErrNotAttached, or what HubSpot or the database said. The result counts this run alone, also beside an error.
+// Run makes one run of a stream: it goes on with the scan that a run before left unfinished, or begins one, and returns
+// when the stream is read to its end. What is committed stays when it fails or ctx ends; the next run goes on there.
+// The error is settlement.ErrLeaseLost or ErrNotAttached, or what HubSpot or the database said. The result counts this
+// run alone, also beside an error.
 func (p *Puller) Run(ctx context.Context, s Stream, o RunOptions) (Result, error) {
 	ctx = hubspot.WithPriority(ctx, hubspot.PriorityPull)
 	hubID, table, ok := p.leads.Attached()

@@ -65,8 +65,8 @@ func (l *Loop) runStream(ctx context.Context, s Stream, options RunOptions) (Res
 // mostWaits is how often in a row a run waits for a limit without coming further.
 const mostWaits = 10
 
-// patiently makes a run, and goes on with it when HubSpot's limit of the second met it: the search budget is the account's, and its other
-// apps use it too.
+// patiently makes a run, and goes on with it when HubSpot's limit of the second met it: the search budget is the
+// account's, and its other apps use it too.
 func (l *Loop) patiently(ctx context.Context, s Stream, options RunOptions) (Result, error) {
 	var total Result
 	waits, progress := 0, options.Progress

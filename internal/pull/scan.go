@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// margin keeps the end of a window away from now: what changed this instant is not in the index yet, and HubSpot's Date has whole
-	// seconds.
+	// margin keeps the end of a window away from now: what changed this instant is not in the index yet, and HubSpot's
+	// Date has whole seconds.
 	margin = 10 * time.Second
 	// overlap is read again by the next window. Figures people give for the lag of the index are a few to 30 seconds
-	// (https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm says "a few moments", read 2026-11-22); what is later
-	// than that is for the lagged stream.
+	// (https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm says "a few moments", read 2026-11-22);
+	// what is later than that is for the lagged stream.
 	overlap = time.Minute
 	// Lag is how far Lagged stays behind: what the index shows within an hour is never missed.
 	Lag = time.Hour
@@ -37,9 +37,9 @@ type fetched struct {
 	err      error
 }
 
-// fetch searches page after page, one ahead of what is applied, until the scan is at its end or ctx ends. It never pages by offset: each
-// request asks for ids above the last, so neither the 10,000 hits of a search nor contacts on one millisecond bound it, and a contact that
-// is edited meanwhile leaves the window and is found by the next one.
+// fetch searches page after page, one ahead of what is applied, until the scan is at its end or ctx ends. It never
+// pages by offset: each request asks for ids above the last, so neither the 10,000 hits of a search nor contacts on one
+// millisecond bound it, and a contact that is edited meanwhile leaves the window and is found by the next one.
 func (r *run) fetch(ctx context.Context, sc Scan, out chan<- fetched) {
 	defer close(out)
 	limit := pageSize
@@ -100,8 +100,8 @@ func (r *run) end(now time.Time) int64 {
 	return now.Add(-margin).UnixMilli()
 }
 
-// filters are those of the next page. The first page of a window has no end, since nobody has said yet what time it is there: it may show
-// contacts beyond the end, which does no harm.
+// filters are those of the next page. The first page of a window has no end, since nobody has said yet what time it is
+// there: it may show contacts beyond the end, which does no harm.
 func (r *run) filters(sc Scan) []hubspot.Filter {
 	var f []hubspot.Filter
 	ms := func(at int64) string { return strconv.FormatInt(max(at, firstTime), 10) }
@@ -148,8 +148,8 @@ func (r *run) window(ctx context.Context, since time.Time) (Scan, error) {
 	return Scan{Lo: max(r.pos.Watermark-overlap.Milliseconds(), r.pos.Began)}, nil
 }
 
-// begin finds where the first window begins. The two streams of changes begin at one moment, whichever runs first, so that nothing falls
-// between them.
+// begin finds where the first window begins. The two streams of changes begin at one moment, whichever runs first, so
+// that nothing falls between them.
 func (r *run) begin(ctx context.Context) error {
 	for _, s := range []Stream{Changes, Lagged} {
 		other, err := r.p.Position(ctx, r.hubID, s)

@@ -158,8 +158,8 @@ func newPuller(hub HubSpot, leads Leads, store Store) *Puller {
 	return New(Config{Portal: "default", Unknown: Ignore, Now: now}, hub, leads, store)
 }
 
-// The windows of a stream: the first begins now, each begins where the one before ended less the overlap, the end comes from the Date of the
-// first answer and never goes back, and a page asks for the ids above the last one.
+// The windows of a stream: the first begins now, each begins where the one before ended less the overlap, the end comes
+// from the Date of the first answer and never goes back, and a page asks for the ids above the last one.
 func TestWindows(t *testing.T) {
 	hub, store := &script{date: noon}, newMemory()
 	p := newPuller(hub, &nobody{}, store)
@@ -204,7 +204,8 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// Since reads again from a time on, and what an unfinished scan has still to read is in it; the watermark does not go back.
+// Since reads again from a time on, and what an unfinished scan has still to read is in it; the watermark does not go
+// back.
 func TestSince(t *testing.T) {
 	hub, store := &script{date: noon}, newMemory()
 	store.positions[Changes] = Position{Began: 5000, Watermark: noon.UnixMilli(), Scan: &Scan{Lo: noon.Add(-time.Hour).UnixMilli(), Hi: 9, After: "77"}}
@@ -261,8 +262,8 @@ func TestScanRefusesAnotherOrder(t *testing.T) {
 	}
 }
 
-// Leads are let go after the commit and never before, also when reading or committing fails; a page whose contact got another lead
-// meanwhile is applied anew.
+// Leads are let go after the commit and never before, also when reading or committing fails; a page whose contact got
+// another lead meanwhile is applied anew.
 func TestLeadsAreHeldUntilTheCommit(t *testing.T) {
 	link := ledger.Link{Portal: "default", LeadID: "a", ContactID: "5", State: ledger.Linked, Fields: map[string]ledger.Field{"company": {Seen: "A"}}}
 	value := "B"
@@ -326,7 +327,8 @@ func TestDiffers(t *testing.T) {
 	}
 }
 
-// A search is asked for as many properties as fit into its 3,000 characters, and for those of the ledgers that were met.
+// A search is asked for as many properties as fit into its 3,000 characters, and for those of the ledgers that were
+// met.
 func TestSearchFor(t *testing.T) {
 	var fields []mapping.Field
 	for i := range 200 {

@@ -24,8 +24,8 @@ func (s *streamState) fail(class string) {
 type State struct {
 	Stream   Stream
 	Position Position
-	// Failing is the class of the last run's error, empty = it ended well; FailingSince is when the first run failed of those that failed one
-	// after the other, unix ms.
+	// Failing is the class of the last run's error, empty = it ended well; FailingSince is when the first run failed of
+	// those that failed one after the other, unix ms.
 	Failing      string
 	FailingSince int64
 	Scheduled    bool // what follows is known
@@ -51,8 +51,8 @@ func (l *Loop) States() []State {
 	return all
 }
 
-// Recall reads what the streams did under owners before, so that it can be told also while HubSpot is away. What cannot be read now is
-// read when the account is known.
+// Recall reads what the streams did under owners before, so that it can be told also while HubSpot is away. What cannot
+// be read now is read when the account is known.
 func (l *Loop) Recall(ctx context.Context, hubID int64) error {
 	for _, s := range Streams() {
 		position, err := l.Puller.Position(ctx, hubID, s)

@@ -22,9 +22,9 @@ func (p *Puller) meet(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// strangers takes contacts that no lead has into the page. Each gets a link without a lead, so that it is told once; a lead that is linked
-// later adopts it, which ends that link. A contact whose address stands in a pending row is left to push, which links it and tells what
-// the application lacks: it may be our own, created a moment ago.
+// strangers takes contacts that no lead has into the page. Each gets a link without a lead, so that it is told once; a
+// lead that is linked later adopts it, which ends that link. A contact whose address stands in a pending row is left to
+// push, which links it and tells what the application lacks: it may be our own, created a moment ago.
 func (r *run) strangers(ctx context.Context, d *draft) error {
 	if err := r.passErased(ctx, d); err != nil {
 		return err
@@ -93,8 +93,8 @@ func (r *run) strangersOf(ctx context.Context, views []*view) (map[lead.ContactI
 	return links, err
 }
 
-// nobodys leaves out contacts that a pending row is about. Pending rows are asked before the links are read once more: a row that is settled
-// in between has written its link by then.
+// nobodys leaves out contacts that a pending row is about. Pending rows are asked before the links are read once more:
+// a row that is settled in between has written its link by then.
 func (r *run) nobodys(ctx context.Context, views []*view) ([]*view, error) {
 	if len(views) == 0 {
 		return nil, nil
@@ -109,8 +109,8 @@ func (r *run) nobodys(ctx context.Context, views []*view) ([]*view, error) {
 	return slices.DeleteFunc(views, func(v *view) bool { return slices.Contains(pending, v.Email) }), err
 }
 
-// readAgain reads contacts by id: what search showed of them may be old. One that is not there is left out. The requests of a page run at
-// once, so that applying it takes no longer than searching for the next.
+// readAgain reads contacts by id: what search showed of them may be old. One that is not there is left out. The
+// requests of a page run at once, so that applying it takes no longer than searching for the next.
 func (r *run) readAgain(ctx context.Context, views []*view) ([]*view, error) {
 	names := append(slices.Clone(r.list), r.table.Properties()...)
 	slices.Sort(names)

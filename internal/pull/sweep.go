@@ -11,9 +11,9 @@ import (
 	"leadsync/internal/ledger"
 )
 
-// sweep walks the recycle bin, which cannot be asked for what is new in it, and then asks after the contacts that were gone. It begins
-// anew each time: a cursor of a listing is not kept. A contact that is in neither place proves nothing, it may be merged or erased; push
-// finds out when it writes to it.
+// sweep walks the recycle bin, which cannot be asked for what is new in it, and then asks after the contacts that were
+// gone. It begins anew each time: a cursor of a listing is not kept. A contact that is in neither place proves nothing,
+// it may be merged or erased; push finds out when it writes to it.
 func (r *run) sweep(ctx context.Context) error {
 	after := ""
 	for {
@@ -45,8 +45,8 @@ func (r *run) sweep(ctx context.Context) error {
 	}
 }
 
-// binned takes contacts that are in the recycle bin. That of a lead is read again while the lead is held, so that one that came back
-// meanwhile, or that the application itself deletes, is not told as deleted.
+// binned takes contacts that are in the recycle bin. That of a lead is read again while the lead is held, so that one
+// that came back meanwhile, or that the application itself deletes, is not told as deleted.
 func (r *run) binned(ctx context.Context, contacts []hubspot.Contact) error {
 	views := make([]*view, len(contacts))
 	for i := range contacts {

@@ -10,8 +10,8 @@ import (
 	"leadsync/internal/mapping"
 )
 
-// Contact properties that pull reads besides the mapped ones and those of package contact. lastmodifieddate is the time to search
-// contacts by (https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm and
+// Contact properties that pull reads besides the mapped ones and those of package contact. lastmodifieddate is the time
+// to search contacts by (https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm and
 // https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide, read 2026-11-22).
 const (
 	optedOut  = contact.OptedOut
@@ -40,8 +40,8 @@ func told(t *mapping.Table, property string) bool {
 	return d == mapping.Both || d == mapping.Pull
 }
 
-// differs reports whether the contact may hold something else than the link knows: a value that moved, or one that the search was not
-// asked for. A property that was asked for and is not shown counts as unset.
+// differs reports whether the contact may hold something else than the link knows: a value that moved, or one that the
+// search was not asked for. A property that was asked for and is not shown counts as unset.
 func (v *view) differs(l *ledger.Link, t *mapping.Table, a asked) bool {
 	if l.State != ledger.Linked || l.ContactID != v.ID || v.OptedOut && l.Consent != consentOut {
 		return true
@@ -68,11 +68,13 @@ func (v *view) differs(l *ledger.Link, t *mapping.Table, a asked) bool {
 // consentOut is the word of Link.Consent for a person who must get no e-mail.
 const consentOut = "out"
 
-// searchRoom is what the names of the properties may take of a search request. HubSpot allows 3,000 characters for all of it
-// (https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm, read 2026-11-22); the rest of ours stays below 600.
+// searchRoom is what the names of the properties may take of a search request. HubSpot allows 3,000 characters for all
+// of it (https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm, read 2026-11-22); the rest of
+// ours stays below 600.
 const searchRoom = 2400
 
-// searchFor is the list of properties that a search is asked for: as many as fit, the most needed first. What does not fit is read by id.
+// searchFor is the list of properties that a search is asked for: as many as fit, the most needed first. What does not
+// fit is read by id.
 func (p *Puller) searchFor(t *mapping.Table) []string {
 	names := []string{ledger.AddressField, optedOut, mergedIDs, modified}
 	names = append(names, t.Properties()...)

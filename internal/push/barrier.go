@@ -15,9 +15,9 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// A lead.deleted is a barrier in the fold: rows before it settle first, or end as overtaken when they cannot; rows behind it are another
-// life of the lead. What is done for it converges: the contact is read, archived when it is there, and read again, so that a lost
-// answer, a crash and a merge all lead to the same end.
+// A lead.deleted is a barrier in the fold: rows before it settle first, or end as overtaken when they cannot; rows
+// behind it are another life of the lead. What is done for it converges: the contact is read, archived when it is
+// there, and read again, so that a lost answer, a crash and a merge all lead to the same end.
 
 const deletedLater = "the lead was deleted by a later event"
 
@@ -42,11 +42,12 @@ func (k *work) lookedFor() []*intent.Row {
 	return k.rows
 }
 
-// closing reports whether the rows that were read end this life of the lead: the application is told nothing about it any more.
+// closing reports whether the rows that were read end this life of the lead: the application is told nothing about it
+// any more.
 func (k *work) closing() bool { return k.closes }
 
-// recallAddresses finds addresses under which a contact of the lead may have been made that it is not linked to: those of rows that were
-// given up, before the delete. They are claimed like those of the pending rows.
+// recallAddresses finds addresses under which a contact of the lead may have been made that it is not linked to: those
+// of rows that were given up, before the delete. They are claimed like those of the pending rows.
 func (w *Worker) recallAddresses(ctx context.Context, works []*work) error {
 	for _, k := range works {
 		if !k.closes || k.link.State == ledger.Linked || k.link.State == ledger.Passive {
@@ -130,7 +131,8 @@ func (w *Worker) archivePart(ctx context.Context, works []*work) error {
 	return err
 }
 
-// heardArchived takes what HubSpot said to the archiving of one contact. A success names no contact, so the contact is read once more.
+// heardArchived takes what HubSpot said to the archiving of one contact. A success names no contact, so the contact is
+// read once more.
 func (w *Worker) heardArchived(k *work) {
 	switch {
 	case k.answer.kind == notArchived:
@@ -145,7 +147,8 @@ func (w *Worker) heardArchived(k *work) {
 	}
 }
 
-// behindDelete lets the rows behind a delete that is put off wait along: taken now they would be another life beside the old one.
+// behindDelete lets the rows behind a delete that is put off wait along: taken now they would be another life beside
+// the old one.
 func (k *work) behindDelete() {
 	i := slices.IndexFunc(k.ended, func(o outbox.Outcome) bool { return o.ID == k.plan.del.ID })
 	if i < 0 || k.ended[i].State != outbox.Pending {
@@ -209,8 +212,8 @@ func (w *Worker) finishDelete(k *work) {
 	k.revisit = k.revisit || len(k.rows) > 1 || k.more
 }
 
-// namedLater reports whether the address by which the lead without a contact is known came with a word of consent behind the delete, which
-// overtook it: it belongs to the next life.
+// namedLater reports whether the address by which the lead without a contact is known came with a word of consent
+// behind the delete, which overtook it: it belongs to the next life.
 func (k *work) namedLater() bool {
 	del := k.plan.del
 	if i := k.barrier(); del == nil && i >= 0 {
@@ -219,7 +222,8 @@ func (k *work) namedLater() bool {
 	return del != nil && k.link.State == ledger.None && k.link.ConsentID > del.Num()
 }
 
-// overtakenByDelete ends rows before a delete that would wait or be dead of a contact that is gone: nothing needs them any more.
+// overtakenByDelete ends rows before a delete that would wait or be dead of a contact that is gone: nothing needs them
+// any more.
 func (k *work) overtakenByDelete() {
 	if !k.closes {
 		return

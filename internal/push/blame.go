@@ -13,26 +13,29 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// Whose fault is it? A request that fails without an answer about its rows says nothing of whether HubSpot is away or one of its rows makes
-// HubSpot fail. So nobody else waits for it: its leads are suspects, and
+// Whose fault is it? A request that fails without an answer about its rows says nothing of whether HubSpot is away or
+// one of its rows makes HubSpot fail. So nobody else waits for it: its leads are suspects, and
 //
 //   - a suspect is asked again apart from other leads, in ever smaller batches, and each time later; the breaker stays open for suspects;
 //   - leads that have not failed go on at once, one request at a time, in batches that shrink as long as they fail too. The first one that
 //     succeeds closes the breaker, and from then on what fails is the suspects' own; when different ones fail it is an outage, and all wait.
 //
-// What holds for whoever is asked for next (a limit, the token, the database, the lease) opens the breaker for all at once.
+// What holds for whoever is asked for next (a limit, the token, the database, the lease) opens the breaker for all at
+// once.
 
 const (
 	// suspectWait is the longest that a suspect waits by itself; an outage makes it wait with all others.
 	suspectWait = 10 * time.Second
-	// manyFails is after how many failures in a row a suspect waits for up to manyFailsWait: what no attempt ends costs little.
+	// manyFails is after how many failures in a row a suspect waits for up to manyFailsWait: what no attempt ends costs
+	// little.
 	manyFails     = 10
 	manyFailsWait = time.Minute
 	// suspectSlots are how many jobs may hold suspects while others go on.
 	suspectSlots = 4
 )
 
-// failed notes that a request which held the lead together with others, n in all, ended with err and without a word about the lead.
+// failed notes that a request which held the lead together with others, n in all, ended with err and without a word
+// about the lead.
 func (k *work) failed(err error, n int) {
 	if k.met == nil || n < k.metWith {
 		k.met, k.metWith = err, n
@@ -49,8 +52,8 @@ func failedAll(works []*work, err error) {
 	}
 }
 
-// blame finds whose the trouble of a job is, and settles what was decided about leads of their own. what says how it counts for the lane; own:
-// for nothing, the leads' own attempts were counted or nothing was sent.
+// blame finds whose the trouble of a job is, and settles what was decided about leads of their own. what says how it
+// counts for the lane; own: for nothing, the leads' own attempts were counted or nothing was sent.
 func (w *Worker) blame(ctx context.Context, j *job, err error) (what breaker.Failure, own bool, settled error) {
 	if breaker.ForAll(err) {
 		return breaker.Failure{}, false, nil
@@ -76,14 +79,15 @@ func (w *Worker) blame(ctx context.Context, j *job, err error) (what breaker.Fai
 		own = w.suspect(k) && own
 	}
 	what.Leads = max(what.Leads, 1)
-	// What a settlement without an answer may have written is not written again, least of all what it told: it is read anew.
+	// What a settlement without an answer may have written is not written again, least of all what it told: it is read
+	// anew.
 	suspects = slices.DeleteFunc(suspects, func(k *work) bool { return k.unsettled })
 	return what, own, w.settle(ctx, suspects)
 }
 
-// suspect takes one failure of a lead without an answer, and reports whether it is the lead's own. It is when the lead was asked for alone and
-// others succeeded since it failed before: any write beside a write with an unknown outcome, the same operation beside all else. It is, too,
-// when nothing was sent.
+// suspect takes one failure of a lead without an answer, and reports whether it is the lead's own. It is when the lead
+// was asked for alone and others succeeded since it failed before: any write beside a write with an unknown outcome,
+// the same operation beside all else. It is, too, when nothing was sent.
 func (w *Worker) suspect(k *work) (own bool) {
 	h, now, n, err := k.hint, w.now(), k.metWith, k.met
 	class := hubspot.Classify(err)
@@ -139,7 +143,8 @@ func ownTrouble(err error) string {
 	return unclearNote
 }
 
-// ownFailure counts one attempt of the rows that the failed request was for; unclear: it may have been executed all the same.
+// ownFailure counts one attempt of the rows that the failed request was for; unclear: it may have been executed all the
+// same.
 func (w *Worker) ownFailure(k *work, note string, unclear bool) {
 	if k.plan.op == opErase {
 		k.ended = append(k.ended, w.retryLater(k.plan.del, k, outbox.GaveUp, note))

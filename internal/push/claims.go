@@ -12,7 +12,8 @@ import (
 // addressWait is how long a lead waits while another one's request about the same address is under way.
 const addressWait = 200 * time.Millisecond
 
-// claimAddresses keeps the leads whose addresses are in no other lead's job; of two new ones the lower outbox id goes first.
+// claimAddresses keeps the leads whose addresses are in no other lead's job; of two new ones the lower outbox id goes
+// first.
 func (w *Worker) claimAddresses(works []*work) []*work {
 	kept := works[:0]
 	for _, k := range works {
@@ -49,8 +50,8 @@ func (w *Worker) waitForAddress(k *work) {
 	w.queue.Add(k.id)
 }
 
-// blockTaken finds addresses that are known to belong to another lead's contact, without a request. Before a row would be dead of
-// it HubSpot is asked all the same, since the other contact may have moved on unseen.
+// blockTaken finds addresses that are known to belong to another lead's contact, without a request. Before a row would
+// be dead of it HubSpot is asked all the same, since the other contact may have moved on unseen.
 func (w *Worker) blockTaken(ctx context.Context, works []*work) error {
 	var asked []string
 	wants := map[string]*work{} // an address is in one work at a time
@@ -109,8 +110,8 @@ func (w *Worker) claimMore(k *work, addresses []string) bool {
 	return true
 }
 
-// Hold keeps push and the second look away from leads, see workqueue.Queue.Reserve. Planned leads that wait for their batch are given up
-// at once and planned anew after the release, so that no plan outlives what the holder finds out.
+// Hold keeps push and the second look away from leads, see workqueue.Queue.Reserve. Planned leads that wait for their
+// batch are given up at once and planned anew after the release, so that no plan outlives what the holder finds out.
 func (w *Worker) Hold(ctx context.Context, leads []lead.ID) (release func(), err error) {
 	return w.queue.Reserve(ctx, leads)
 }

@@ -38,17 +38,17 @@ type Preferences interface {
 	BatchOptOut(ctx context.Context, in []hubspot.OptOutInput, b hubspot.Basis) (*hubspot.ConsentBatch, error)
 }
 
-// consentLane is the unsubscribe lane: its own reading of the outbox, its own breaker, its own jobs, before everything else at the
-// limiter. What stops the contact lane (a property at fault, a pause) does not stop it. It shares the leads with the contact lane: a
-// lead is in one job at a time, whichever lane it is of.
+// consentLane is the unsubscribe lane: its own reading of the outbox, its own breaker, its own jobs, before everything
+// else at the limiter. What stops the contact lane (a property at fault, a pause) does not stop it. It shares the leads
+// with the contact lane: a lead is in one job at a time, whichever lane it is of.
 type consentLane struct {
 	breaker *breaker.Breaker
 	wake    chan struct{} // one slot: rows may have been inserted, or a lead it wants is free
 	ended   chan struct{} // one slot: a job of the lane has ended
 
 	after outbox.EntryID // how far the scan has come; one goroutine uses it and what follows
-	// handed are rows whose word is done and whose fields the contact lane has still to bring: they are passed on to it and cost nothing
-	// here. seen are those of them that the pass under way has met.
+	// handed are rows whose word is done and whose fields the contact lane has still to bring: they are passed on to it
+	// and cost nothing here. seen are those of them that the pass under way has met.
 	handed, seen map[outbox.EntryID]bool
 
 	mu           sync.Mutex      // guards what follows
@@ -288,8 +288,8 @@ func (w *Worker) leaveConsentLocked(k *work) {
 	w.queue.Done(k.id)
 }
 
-// letGo takes leads that the unsubscribe lane waits for out of a job, unless a request with them is under way: before the job writes
-// they have lost nothing, and what is settled is settled.
+// letGo takes leads that the unsubscribe lane waits for out of a job, unless a request with them is under way: before
+// the job writes they have lost nothing, and what is settled is settled.
 func (w *Worker) letGo(j *job, open []*work) []*work {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -321,7 +321,8 @@ func (w *Worker) letGo(j *job, open []*work) []*work {
 	return without(open)
 }
 
-// leaveToConsent lets a lead go that must not get an address before the unsubscribe lane has decided what its rows say of consent.
+// leaveToConsent lets a lead go that must not get an address before the unsubscribe lane has decided what its rows say
+// of consent.
 func (w *Worker) leaveToConsent(k *work) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -337,8 +338,8 @@ func (w *Worker) leaveToConsent(k *work) {
 	signal(w.consent.wake)
 }
 
-// giveBackWord has the unsubscribe lane look once more at a lead with an unsubscribe that this lane was handed as done: a later word may have
-// asked for its evidence anew.
+// giveBackWord has the unsubscribe lane look once more at a lead with an unsubscribe that this lane was handed as done:
+// a later word may have asked for its evidence anew.
 func (w *Worker) giveBackWord(k *work) {
 	if !slices.ContainsFunc(k.words, func(r *intent.Row) bool {
 		return r.Consent == ledger.Out && r.NotBefore == nil && r.HasConsent() && k.decided(r) && !k.outlived(r) && !k.wordDone(r)

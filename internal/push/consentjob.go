@@ -15,8 +15,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// consentJob carries out what the words of its leads ask for and settles it. Its leads are in no other job meanwhile, so nothing of ours
-// that touches their consent or address is under way.
+// consentJob carries out what the words of its leads ask for and settles it. Its leads are in no other job meanwhile,
+// so nothing of ours that touches their consent or address is under way.
 func (w *Worker) consentJob(ctx context.Context, works []*work, b *blamed) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -66,7 +66,8 @@ func (w *Worker) consentJob(ctx context.Context, works []*work, b *blamed) (err 
 	return errors.Join(failed, w.settle(ctx, works))
 }
 
-// readBackAgain: after a SUBSCRIBED whose outcome was unknown an answer to the opt-out is not enough, HubSpot must show it.
+// readBackAgain: after a SUBSCRIBED whose outcome was unknown an answer to the opt-out is not enough, HubSpot must show
+// it.
 func (w *Worker) readBackAgain(ctx context.Context, works []*work, said map[string]*optOutAnswer) error {
 	for _, k := range works {
 		if !k.readBack {
@@ -136,11 +137,12 @@ func (k *work) optedOut(address string, now time.Time) {
 // refusedWait is how long the opt-out of a lead waits that HubSpot refused and that no row brings back.
 const refusedWait = time.Hour
 
-// refusedAlike is how many addresses in a row are refused before it is taken for a fault of configuration, or of the account.
+// refusedAlike is how many addresses in a row are refused before it is taken for a fault of configuration, or of the
+// account.
 const refusedAlike = 5
 
-// optOutRefused puts the rows off whose opt-outs HubSpot did not take, each for its next attempt. An address that only a row names costs
-// that row alone; the lead's own costs them all.
+// optOutRefused puts the rows off whose opt-outs HubSpot did not take, each for its next attempt. An address that only
+// a row names costs that row alone; the lead's own costs them all.
 func (w *Worker) optOutRefused(k *work, bad map[string]*optOutAnswer) {
 	now := w.now()
 	own := "" // the first of the lead's own that was not taken

@@ -18,7 +18,8 @@ import (
 // owingLeads is how many leads without a row are looked at in one reading.
 const owingLeads = 3 * BatchSize
 
-// readConsent reads what the unsubscribe lane has to do, claims the leads and decides what their rows say. more: there is more to read.
+// readConsent reads what the unsubscribe lane has to do, claims the leads and decides what their rows say. more: there
+// is more to read.
 func (w *Worker) readConsent(ctx context.Context) (works []*work, more bool, err error) {
 	room, again := w.consentRoom(), w.consent.due(w.now(), w.suspectRoom())
 	if room == 0 && len(again) == 0 {
@@ -153,8 +154,8 @@ func (w *Worker) passOn(r ReadyRow) bool {
 	return true
 }
 
-// claimConsent takes the leads that are in no job, and those that a batch which is not sent yet holds. What a request is under way for is
-// wanted: its job lets it go as soon as it can. left: there was no room for all.
+// claimConsent takes the leads that are in no job, and those that a batch which is not sent yet holds. What a request
+// is under way for is wanted: its job lets it go as soon as it can. left: there was no room for all.
 func (w *Worker) claimConsent(ids []lead.ID, room int) (out []lead.ID, left bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -350,8 +351,8 @@ func (w *Worker) findTargets(ctx context.Context, works []*work) error {
 	return nil
 }
 
-// aimAtDoubted takes the addresses of which a SUBSCRIBED of ours was in doubt and can be carried out no more: whoever says that they are out,
-// the opt-out is posted again and read back, and the doubt ends.
+// aimAtDoubted takes the addresses of which a SUBSCRIBED of ours was in doubt and can be carried out no more: whoever
+// says that they are out, the opt-out is posted again and read back, and the doubt ends.
 func (w *Worker) aimAtDoubted(ctx context.Context, k *work) error {
 	for _, a := range k.link.Doubted(outbox.Millis(w.now())) {
 		k.dirty = true
@@ -373,8 +374,9 @@ func (w *Worker) aimAtDoubted(ctx context.Context, k *work) error {
 	return nil
 }
 
-// aimAtPresent reads the contacts of leads with a row that carries another address than the one the link names: a request of ours that
-// changed it may have been carried out without an answer, and the person is mailed where the contact is now.
+// aimAtPresent reads the contacts of leads with a row that carries another address than the one the link names: a
+// request of ours that changed it may have been carried out without an answer, and the person is mailed where the
+// contact is now.
 func (w *Worker) aimAtPresent(ctx context.Context, works []*work) error {
 	byID := map[lead.ContactID]*work{}
 	var ids []lead.ContactID
@@ -409,8 +411,9 @@ func (k *work) aim(address string) {
 	}
 }
 
-// findSurvivor: after a merge the person is mailed at the address of the contact that was kept, so an opt-out counts for it too. The contact
-// that was kept may have been merged since, in any number of steps: HubSpot is asked for the record that has it now.
+// findSurvivor: after a merge the person is mailed at the address of the contact that was kept, so an opt-out counts
+// for it too. The contact that was kept may have been merged since, in any number of steps: HubSpot is asked for the
+// record that has it now.
 func (w *Worker) findSurvivor(ctx context.Context, k *work) error {
 	views, _, err := w.contacts.ByID(hubspot.WithGate(hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe), w.mayWrite),
 		[]lead.ContactID{k.link.ContactID}, []string{ledger.AddressField, contact.MoreAddresses, contact.OptedOut, contact.MergedIDs})

@@ -8,9 +8,9 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// carries reports whether the row has fields for the contact lane: a value, a value that was left out, or an address that is not the
-// contact's. An unsubscribe that only names the address of a person who is no contact makes none; beside an older row that is about to make
-// one it says, as it would a moment later, which address the contact has.
+// carries reports whether the row has fields for the contact lane: a value, a value that was left out, or an address
+// that is not the contact's. An unsubscribe that only names the address of a person who is no contact makes none;
+// beside an older row that is about to make one it says, as it would a moment later, which address the contact has.
 func (k *work) carries(r *intent.Row) bool {
 	if len(r.Values)+len(r.Omitted) > 0 || r.Address == "" {
 		return len(r.Values)+len(r.Omitted) > 0
@@ -27,8 +27,8 @@ func (k *work) carries(r *intent.Row) bool {
 	return last != r.Address // where it says nothing new, the row waits for no contact
 }
 
-// takeWords parts the rows that speak of consent from those the contact lane folds. A row that also carries fields is folded as well,
-// once what it says of consent is done.
+// takeWords parts the rows that speak of consent from those the contact lane folds. A row that also carries fields is
+// folded as well, once what it says of consent is done.
 func (k *work) takeWords() {
 	k.heard = k.link.ConsentID
 	k.words = slices.DeleteFunc(slices.Clone(k.rows), func(r *intent.Row) bool { return r.Consent == "" })
@@ -49,8 +49,8 @@ func (k *work) takeWords() {
 	})
 }
 
-// wordDone reports whether what a row says of consent is done: decided, HubSpot has said of the address that it names that it is opted out,
-// and when the lead is out, of its own too.
+// wordDone reports whether what a row says of consent is done: decided, HubSpot has said of the address that it names
+// that it is opted out, and when the lead is out, of its own too.
 func (k *work) wordDone(r *intent.Row) bool {
 	return k.decided(r) && !k.owesNamed(r) && !k.owesOptOut()
 }
@@ -66,8 +66,8 @@ func (k *work) owesOptOut() bool {
 	return l.Consent == ledger.Out && (len(l.OptOut.Evidenced) == 0 || l.State == ledger.Linked && l.Address != "" && !l.Evidenced(l.Address))
 }
 
-// undecided reports whether a word of the lead waits for the unsubscribe lane. A resubscribe that itself waits for an address keeps nothing
-// waiting: there is none.
+// undecided reports whether a word of the lead waits for the unsubscribe lane. A resubscribe that itself waits for an
+// address keeps nothing waiting: there is none.
 func (k *work) undecided() bool {
 	nowhere := k.link.Address == "" && len(intent.Addresses(k.rows)) == 0
 	return slices.ContainsFunc(k.words, func(r *intent.Row) bool {

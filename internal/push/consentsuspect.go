@@ -16,8 +16,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// consentSuspect is a lead whose opt-out was refused like others', or ended without an answer: see blame.go. It is asked again in a job of its
-// own, the one asked longest ago first, and nobody waits for it.
+// consentSuspect is a lead whose opt-out was refused like others', or ended without an answer: see blame.go. It is
+// asked again in a job of its own, the one asked longest ago first, and nobody waits for it.
 type consentSuspect struct {
 	failedAt, until time.Time
 	fails           int
@@ -107,8 +107,8 @@ func (w *Worker) suspectRoom() int {
 	return max(0, most-c.suspectJobs)
 }
 
-// consentFailed finds whose the trouble is that a job of the lane ended with: what says how it counts for the lane; own: it is that of its one
-// lead, whose attempt is counted.
+// consentFailed finds whose the trouble is that a job of the lane ended with: what says how it counts for the lane;
+// own: it is that of its one lead, whose attempt is counted.
 func (w *Worker) consentFailed(works []*work, said map[string]*optOutAnswer, err error) (what breaker.Failure, own bool) {
 	err = w.withTrouble(err)
 	if breaker.ForAll(err) {
@@ -178,8 +178,8 @@ func guarded(step func() error, after func(p any) error) (panicked bool, err err
 	return false, step()
 }
 
-// consentPanicked puts leads off after a panic of the unsubscribe lane: each is asked alone the next time, and one that panics alone loses an
-// attempt of every row that speaks of consent. What was decided meanwhile is not written.
+// consentPanicked puts leads off after a panic of the unsubscribe lane: each is asked alone the next time, and one that
+// panics alone loses an attempt of every row that speaks of consent. What was decided meanwhile is not written.
 func consentPanicked(ctx context.Context, w *Worker, ids []lead.ID, p any) error {
 	w.cfg.Log.Error(msgPanic, "panic", fmt.Sprintf("%T", p), "leads", len(ids), "stack", string(debug.Stack()))
 	if len(ids) > 1 {

@@ -10,8 +10,9 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// hearWords decides which word of the lead's rows counts, the last one by outbox id, and ends the rows that none of it depends on. An
-// opt-out is in the link from here on; a resubscribe is only asked for (k.in): what HubSpot and other leads say may refuse it.
+// hearWords decides which word of the lead's rows counts, the last one by outbox id, and ends the rows that none of it
+// depends on. An opt-out is in the link from here on; a resubscribe is only asked for (k.in): what HubSpot and other
+// leads say may refuse it.
 func (w *Worker) hearWords(k *work) {
 	k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool {
 		switch {
@@ -40,8 +41,8 @@ func (w *Worker) hearWords(k *work) {
 	}
 }
 
-// outlived reports whether a late opt-out is overtaken by a resubscribe that was carried out: its evidence is newer, and the row names no
-// address but the one that was resubscribed.
+// outlived reports whether a late opt-out is overtaken by a resubscribe that was carried out: its evidence is newer,
+// and the row names no address but the one that was resubscribed.
 func (k *work) outlived(r *intent.Row) bool {
 	return r.Consent == ledger.Out && k.link.Outlives(r.Num(), r.SaidAt()) && (r.Address == "" || r.Address == cmp.Or(k.link.OptOut.For, k.link.Address))
 }
@@ -52,7 +53,8 @@ func (k *work) decided(r *intent.Row) bool {
 	return r.Num() <= k.link.ConsentID && !late
 }
 
-// nextWord takes the words that are not decided yet: all opt-outs, so that the latest in time is known, or a resubscribe that is the last.
+// nextWord takes the words that are not decided yet: all opt-outs, so that the latest in time is known, or a
+// resubscribe that is the last.
 func (w *Worker) nextWord(k *work) {
 	k.in = nil
 	if n := len(k.words); n > 0 { // they stand in id order
@@ -86,7 +88,8 @@ func (k *work) endWord(r *intent.Row, state outbox.State, reason outbox.Reason, 
 	k.ended = append(k.ended, outbox.Outcome{ID: r.ID, State: state, Reason: reason, Note: note, Attempts: r.Attempts, ContactID: k.link.ContactID})
 }
 
-// endWords ends the rows whose word is done, with HubSpot's evidence behind it. Those that carry fields are left to the contact lane.
+// endWords ends the rows whose word is done, with HubSpot's evidence behind it. Those that carry fields are left to the
+// contact lane.
 func (k *work) endWords() {
 	k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool {
 		switch {
@@ -109,7 +112,8 @@ func (k *work) endWords() {
 	})
 }
 
-// asWord makes delivered what the contact lane would skip of a row whose word was carried out: only its fields are nothing new.
+// asWord makes delivered what the contact lane would skip of a row whose word was carried out: only its fields are
+// nothing new.
 func (k *work) asWord(o *outbox.Outcome) {
 	if o.State != outbox.Skipped || !slices.Contains([]outbox.Reason{outbox.Unchanged, outbox.Overtaken, outbox.Merged, outbox.NotMapped}, o.Reason) {
 		return
@@ -119,7 +123,8 @@ func (k *work) asWord(o *outbox.Outcome) {
 	}
 }
 
-// parkWords lets opt-outs wait for an address. The word stands in the link: it is carried out before the first contact of the lead is made.
+// parkWords lets opt-outs wait for an address. The word stands in the link: it is carried out before the first contact
+// of the lead is made.
 func (w *Worker) parkWords(k *work) {
 	k.words = slices.DeleteFunc(k.words, func(r *intent.Row) bool {
 		switch {

@@ -18,8 +18,8 @@ func deletesNote(most int) string {
 	return fmt.Sprintf("waits: more than %d deletes and erases in an hour; `%s` lets them go on", most, ResumeDeletes)
 }
 
-// allowed asks the brake about works whose plan is a delete or an erase, and returns those that may go. The others wait until a person
-// lets them go, with the rows behind them.
+// allowed asks the brake about works whose plan is a delete or an erase, and returns those that may go. The others wait
+// until a person lets them go, with the rows behind them.
 func (w *Worker) allowed(ctx context.Context, works []*work) ([]*work, error) {
 	if w.cfg.MaxDeletes <= 0 || len(works) == 0 {
 		return works, nil

@@ -14,9 +14,10 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// A request with an unknown outcome may have been executed, or may still be. From that moment until a reading after its last possible
-// execution the doubt stands on the lead's link, with the values that the request carried: a skip, a retry, a dead row, a newer row or a
-// restart do not end it. A lead in doubt is read before anything of it is called unchanged, is sent or is dead.
+// A request with an unknown outcome may have been executed, or may still be. From that moment until a reading after its
+// last possible execution the doubt stands on the lead's link, with the values that the request carried: a skip, a
+// retry, a dead row, a newer row or a restart do not end it. A lead in doubt is read before anything of it is called
+// unchanged, is sent or is dead.
 
 // inDoubt reports whether the lead must be read first.
 func (k *work) inDoubt() bool { return k.hint.unknown || k.doubt }
@@ -52,7 +53,8 @@ func (w *Worker) doubts(k *work) {
 	w.lookAfter(k)
 }
 
-// written are the link of a lead, and the one that stands in the database until the first write to another contact is done.
+// written are the link of a lead, and the one that stands in the database until the first write to another contact is
+// done.
 func written(k *work) []*ledger.Link {
 	if k.fill == nil || k.before == nil {
 		return []*ledger.Link{k.link}
@@ -87,15 +89,16 @@ const longestJob = 15 * time.Minute
 // skipSlack is what the clocks of two machines may differ by, and a commit may take.
 const skipSlack = time.Minute
 
-// skippedRows is how far the rows that operators skip are known: those from since on, but for seen. since 0: nothing is.
+// skippedRows is how far the rows that operators skip are known: those from since on, but for seen. since 0: nothing
+// is.
 type skippedRows struct {
 	since int64
 	seen  []outbox.EntryID
 }
 
-// doubtsSkipped does so for rows that an operator skipped while they were, or may have been, on their way: the owner before was killed and left
-// no doubt on their links. The rows that are pending still are read back because they are. A row from before the start may be skipped at any
-// time after it, so those are looked for before every plan.
+// doubtsSkipped does so for rows that an operator skipped while they were, or may have been, on their way: the owner
+// before was killed and left no doubt on their links. The rows that are pending still are read back because they are. A
+// row from before the start may be skipped at any time after it, so those are looked for before every plan.
 func doubtsSkipped(ctx context.Context, w *Worker) error {
 	if w.cfg.Doubt <= 0 {
 		return nil
@@ -209,8 +212,8 @@ func mayHold(l *ledger.Link, r *intent.Row) {
 	}
 }
 
-// attemptUnclear counts one attempt of every due row of the fold whose request alone ended without an answer. A row that has had its last
-// waits all the same: what it did is read before it is dead, see endSpent.
+// attemptUnclear counts one attempt of every due row of the fold whose request alone ended without an answer. A row
+// that has had its last waits all the same: what it did is read before it is dead, see endSpent.
 func (w *Worker) attemptUnclear(k *work) {
 	for _, r := range k.plan.all.Rows {
 		o := w.retryLater(r, k, outbox.GaveUp, unclearNote)
@@ -227,8 +230,8 @@ func (w *Worker) attemptUnclear(k *work) {
 
 const unclearNote = "the request with this row alone ended without an answer while others succeeded"
 
-// endSpent ends rows that have had their last attempt, now that a reading has shown that it was not applied. It reports whether nothing is
-// left to write; the others are planned anew.
+// endSpent ends rows that have had their last attempt, now that a reading has shown that it was not applied. It reports
+// whether nothing is left to write; the others are planned anew.
 func (w *Worker) endSpent(k *work) bool {
 	if k.plan.op == opSettle || !k.inDoubt() || !k.wasRead() {
 		return false
@@ -256,8 +259,9 @@ func (w *Worker) endSpent(k *work) bool {
 	return k.done
 }
 
-// arrivedLate reports whether a value is one of a request of ours in doubt, executed after our time-out, and stands against the ledger. An
-// address that would have to be opted out first is left as it is: it is taken like somebody's edit.
+// arrivedLate reports whether a value is one of a request of ours in doubt, executed after our time-out, and stands
+// against the ledger. An address that would have to be opted out first is left as it is: it is taken like somebody's
+// edit.
 func (w *Worker) arrivedLate(ctx context.Context, k *work, v *contact.View, r ledger.Reading, f ledger.Field) (bool, error) {
 	same := func(p ledger.Pending) bool { return p.Canon == r.Canon && p.ID >= f.Set }
 	if !slices.Contains(f.Maybe, r.Canon) || r.Canon == f.Seen || r.Canon == f.Sent || slices.ContainsFunc(r.Pending, same) {
@@ -269,8 +273,8 @@ func (w *Worker) arrivedLate(ctx context.Context, k *work, v *contact.View, r le
 	return w.contacts.Ours(ctx, v, r.Property, f.Sent)
 }
 
-// mend adds what the ledger holds where a late request put something else. The address is left to the second look, which asks for nothing
-// else.
+// mend adds what the ledger holds where a late request put something else. The address is left to the second look,
+// which asks for nothing else.
 func mend(in *intent.Intent, k *work) {
 	for p, there := range k.late {
 		if _, ok := in.Changes[p]; ok || p == ledger.AddressField || k.unfit[p] {

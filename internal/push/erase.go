@@ -29,15 +29,16 @@ import (
 //	scrub    what was overwritten leaves the files; then the row is delivered
 
 const (
-	// eraseLooks is how long HubSpot may go on to show a contact that it said it has erased: the purge may take up to 30 days
-	// (https://knowledge.hubspot.com/privacy-and-consent/how-do-i-perform-a-gdpr-delete-in-hubspot, read 2026-11-22), and what it asks
-	// for is done with its answer.
+	// eraseLooks is how long HubSpot may go on to show a contact that it said it has erased: the purge may take up to 30
+	// days (https://knowledge.hubspot.com/privacy-and-consent/how-do-i-perform-a-gdpr-delete-in-hubspot, read 2026-11-22),
+	// and what it asks for is done with its answer.
 	eraseLooks = 10 * time.Minute
 	// scrubAgain is how soon the files are tried again.
 	scrubAgain = time.Minute
 )
 
-// eraseAll takes each erase of a job a phase further. Trouble that holds for all ends it; the leads behind it come again.
+// eraseAll takes each erase of a job a phase further. Trouble that holds for all ends it; the leads behind it come
+// again.
 func (w *Worker) eraseAll(ctx context.Context, works []*work) error {
 	var failed error
 	for _, k := range works {
@@ -114,7 +115,8 @@ func (w *Worker) erase(ctx context.Context, k *work) error {
 	return nil
 }
 
-// skipRepeats ends the rows that came after the tombstone beside the erase that goes on: one that stayed due would bring the lead back at once.
+// skipRepeats ends the rows that came after the tombstone beside the erase that goes on: one that stayed due would
+// bring the lead back at once.
 func (k *work) skipRepeats(r *intent.Row) {
 	for _, o := range k.rows {
 		if o.ID != r.ID {
@@ -145,8 +147,8 @@ func (w *Worker) purgeContact(ctx context.Context, k *work, id lead.ContactID) (
 	return false, err
 }
 
-// withTrouble adds push's own word to an error of the database. One that HubSpot's client names is none, though a connection that was cut looks
-// alike on both sides; what of it is the database's has its word already.
+// withTrouble adds push's own word to an error of the database. One that HubSpot's client names is none, though a
+// connection that was cut looks alike on both sides; what of it is the database's has its word already.
 func (w *Worker) withTrouble(err error) error {
 	if err == nil || hubspot.OpOf(err) != "" {
 		return err
@@ -236,9 +238,11 @@ type found struct {
 	why   string
 	extra []lead.ContactID // live ones that are the lead's, but not by its link
 	seen  []lead.ContactID // judged already
-	// left are contacts of other leads that have an address of the lead, strangers those of nobody that are not the lead's.
+	// left are contacts of other leads that have an address of the lead, strangers those of nobody that are not the
+	// lead's.
 	left, strangers int
-	// named are addresses of the rows that ask for the erase, written those of its other rows, spared those of people who are left alone.
+	// named are addresses of the rows that ask for the erase, written those of its other rows, spared those of people who
+	// are left alone.
 	named, written, spared []string
 	// needles are texts of the person by which the files of a database are searched.
 	needles []string

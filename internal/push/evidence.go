@@ -13,9 +13,10 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// Whose contact is it? Whatever destroys or overwrites asks evidence, and nothing else decides it: a purge, an archive, an opt-out that
-// follows a change of address, the write of a link. An address or an id in a row, of whatever state, proves nothing: end users type
-// addresses, and an application may write what it likes. Without evidence the act waits for an operator.
+// Whose contact is it? Whatever destroys or overwrites asks evidence, and nothing else decides it: a purge, an archive,
+// an opt-out that follows a change of address, the write of a link. An address or an id in a row, of whatever state,
+// proves nothing: end users type addresses, and an application may write what it likes. Without evidence the act waits
+// for an operator.
 
 // The kinds of evidence, see ledger.Whose.
 type Evidence = ledger.Evidence
@@ -34,7 +35,8 @@ type claim struct {
 	id    lead.ID
 	link  *ledger.Link
 	known Known
-	// asked are addresses under which a create of ours may have been carried out without an answer, each with the earliest time, unix ms.
+	// asked are addresses under which a create of ours may have been carried out without an answer, each with the earliest
+	// time, unix ms.
 	asked map[string]int64
 }
 
@@ -103,8 +105,9 @@ func (c *claim) addresses() []string {
 	return all
 }
 
-// near reports whether a contact without evidence is one of which a person must say whose it is: the lead had it, or it has an address that
-// the lead's contacts had or that the row itself names. What only other rows name is somebody else's until shown otherwise.
+// near reports whether a contact without evidence is one of which a person must say whose it is: the lead had it, or it
+// has an address that the lead's contacts had or that the row itself names. What only other rows name is somebody
+// else's until shown otherwise.
 func (c *claim) near(v *contact.View, named []string) bool {
 	if _, had := c.known.Had[v.ID]; had {
 		return true
@@ -129,7 +132,8 @@ func (w *Worker) keep(ctx context.Context, asked []Unanswered) error {
 	return w.withTrouble(err)
 }
 
-// askedBefore adds what the owner before may have asked for without noting it, because it was killed: creates for rows that still wait.
+// askedBefore adds what the owner before may have asked for without noting it, because it was killed: creates for rows
+// that still wait.
 func (w *Worker) askedBefore(c *claim, addresses []string) {
 	if w.cfg.Doubt <= 0 || c.link.State == ledger.Linked {
 		return
@@ -139,7 +143,8 @@ func (w *Worker) askedBefore(c *claim, addresses []string) {
 	}
 }
 
-// keepAsked keeps what askedBefore added: the rows that told it are ended next, and the look behind it may be another process's.
+// keepAsked keeps what askedBefore added: the rows that told it are ended next, and the look behind it may be another
+// process's.
 func (w *Worker) keepAsked(ctx context.Context, c *claim) error {
 	var asked []Unanswered
 	for a, at := range c.asked {
@@ -173,8 +178,8 @@ func (w *Worker) claimForDelete(ctx context.Context, k *work) (err error) {
 	return nil
 }
 
-// mayLink reports whether a lead without a contact may be linked to one that was found for it. A registration with the address of a contact
-// that was there takes that contact, by design; a delete takes none without evidence.
+// mayLink reports whether a lead without a contact may be linked to one that was found for it. A registration with the
+// address of a contact that was there takes that contact, by design; a delete takes none without evidence.
 func (w *Worker) mayLink(ctx context.Context, k *work, v *contact.View) (bool, error) {
 	c := k.claim
 	if k.plan.del == nil {

@@ -20,7 +20,8 @@ import (
 	"leadsync/internal/settlement"
 )
 
-// memory is a Store without a database, for what a real one does not do on demand: fail in the middle, or hold a million links.
+// memory is a Store without a database, for what a real one does not do on demand: fail in the middle, or hold a
+// million links.
 type memory struct {
 	Store   // what a test does not need panics
 	mu      sync.Mutex

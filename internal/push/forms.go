@@ -15,14 +15,14 @@ import (
 	"leadsync/internal/observe"
 )
 
-// A person may leave single subscription types in HubSpot, or all e-mail while the configuration names types. That is no word of the
-// application, and not carried out as one, but it belongs to the address as every opt-out does: whatever form was left there goes along to
-// the next address, before a contact has it.
+// A person may leave single subscription types in HubSpot, or all e-mail while the configuration names types. That is
+// no word of the application, and not carried out as one, but it belongs to the address as every opt-out does: whatever
+// form was left there goes along to the next address, before a contact has it.
 
-// typeOptedOut begins the name of the contact property that is true when the present address is opted out of the subscription type whose id
-// stands behind it. It was seen in dumps of accounts' properties ("Opted out of email: NAME") and is not documented: a type that an answer does
-// not show is asked for by address, as https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide (read
-// 2026-11-22) has it.
+// typeOptedOut begins the name of the contact property that is true when the present address is opted out of the
+// subscription type whose id stands behind it. It was seen in dumps of accounts' properties ("Opted out of email:
+// NAME") and is not documented: a type that an answer does not show is asked for by address, as
+// https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide (read 2026-11-22) has it.
 const typeOptedOut = contact.OptedOut + "_"
 
 func typeProperty(id int64) string { return typeOptedOut + strconv.FormatInt(id, 10) }
@@ -30,9 +30,9 @@ func typeProperty(id int64) string { return typeOptedOut + strconv.FormatInt(id,
 // maxTypes bounds how many subscription types are read with each contact.
 const maxTypes = 200
 
-// knowForms reads which subscription types the account has, once a day, where leads of a job are about to lose an address or a contact and
-// their consent with it, and returns the leads that can go on. Those that need the types wait while they cannot be read; nobody else does.
-// Without the scope the configured types are all that is known.
+// knowForms reads which subscription types the account has, once a day, where leads of a job are about to lose an
+// address or a contact and their consent with it, and returns the leads that can go on. Those that need the types wait
+// while they cannot be read; nobody else does. Without the scope the configured types are all that is known.
 func (w *Worker) knowForms(ctx context.Context, works []*work) ([]*work, error) {
 	if !slices.ContainsFunc(works, (*work).leavesAddress) {
 		return works, nil
@@ -95,10 +95,12 @@ func (w *Worker) types() []int64 {
 	return w.consent.types
 }
 
-// leavesAddress reports whether the lead is about to lose the address it has, and with it what HubSpot holds of its consent.
+// leavesAddress reports whether the lead is about to lose the address it has, and with it what HubSpot holds of its
+// consent.
 func (k *work) leavesAddress() bool { return k.plan.del != nil || k.plan.diff.Address != nil }
 
-// takeForms takes which types a reading shows the person has left. All that the configuration names are an opt-out like one of all e-mail.
+// takeForms takes which types a reading shows the person has left. All that the configuration names are an opt-out like
+// one of all e-mail.
 func (w *Worker) takeForms(ctx context.Context, k *work, v *contact.View) error {
 	var left, silent []int64
 	for _, id := range w.types() {
@@ -176,7 +178,8 @@ func (w *Worker) leaveForms(ctx context.Context, asked map[string]*work, said ma
 	return nil
 }
 
-// leaveFormsAt opts one address out of the forms that are owed there. It returns the refusal of one that HubSpot did not take.
+// leaveFormsAt opts one address out of the forms that are owed there. It returns the refusal of one that HubSpot did
+// not take.
 func (w *Worker) leaveFormsAt(ctx context.Context, k *work, address string) (*optOutAnswer, error) {
 	for _, form := range k.link.FormsOwed(address) {
 		var err error
@@ -198,7 +201,8 @@ func (w *Worker) leaveFormsAt(ctx context.Context, k *work, address string) (*op
 	return nil, nil
 }
 
-// leaveFormsHere opts the present address of a lead out of what is owed there: somebody changed it in HubSpot, or its contact was merged.
+// leaveFormsHere opts the present address of a lead out of what is owed there: somebody changed it in HubSpot, or its
+// contact was merged.
 func (w *Worker) leaveFormsHere(ctx context.Context, k *work) error {
 	address := k.link.Address
 	switch {
@@ -221,8 +225,8 @@ func (w *Worker) leaveFormsHere(ctx context.Context, k *work) error {
 	return err
 }
 
-// askFormer asks what the person had left at addresses that the contact lost in HubSpot: somebody edited it, or merged the contact, before
-// anybody had read it. What was left there counts at the address that it has now.
+// askFormer asks what the person had left at addresses that the contact lost in HubSpot: somebody edited it, or merged
+// the contact, before anybody had read it. What was left there counts at the address that it has now.
 func askFormer(ctx context.Context, w *Worker, k *work) error {
 	for _, a := range slices.Clone(k.link.OptOut.Former) {
 		switch err := takeFormer(ctx, w, k, a); hubspot.Classify(err) {

@@ -13,7 +13,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// plan reads the rows and links of leads that are free, plans each, and puts them into the pools. It returns how many it took.
+// plan reads the rows and links of leads that are free, plans each, and puts them into the pools. It returns how many
+// it took.
 func (w *Worker) plan(ctx context.Context, p *pools, ids []lead.ID) (int, error) {
 	ids = w.queue.Claim(ids, w.breaker.SuspectsIn() <= 0)
 	if len(ids) == 0 {
@@ -197,7 +198,8 @@ func (w *Worker) duplicates(ctx context.Context, rows map[lead.ID]LeadRows) (map
 	return w.store.EarlierEvents(ctx, withEvent)
 }
 
-// A lead whose first rows all wait is read once more, further on: the row that ends their waiting may stand behind them.
+// A lead whose first rows all wait is read once more, further on: the row that ends their waiting may stand behind
+// them.
 const (
 	wideRows = 20 * readRows
 	wideSize = 16 * readSize
@@ -215,7 +217,8 @@ func (w *Worker) widen(ctx context.Context, id lead.ID, link *ledger.Link) (*wor
 	return w.newWork(id, rows[id], link, duplicate), nil
 }
 
-// workable reports whether some row that was read can go on: it is decided by itself, or there is a contact or an address for it.
+// workable reports whether some row that was read can go on: it is decided by itself, or there is a contact or an
+// address for it.
 func (k *work) workable() bool {
 	return slices.ContainsFunc(k.rows, func(r *intent.Row) bool {
 		if r.End != nil {

@@ -13,8 +13,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// recycled finds the works whose contact people archived: one request for all of them, and the proof that the ids are of this
-// account. What it does not find stays missing.
+// recycled finds the works whose contact people archived: one request for all of them, and the proof that the ids are
+// of this account. What it does not find stays missing.
 func (w *Worker) recycled(ctx context.Context, works []*work) error {
 	missing := map[string]*work{}
 	var ids []string
@@ -57,7 +57,8 @@ func (k *work) goneAs(state ledger.State, now int64) {
 		Properties: "{}", ChangedAt: now})
 }
 
-// whereIs finds out what became of a contact that HubSpot does not show: merged into another, archived, or erased there.
+// whereIs finds out what became of a contact that HubSpot does not show: merged into another, archived, or erased
+// there.
 func (w *Worker) whereIs(ctx context.Context, k *work) error {
 	id := k.link.ContactID
 	c, err := w.hub.Contact(ctx, id, w.readProperties([]*work{k}), false) // follows merges
@@ -87,8 +88,8 @@ func (w *Worker) whereIs(ctx context.Context, k *work) error {
 	return nil
 }
 
-// followMerge links the lead to the survivor of a merge. Of two leads the one whose address is the survivor's keeps the contact;
-// the other link is passive.
+// followMerge links the lead to the survivor of a merge. Of two leads the one whose address is the survivor's keeps the
+// contact; the other link is passive.
 func (w *Worker) followMerge(ctx context.Context, k *work, v *contact.View) error {
 	links, err := w.store.LinksByContact(ctx, w.hubID(), append([]lead.ContactID{v.ID}, v.Merged...))
 	if err != nil {
@@ -137,8 +138,8 @@ func (w *Worker) followMerge(ctx context.Context, k *work, v *contact.View) erro
 	return w.take(ctx, k, v)
 }
 
-// movePassive lets leads whose contacts were merged into one that was merged now follow it: their opt-outs count for its address too. busy:
-// one of them is in a job, and the lead waits.
+// movePassive lets leads whose contacts were merged into one that was merged now follow it: their opt-outs count for
+// its address too. busy: one of them is in a job, and the lead waits.
 func (w *Worker) movePassive(ctx context.Context, k *work, links []ledger.Link, v *contact.View) (busy bool, err error) {
 	for _, l := range links {
 		if l.State != ledger.Passive || l.ContactID == v.ID || l.Portal != w.cfg.Portal || l.LeadID == k.id {
@@ -161,7 +162,8 @@ func (w *Worker) movePassive(ctx context.Context, k *work, links []ledger.Link, 
 	return false, nil
 }
 
-// follow points the passive link of a claimed lead to the contact that was kept. It is read anew: a job may have settled it since.
+// follow points the passive link of a claimed lead to the contact that was kept. It is read anew: a job may have
+// settled it since.
 func (w *Worker) follow(ctx context.Context, id lead.ID, kept lead.ContactID) error {
 	links, err := w.store.Links(ctx, w.hubID(), []lead.ID{id})
 	if l := links[id]; err == nil && l != nil && l.State == ledger.Passive {
@@ -185,8 +187,8 @@ func (k *work) passive(v *contact.View, now int64) {
 	k.answer, k.dirty, k.read, k.view = answer{kind: located}, true, true, nil
 }
 
-// keeps decides between the leads whose contacts were merged into v: the one whose address it has, then the one that is linked to
-// it already, then the least id, so that each of them comes to the same answer.
+// keeps decides between the leads whose contacts were merged into v: the one whose address it has, then the one that is
+// linked to it already, then the least id, so that each of them comes to the same answer.
 func (w *Worker) keeps(own *ledger.Link, others []ledger.Link, v *contact.View) bool {
 	rank := func(l *ledger.Link) int {
 		switch {

@@ -14,8 +14,9 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// hear takes the answers of one round into the works: what is done, what is planned anew, what is put off. A question that an answer
-// raises and that cannot be asked now puts off its own lead; the others are heard all the same, so that what HubSpot took is settled.
+// hear takes the answers of one round into the works: what is done, what is planned anew, what is put off. A question
+// that an answer raises and that cannot be asked now puts off its own lead; the others are heard all the same, so that
+// what HubSpot took is settled.
 func (w *Worker) hear(ctx context.Context, works []*work, held map[lead.ID]bool) error {
 	var failed error
 	for _, k := range works {
@@ -36,7 +37,8 @@ func (w *Worker) hear(ctx context.Context, works []*work, held map[lead.ID]bool)
 	return failed
 }
 
-// holdBack puts off a lead whose refusal may be a rule's. One that was not asked for, since most of its batch was refused, goes with others.
+// holdBack puts off a lead whose refusal may be a rule's. One that was not asked for, since most of its batch was
+// refused, goes with others.
 func (w *Worker) holdBack(k *work) {
 	if k.done, k.revisit = true, true; k.answer.kind == heldBack {
 		return
@@ -166,8 +168,8 @@ func (w *Worker) finish(k *work, state outbox.State, reason outbox.Reason, notTa
 	}
 }
 
-// optedOutElsewhere is the note of an unsubscribe that names an address which another contact has. It is opted out by then, whoever has it,
-// and that was what the row asked for: the address stays where it is.
+// optedOutElsewhere is the note of an unsubscribe that names an address which another contact has. It is opted out by
+// then, whoever has it, and that was what the row asked for: the address stays where it is.
 func (k *work) optedOutElsewhere(r *intent.Row) string {
 	why := k.blocked[r.Address]
 	if r.Address == "" || r.Consent != ledger.Out || why.reason != outbox.AddressTaken {
@@ -190,8 +192,8 @@ func notTakenNote(r *intent.Row, notTaken map[string]bool) string {
 	return "not taken: " + strings.Join(names, ", ")
 }
 
-// putOff ends rows whose address cannot be written now: each waits for its next attempt, or is dead after its last. Rows of the lead
-// without an address wait along, so that the lead is not read again before something can have changed.
+// putOff ends rows whose address cannot be written now: each waits for its next attempt, or is dead after its last.
+// Rows of the lead without an address wait along, so that the lead is not read again before something can have changed.
 func (w *Worker) putOff(k *work, rows []*intent.Row) {
 	var along []*intent.Row
 	var until int64

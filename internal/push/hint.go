@@ -12,8 +12,8 @@ import (
 	"leadsync/internal/workqueue"
 )
 
-// hint is what the worker remembers of a lead between two jobs. It may be lost in a crash without harm: the rows are still
-// pending, and every way to find out again stands in the plan.
+// hint is what the worker remembers of a lead between two jobs. It may be lost in a crash without harm: the rows are
+// still pending, and every way to find out again stands in the plan.
 type hint struct {
 	until   time.Time // leave the lead alone before
 	unknown bool      // a write had an unknown outcome: read back before anything is skipped, sent or declared dead
@@ -22,16 +22,16 @@ type hint struct {
 	take int
 	// size bounds the batch the lead goes out in; 0 = BatchSize. It narrows down a batch that fails while others succeed.
 	size int
-	// failedAt is when a request with the lead last ended without an answer about it, fails how often in a row; suspect: it is asked for apart
-	// from leads that have not failed; permission: it waits for one.
+	// failedAt is when a request with the lead last ended without an answer about it, fails how often in a row; suspect:
+	// it is asked for apart from leads that have not failed; permission: it waits for one.
 	failedAt   time.Time
 	fails      int
 	suspect    bool
 	permission bool
 	// tried is the address of the last create whose outcome was unknown: a contact that has it is likely the lead's own.
 	tried string
-	// claims are addresses under which a contact of the lead may have been created that it is not linked to yet: no other lead may
-	// look there before it is known, or it would take the contact for its own.
+	// claims are addresses under which a contact of the lead may have been created that it is not linked to yet: no other
+	// lead may look there before it is known, or it would take the contact for its own.
 	claims []string
 	// consent: the lead waits for the unsubscribe lane.
 	consent bool
@@ -41,7 +41,8 @@ type hint struct {
 	refused map[outbox.EntryID]map[string]string
 }
 
-// rest leaves the lead alone until a time of the clock, unix ms. It is kept as a distance from now: a clock that is set back moves it no more.
+// rest leaves the lead alone until a time of the clock, unix ms. It is kept as a distance from now: a clock that is set
+// back moves it no more.
 func (h *hint) rest(now time.Time, until int64) { h.until = now.Add(time.UnixMilli(until).Sub(now)) }
 
 // wait is what keeps the lead from being read again.
@@ -78,8 +79,9 @@ type work struct {
 	fresh  bool          // there is no link yet
 	// unnamed are addresses of erased people that unsubscribes name: they are opted out, and the link does not keep them.
 	unnamed []string
-	// claim is what the lead can say for itself where it has no contact and is deleted; asks are contacts of which a person must say whose
-	// they are; touches is how many contacts its erase would touch; by is the evidence by which its contact was found.
+	// claim is what the lead can say for itself where it has no contact and is deleted; asks are contacts of which a
+	// person must say whose they are; touches is how many contacts its erase would touch; by is the evidence by which its
+	// contact was found.
 	claim   *claim
 	asks    []lead.ContactID
 	touches int
@@ -95,23 +97,24 @@ type work struct {
 	// askedFor is the address that was looked up after a refusal that did not name it.
 	askedFor string
 
-	// fill is the ledger of a contact that is gone, when the lead is linked to another one: what it holds goes there too. The link is
-	// written when that is done and not before, so that a crash between leads to a repeat.
+	// fill is the ledger of a contact that is gone, when the lead is linked to another one: what it holds goes there too.
+	// The link is written when that is done and not before, so that a crash between leads to a repeat.
 	fill map[string]ledger.Field
 	// before is the link as it was until then; its doubt, if any, is written at once.
 	before *ledger.Link
 	// unfit are properties whose value out of the ledger HubSpot refused.
 	unfit map[string]bool
 
-	// unmarked: the contact does not hold the lead's id in the id property yet. markTaken: HubSpot says that another contact does.
+	// unmarked: the contact does not hold the lead's id in the id property yet. markTaken: HubSpot says that another
+	// contact does.
 	unmarked, markTaken bool
 
 	waiting map[int]time.Duration // by attempts: how long rows that are put off wait
 
 	unread bool // the pending rows were not read: a second look
 
-	// met is what a request with the lead ended with instead of an answer about it, metWith how many leads it held; resting: the rows say when
-	// the lead is due again.
+	// met is what a request with the lead ended with instead of an answer about it, metWith how many leads it held;
+	// resting: the rows say when the lead is due again.
 	met     error
 	metWith int
 	resting bool
@@ -120,9 +123,9 @@ type work struct {
 	// suspected: its opt-out failed in this job of the unsubscribe lane.
 	suspected bool
 
-	// Consent. words are the pending rows that speak of it, foldedWords those of them that are in the fold; heard is the outbox id of
-	// the last word before this work. in is the resubscribe to carry out, outs are the addresses to opt out; readBack: what HubSpot then
-	// holds is read once more.
+	// Consent. words are the pending rows that speak of it, foldedWords those of them that are in the fold; heard is the
+	// outbox id of the last word before this work. in is the resubscribe to carry out, outs are the addresses to opt out;
+	// readBack: what HubSpot then holds is read once more.
 	words       []*intent.Row
 	foldedWords map[outbox.EntryID]bool
 	heard       int64
@@ -144,8 +147,8 @@ type work struct {
 	doubt bool
 	// maybeSent: one of the rows has a value that a request in doubt carried: what a reading shows may be its own work.
 	maybeSent bool
-	// late are values of requests in doubt that stand in the contact against the ledger, by property. What the ledger holds goes there
-	// again.
+	// late are values of requests in doubt that stand in the contact against the ledger, by property. What the ledger
+	// holds goes there again.
 	late      map[string]string
 	newest    int64            // highest outbox id of any row of the lead, 0 = not read yet
 	arrived   []*intent.Row    // pending rows that came after the others were read

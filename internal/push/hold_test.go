@@ -60,8 +60,8 @@ func TestHoldWaitsForTheRequestAndKeepsPushAway(t *testing.T) {
 	})
 }
 
-// A lead that is planned and waits for its batch is given up at once, and planned anew with what the holder wrote: the plan does not
-// outlive it.
+// A lead that is planned and waits for its batch is given up at once, and planned anew with what the holder wrote: the
+// plan does not outlive it.
 func TestHoldTakesPlannedLeads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, updates := newMemory(), atomic.Int32{}
@@ -159,7 +159,8 @@ func TestHoldersTakeTurns(t *testing.T) {
 	})
 }
 
-// A reading that equals a pending row's value is ours, whatever the row waits for; anything else is told, and nothing is written.
+// A reading that equals a pending row's value is ours, whatever the row waits for; anything else is told, and nothing
+// is written.
 func TestRereadKnowsPendingRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
@@ -210,8 +211,8 @@ func TestRestIsADistance(t *testing.T) {
 	}
 }
 
-// The lead that holds a contact keeps it, and another of the same settlement that wants it gives it back; where the holder is a namesake in
-// another portal it is the lead with that id.
+// The lead that holds a contact keeps it, and another of the same settlement that wants it gives it back; where the
+// holder is a namesake in another portal it is the lead with that id.
 func TestGiveBackLeavesTheHolder(t *testing.T) {
 	w := newTestWorker(t, &answers{}, newMemory())
 	wants := func(ids ...lead.ID) (all []*work) {

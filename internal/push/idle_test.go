@@ -21,8 +21,8 @@ func (c *counted) Ready(ctx context.Context, lane outbox.Lane, after outbox.Entr
 	return c.memory.Ready(ctx, lane, after, limit)
 }
 
-// A lane without work that is told of every commit looks for itself only once a second, and goes on at once when it is woken; without
-// such hints its poll stays what it is.
+// A lane without work that is told of every commit looks for itself only once a second, and goes on at once when it is
+// woken; without such hints its poll stays what it is.
 func TestIdleWorkerReadsSeldom(t *testing.T) {
 	for _, hinted := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -19,7 +19,8 @@ type told struct {
 	again      bool // it was told before, and an event that did not know it was decided against it
 }
 
-// inboxUpdate is the row that tells the application what it lacks, by lead field name: field -> {"value": new, "was": last known}.
+// inboxUpdate is the row that tells the application what it lacks, by lead field name: field -> {"value": new, "was":
+// last known}.
 func inboxUpdate(k *work, v *contact.View, values map[string]told, t *mapping.Table) InboxRow {
 	out := make(map[string]inbox.Value, len(values))
 	again := false
@@ -69,7 +70,8 @@ func (w *Worker) payOwed(k *work) {
 	k.dirty = true
 }
 
-// hearsOf finds out whether a reading of a property meets rows of an application that has not taken yet what it was told.
+// hearsOf finds out whether a reading of a property meets rows of an application that has not taken yet what it was
+// told.
 func (w *Worker) hearsOf(ctx context.Context, k *work, r *ledger.Reading, f ledger.Field) error {
 	newer := len(r.Pending) > 0 && r.Pending[len(r.Pending)-1].ID >= f.Set
 	if !f.Told || r.Canon == f.Seen && !newer {
@@ -88,7 +90,8 @@ func (w *Worker) hearsOf(ctx context.Context, k *work, r *ledger.Reading, f ledg
 	return nil
 }
 
-// untaken is until when the application had not acknowledged what it was told of a property; 0 = it has nothing to acknowledge.
+// untaken is until when the application had not acknowledged what it was told of a property; 0 = it has nothing to
+// acknowledge.
 func (w *Worker) untaken(ctx context.Context, k *work, property string) (int64, error) {
 	if k.untaken == nil {
 		fields, err := w.store.Untaken(ctx, k.id)
@@ -102,8 +105,8 @@ func (w *Worker) untaken(ctx context.Context, k *work, property string) (int64, 
 	return k.untaken[w.table().LeadName(property)], nil
 }
 
-// recallTold finds the properties of rows that may not know what HubSpot holds: it was told, and not taken when they were written. Such a
-// row is decided against a fresh reading.
+// recallTold finds the properties of rows that may not know what HubSpot holds: it was told, and not taken when they
+// were written. Such a row is decided against a fresh reading.
 func (w *Worker) recallTold(ctx context.Context, works []*work) error {
 	for _, k := range works {
 		for _, r := range k.rows {
@@ -127,8 +130,8 @@ func (w *Worker) recallTold(ctx context.Context, works []*work) error {
 	return nil
 }
 
-// overwrites notes that a row of the application is written over a value that it was told of: should it not have taken that yet, it is
-// withdrawn in the same settlement, or both sides would end with each other's value.
+// overwrites notes that a row of the application is written over a value that it was told of: should it not have taken
+// that yet, it is withdrawn in the same settlement, or both sides would end with each other's value.
 func (k *work) overwrites(property, canon string) {
 	if f := k.link.Field(property); f.Told && f.Seen != canon {
 		k.withdraw = append(k.withdraw, property)

@@ -15,8 +15,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// job is up to 100 leads that go through reading, writing and settling together. Its leads and their addresses are in no other
-// job meanwhile.
+// job is up to 100 leads that go through reading, writing and settling together. Its leads and their addresses are in
+// no other job meanwhile.
 type job struct {
 	works   []*work
 	live    bool
@@ -26,7 +26,8 @@ type job struct {
 	own  bool
 }
 
-// askedNothing reports a job whose leads all wait for the subscription types: nothing was answered, and trouble there is goes on.
+// askedNothing reports a job whose leads all wait for the subscription types: nothing was answered, and trouble there
+// is goes on.
 func (j *job) askedNothing() bool {
 	return len(j.works) > 0 && !slices.ContainsFunc(j.works, func(k *work) bool { return !k.forTypes })
 }
@@ -34,7 +35,8 @@ func (j *job) askedNothing() bool {
 // maxRounds bounds how often a job plans anew: a lookup, a write, a stripped value and a conflict are four.
 const maxRounds = 8
 
-// runJob brings each lead of a job to its end or leaves it pending with a hint. It returns the error that stopped it, if any.
+// runJob brings each lead of a job to its end or leaves it pending with a hint. It returns the error that stopped it,
+// if any.
 func (w *Worker) runJob(ctx context.Context, j *job) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -234,8 +236,8 @@ func (w *Worker) attemptFailed(k *work, last outbox.Reason, note string) {
 	k.done = true
 }
 
-// retryLater is the outcome of a row whose attempt failed for a reason of its own. A row that was taken along before its time
-// (another row of the lead was due) does not lose an attempt.
+// retryLater is the outcome of a row whose attempt failed for a reason of its own. A row that was taken along before
+// its time (another row of the lead was due) does not lose an attempt.
 func (w *Worker) retryLater(r *intent.Row, k *work, last outbox.Reason, note string) outbox.Outcome {
 	now := outbox.Millis(w.now())
 	o := outbox.Outcome{ID: r.ID, State: outbox.Pending, Attempts: r.Attempts, Note: note, ContactID: k.link.ContactID,
@@ -253,8 +255,8 @@ func (w *Worker) retryLater(r *intent.Row, k *work, last outbox.Reason, note str
 	return o
 }
 
-// wait is how long rows with that many attempts wait. It is the same for all rows of a work: with a jitter of its own each of them would
-// bring the lead back at another moment, and cost a request of its own.
+// wait is how long rows with that many attempts wait. It is the same for all rows of a work: with a jitter of its own
+// each of them would bring the lead back at another moment, and cost a request of its own.
 func (w *Worker) wait(k *work, attempts int) time.Duration {
 	if k.waiting == nil {
 		k.waiting = map[int]time.Duration{}

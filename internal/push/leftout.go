@@ -14,9 +14,10 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// A value that was left out is owed: it stays on the lead's link with the id of its event. When the definitions have changed, and once a day
-// besides, the links that owe something are gone through. A lead of which a value fits now gets a second look: the contact is read, the
-// value goes through the three-way with its winner like that of a pending row, and what stands is written.
+// A value that was left out is owed: it stays on the lead's link with the id of its event. When the definitions have
+// changed, and once a day besides, the links that owe something are gone through. A lead of which a value fits now gets
+// a second look: the contact is read, the value goes through the three-way with its winner like that of a pending row,
+// and what stands is written.
 
 // owing finds the leads that owe something, and has them looked at. One goroutine uses it.
 type owing struct {
@@ -33,14 +34,15 @@ type owedPass struct {
 	refused map[string]int // by property: how often HubSpot refused one in this pass, less how often it took one
 }
 
-// mostRefused is how many owed values of a property HubSpot may refuse in a pass before the others wait for the next one.
+// mostRefused is how many owed values of a property HubSpot may refuse in a pass before the others wait for the next
+// one.
 const mostRefused = 4
 
 // owedPage is how many links are read at once.
 const owedPage = 500
 
-// leaveOut takes what was left out of a row into the ledger. It is owed but for on_invalid_field: dead, where the row is dead as a whole and a
-// person's.
+// leaveOut takes what was left out of a row into the ledger. It is owed but for on_invalid_field: dead, where the row
+// is dead as a whole and a person's.
 func (k *work) leaveOut(t *mapping.Table, r *intent.Row, owe bool) {
 	for _, l := range r.Omitted {
 		if k.link.Overtaken(l.Property, r.Num()) {
@@ -165,8 +167,8 @@ func (o *owing) pay(k *work) {
 	}
 }
 
-// paid takes what a write after a second look said of values that were owed: those that HubSpot refuses are owed further. again: the rest
-// of what was to be written is to be sent without them.
+// paid takes what a write after a second look said of values that were owed: those that HubSpot refuses are owed
+// further. again: the rest of what was to be written is to be sent without them.
 func (o *owing) paid(k *work) (again bool) {
 	switch a := k.answer; {
 	case a.kind == accepted:

@@ -18,9 +18,9 @@ import (
 // lookEvery is how often the worker asks which contacts are to be looked at again.
 const lookEvery = 15 * time.Second
 
-// LookAgain reads contacts once more some time after an outcome that was unknown or not shown, and writes again what a late
-// request of ours undid. HubSpot has no conditional write: a request that it executes after our time-out puts an older value over a
-// newer one, and this is how that heals. It returns when ctx ends.
+// LookAgain reads contacts once more some time after an outcome that was unknown or not shown, and writes again what a
+// late request of ours undid. HubSpot has no conditional write: a request that it executes after our time-out puts an
+// older value over a newer one, and this is how that heals. It returns when ctx ends.
 func (w *Worker) LookAgain(ctx context.Context) {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
@@ -58,8 +58,8 @@ const (
 	clockSet = "the clock of this machine was set back: timedatectl set-ntp true keeps it right"
 )
 
-// cutWaits lets go of waits that stand beyond the longest that is ever set. The clock was set back since they were written, and rows and links
-// would wait for as long as it had been ahead.
+// cutWaits lets go of waits that stand beyond the longest that is ever set. The clock was set back since they were
+// written, and rows and links would wait for as long as it had been ahead.
 func cutWaits(ctx context.Context, w *Worker) {
 	look, retry := w.cfg.SecondLook, max(w.cfg.SecondLook, w.cfg.Retry.Cap, refusedWait, breaker.ScopeRetry)
 	now := outbox.Millis(w.now())
@@ -175,9 +175,9 @@ func (w *Worker) lookAgainLater(ctx context.Context, id lead.ID) error {
 	return w.settle(ctx, []*work{k})
 }
 
-// lookAt reads the contacts and takes the readings into the ledgers, like any other: what a person changed goes through the rule of the
-// winner and is told. What only a request of ours in doubt can have put there is written again as the ledger has it. After it nothing is in
-// doubt.
+// lookAt reads the contacts and takes the readings into the ledgers, like any other: what a person changed goes through
+// the rule of the winner and is told. What only a request of ours in doubt can have put there is written again as the
+// ledger has it. After it nothing is in doubt.
 func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 	ctx = hubspot.WithGate(ctx, w.mayWrite)
 	ids := make([]string, len(works))
@@ -225,8 +225,8 @@ func (w *Worker) lookAt(ctx context.Context, works []*work) error {
 	return w.settle(ctx, works)
 }
 
-// lookedInVain is what is settled of a look whose write ended without an answer: what was read. Leads whose values may not stand in their
-// contacts are looked at again, with what the request may still do.
+// lookedInVain is what is settled of a look whose write ended without an answer: what was read. Leads whose values may
+// not stand in their contacts are looked at again, with what the request may still do.
 func lookedInVain(works, again []*work, now int64) []*work {
 	for _, k := range again {
 		for p, there := range k.late {

@@ -16,8 +16,9 @@ import (
 var lateHistory = map[string][]hubspot.Revision{"company": {{Value: "Old", SourceType: "INTEGRATION", SourceID: "1"}},
 	"email": {{Value: "old@example.com", SourceType: "INTEGRATION", SourceID: "1"}}}
 
-// What the history calls another source, or another app than the one that wrote before, is taken and not written over, whatever a request of
-// ours in doubt carried; so is a value that no such request carried, and one of which HubSpot shows no history.
+// What the history calls another source, or another app than the one that wrote before, is taken and not written over,
+// whatever a request of ours in doubt carried; so is a value that no such request carried, and one of which HubSpot
+// shows no history.
 func TestSecondLookMendsOnlyOurOwn(t *testing.T) {
 	ours := hubspot.Revision{Value: "New", SourceType: "INTEGRATION", SourceID: "1"}
 	for name, c := range map[string]struct {

@@ -14,8 +14,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// lookup looks for a contact of each unlinked lead: by the id property, then by every address of its pending rows in row order,
-// and by the contact that a conflict named. A contact found is linked by the first-link rule.
+// lookup looks for a contact of each unlinked lead: by the id property, then by every address of its pending rows in
+// row order, and by the contact that a conflict named. A contact found is linked by the first-link rule.
 func (w *Worker) lookup(ctx context.Context, works []*work) error {
 	t := w.table()
 	props := w.readProperties(works)
@@ -88,8 +88,8 @@ func (w *Worker) lookup(ctx context.Context, works []*work) error {
 	return nil
 }
 
-// addresses are all addresses a lead may be known by: those of its pending rows, then the one of its link. Blocked ones are not asked
-// for: they are another lead's.
+// addresses are all addresses a lead may be known by: those of its pending rows, then the one of its link. Blocked ones
+// are not asked for: they are another lead's.
 func (k *work) addresses() []string {
 	out := intent.Addresses(k.lookedFor())
 	more := append(slices.Clone(k.past), k.triedBefore()...)
@@ -206,8 +206,9 @@ func heldBy(id lead.ContactID) string {
 	return "held by contact " + string(id)
 }
 
-// learnExisting counts how many of a batch's leads existed already: when it is more than a fifth, the next ones are looked up
-// before they are created, so that errors stay low; when it is not, creating first costs one request instead of two.
+// learnExisting counts how many of a batch's leads existed already: when it is more than a fifth, the next ones are
+// looked up before they are created, so that errors stay low; when it is not, creating first costs one request instead
+// of two.
 func (w *Worker) learnExisting(works []*work) {
 	found := 0
 	for _, k := range works {

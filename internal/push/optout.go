@@ -27,13 +27,14 @@ func (s *optOutAnswer) invalidAddress() bool {
 	return slices.ContainsFunc(s.refusal.Details, func(d hubspot.Detail) bool { return d.Code == "INVALID_EMAIL" })
 }
 
-// noBatchFor is how long a refusal of the batch endpoints is remembered. They need a scope that only Marketing Hub Enterprise can give.
-// https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide (read 2026-11-22)
+// noBatchFor is how long a refusal of the batch endpoints is remembered. They need a scope that only Marketing Hub
+// Enterprise can give. https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/guide (read
+// 2026-11-22)
 const noBatchFor = 24 * time.Hour
 
-// optOut opts addresses out as the configuration says, in as few requests as the account allows. An answer that proves nothing is read
-// back. The error is trouble that is no address's own; the addresses without an answer were not reached then. Each address is given
-// once.
+// optOut opts addresses out as the configuration says, in as few requests as the account allows. An answer that proves
+// nothing is read back. The error is trouble that is no address's own; the addresses without an answer were not reached
+// then. Each address is given once.
 func (w *Worker) optOut(ctx context.Context, addresses []string) (map[string]*optOutAnswer, error) {
 	said := make(map[string]*optOutAnswer, len(addresses))
 	if len(addresses) == 0 {
@@ -57,8 +58,8 @@ func (w *Worker) optOut(ctx context.Context, addresses []string) (map[string]*op
 	return said, nil
 }
 
-// optOutBatch sends one batch, halving it when it is refused whole. What the answer does not name stays without an answer: it is asked for
-// singly.
+// optOutBatch sends one batch, halving it when it is refused whole. What the answer does not name stays without an
+// answer: it is asked for singly.
 func (w *Worker) optOutBatch(ctx context.Context, part []string, said map[string]*optOutAnswer) error {
 	ids := w.cfg.Consent.Subscriptions
 	var b *hubspot.ConsentBatch
@@ -133,7 +134,8 @@ func (w *Worker) wroteOptOut() {
 	w.consent.took(w.now())
 }
 
-// optOutSingly sends one request an address (and subscription). Two without an answer are an outage, unless others succeed.
+// optOutSingly sends one request an address (and subscription). Two without an answer are an outage, unless others
+// succeed.
 func (w *Worker) optOutSingly(ctx context.Context, part []string, said map[string]*optOutAnswer) error {
 	unclear := map[string]error{}
 	var first error
@@ -204,7 +206,8 @@ func (w *Worker) isOptedOut(ctx context.Context, address string) (bool, error) {
 	}), nil
 }
 
-// UnknownSubscriptionError stops the lane: the account has no such subscription type, so that nobody could be opted out of it.
+// UnknownSubscriptionError stops the lane: the account has no such subscription type, so that nobody could be opted out
+// of it.
 type UnknownSubscriptionError struct{ ID int64 }
 
 func (e *UnknownSubscriptionError) Error() string {

@@ -18,8 +18,8 @@ import (
 // consentWait is how long an address waits that cannot be opted out now.
 const consentWait = 10 * time.Minute
 
-// takeConsent takes what a reading, or the answer of a write, says of consent. Each of them counts, whatever it was made for: before a delete,
-// after a merge, or because a write was answered with it.
+// takeConsent takes what a reading, or the answer of a write, says of consent. Each of them counts, whatever it was
+// made for: before a delete, after a merge, or because a write was answered with it.
 func (w *Worker) takeConsent(ctx context.Context, k *work, v *contact.View) error {
 	if v.OptedOut {
 		return w.contactOptedOut(ctx, k, v)
@@ -27,9 +27,9 @@ func (w *Worker) takeConsent(ctx context.Context, k *work, v *contact.View) erro
 	return w.takeForms(ctx, k, v)
 }
 
-// contactOptedOut takes what a reading of the lead's contact says of its address: opted out of all e-mail. The opt-out belongs to the
-// address, so it must be known before the address changes. https://legacydocs.hubspot.com/docs/methods/email/update_status (read
-// 2026-11-22)
+// contactOptedOut takes what a reading of the lead's contact says of its address: opted out of all e-mail. The opt-out
+// belongs to the address, so it must be known before the address changes.
+// https://legacydocs.hubspot.com/docs/methods/email/update_status (read 2026-11-22)
 func (w *Worker) contactOptedOut(ctx context.Context, k *work, v *contact.View) error {
 	switch {
 	case k.link.Consent == ledger.Out:
@@ -62,8 +62,8 @@ func (w *Worker) contactOptedOut(ctx context.Context, k *work, v *contact.View) 
 	return nil
 }
 
-// newAddress is the address that the planned request would give the lead's contact, when the lead is out, or has left a form, and HubSpot has
-// not yet said so of that address; empty otherwise.
+// newAddress is the address that the planned request would give the lead's contact, when the lead is out, or has left a
+// form, and HubSpot has not yet said so of that address; empty otherwise.
 func (k *work) newAddress() string {
 	a := ""
 	switch k.plan.op {
@@ -85,11 +85,11 @@ func (k *work) owesWordAt(address string) bool {
 	return k.link.Consent == ledger.Out && !k.link.Evidenced(address)
 }
 
-// waitsForConsent reports whether the lead would get an address, or lose its contact, before the unsubscribe lane has decided what its
-// rows say of consent.
+// waitsForConsent reports whether the lead would get an address, or lose its contact, before the unsubscribe lane has
+// decided what its rows say of consent.
 func (k *work) waitsForConsent() bool {
-	// Opt out before the tombstone: HubSpot may refuse to erase, and people may bring the contact back. Behind it too: one that came late is
-	// overwritten with the rest.
+	// Opt out before the tombstone: HubSpot may refuse to erase, and people may bring the contact back. Behind it too: one
+	// that came late is overwritten with the rest.
 	if k.plan.op == opErase {
 		return k.owesWord()
 	}
@@ -100,8 +100,8 @@ func (k *work) waitsForConsent() bool {
 }
 
 const (
-	// waitsForOptOut is what the row of a delete or an erase says that waits for the unsubscribe lane, once it has waited sayWaits: most wait
-	// no second.
+	// waitsForOptOut is what the row of a delete or an erase says that waits for the unsubscribe lane, once it has waited
+	// sayWaits: most wait no second.
 	waitsForOptOut = "waits until the unsubscribe of the lead is carried out"
 	sayWaits       = 10 * time.Second
 )
@@ -136,16 +136,17 @@ func (k *work) owesWord() bool {
 	})
 }
 
-// presentOwed reports whether an unsubscribe is on its way for the address that the contact has, or for one that it names: with another
-// address it would be lost for the first, and with the second the person could be mailed.
+// presentOwed reports whether an unsubscribe is on its way for the address that the contact has, or for one that it
+// names: with another address it would be lost for the first, and with the second the person could be mailed.
 func (k *work) presentOwed() bool {
 	return k.link.State == ledger.Linked && k.link.Address != "" && slices.ContainsFunc(k.words, func(r *intent.Row) bool {
 		return r.Consent == ledger.Out && r.HasConsent() && (k.owesOptOut() || k.owesNamed(r))
 	})
 }
 
-// optOutFirst opts out the new addresses of leads that are out, before any contact gets them. An address that another contact has is not
-// touched: its opt-out would be somebody else's. An address that cannot be opted out is not written; the other fields go on.
+// optOutFirst opts out the new addresses of leads that are out, before any contact gets them. An address that another
+// contact has is not touched: its opt-out would be somebody else's. An address that cannot be opted out is not written;
+// the other fields go on.
 func (w *Worker) optOutFirst(ctx context.Context, works []*work) error {
 	ctx = hubspot.WithPriority(ctx, hubspot.PriorityUnsubscribe)
 	for range maxRounds { // a lead that may not have one address may have an earlier one

@@ -10,12 +10,13 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// pausedIn reports whether the lead waits for an operator. A lead with a live row is live: it is held back with the live lane alone, and
-// takes its backfill rows along also while that lane is paused.
+// pausedIn reports whether the lead waits for an operator. A lead with a live row is live: it is held back with the
+// live lane alone, and takes its backfill rows along also while that lane is paused.
 func (k *work) pausedIn(l breaker.Lanes) bool { return k.live && l.Live || !k.live && l.Backfill }
 
-// obeyPauses asks which lanes are paused. What is planned when a pause begins is let go: a job that runs ends, none of the lane is
-// started any more. Nothing is remembered of leads that are passed over: their rows are pending, so the scan finds them.
+// obeyPauses asks which lanes are paused. What is planned when a pause begins is let go: a job that runs ends, none of
+// the lane is started any more. Nothing is remembered of leads that are passed over: their rows are pending, so the
+// scan finds them.
 func (w *Worker) obeyPauses(ctx context.Context, p *pools) error {
 	if w.cfg.Paused == nil {
 		return nil
@@ -59,8 +60,8 @@ func (w *Worker) pausedLanes() breaker.Lanes {
 // TokenTrouble tells the lane that there is no token, found out without a request: an idle lane says so too.
 func (w *Worker) TokenTrouble(err error) { w.breaker.Fail(&hubspot.TokenError{Err: err}) }
 
-// TokenRenewed tells the lane that there is a token, after a login or when the trouble of one has passed: it goes on at once, and
-// what the old token was not allowed is tried again.
+// TokenRenewed tells the lane that there is a token, after a login or when the trouble of one has passed: it goes on at
+// once, and what the old token was not allowed is tried again.
 func (w *Worker) TokenRenewed() {
 	w.account.TokenRenewed()
 	w.consent.noBatch(time.Time{}) // the new token may be allowed more

@@ -12,9 +12,10 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// findPerson looks for what HubSpot holds of a lead: by its link, by the contacts that it had in this account, by the id property and by the
-// addresses under which one may be. What it finds is the lead's only with evidence. It only reads. nil: another lead's request about one of
-// the addresses is under way, and the contact that it makes is not this person's.
+// findPerson looks for what HubSpot holds of a lead: by its link, by the contacts that it had in this account, by the
+// id property and by the addresses under which one may be. What it finds is the lead's only with evidence. It only
+// reads. nil: another lead's request about one of the addresses is under way, and the contact that it makes is not this
+// person's.
 func (w *Worker) findPerson(ctx context.Context, k *work) (*found, error) {
 	f := &found{Person: Person{Lead: k.id, Row: k.plan.del.ID}, by: map[lead.ContactID]Evidence{}}
 	var err error
@@ -66,7 +67,8 @@ func (k *work) erases() []outbox.EntryID {
 	return ids
 }
 
-// judge decides about one contact: it is erased, it is left alone, or a person is asked. other: another lead has it too.
+// judge decides about one contact: it is erased, it is left alone, or a person is asked. other: another lead has it
+// too.
 func (f *found) judge(v *contact.View, e Evidence, other, askAdopted bool) {
 	known, own := f.claim.known, e == ByLink || e == ByMerge
 	also := known.Also[v.ID] || known.Shared && other && e != ""
@@ -96,7 +98,8 @@ func (f *found) judge(v *contact.View, e Evidence, other, askAdopted bool) {
 	f.seen = append(f.seen, v.ID)
 }
 
-// bound holds back an erase that would touch several live contacts that are not the lead's by its link: one lead_id may stand for everybody.
+// bound holds back an erase that would touch several live contacts that are not the lead's by its link: one lead_id may
+// stand for everybody.
 func (f *found) bound() {
 	if len(f.extra) > 1 {
 		f.asks, f.why = append(f.asks, f.extra...), "it is not the lead's by its link, and there are several"
@@ -145,8 +148,8 @@ func (f *found) needle(s string) {
 	}
 }
 
-// traces collects what the database knows of a lead: contacts, addresses, and texts to search the files for. In a file the columns of a
-// row stand beside each other, so that even a short lead id can be told from other digits.
+// traces collects what the database knows of a lead: contacts, addresses, and texts to search the files for. In a file
+// the columns of a row stand beside each other, so that even a short lead id can be told from other digits.
 func (w *Worker) traces(ctx context.Context, k *work, f *found) error {
 	for _, word := range []string{"lead.", string(outbox.Pending), string(outbox.Delivered), string(outbox.Skipped), string(outbox.Dead)} {
 		f.needle(w.cfg.Portal + string(k.id) + word)
@@ -197,8 +200,8 @@ func (w *Worker) traces(ctx context.Context, k *work, f *found) error {
 // mostWritten bounds the addresses of rows that are looked at only to tell how many contacts were left.
 const mostWritten = 300
 
-// contactsOf reads what HubSpot has: the lead's own contacts, live, merged into another or in the recycle bin, and those that have one of its
-// addresses. Those that are found in several ways come first by the one that says most.
+// contactsOf reads what HubSpot has: the lead's own contacts, live, merged into another or in the recycle bin, and
+// those that have one of its addresses. Those that are found in several ways come first by the one that says most.
 func (w *Worker) contactsOf(ctx context.Context, k *work, f *found) (all []*contact.View, err error) {
 	t := w.table()
 	props := []string{ledger.AddressField, contact.MoreAddresses, contact.MergedIDs}

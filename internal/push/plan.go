@@ -46,7 +46,8 @@ func (w *Worker) facts() facts {
 	return facts{w.now(), w.table(), w.readFirst.Load(), w.mode() == Dead, w.cfg.NoAddress}
 }
 
-// decide plans the next step of a lead from its rows, its link and what was learnt in this job. It changes only the work, and asks nobody.
+// decide plans the next step of a lead from its rows, its link and what was learnt in this job. It changes only the
+// work, and asks nobody.
 func (f facts) decide(k *work) {
 	k.plan = plan{}
 	if r := k.erasing(); r != nil {
@@ -91,8 +92,9 @@ func (f facts) decide(k *work) {
 	}
 }
 
-// narrowed are the rows to fold: all of them, or fewer when a refusal that names nothing is being tracked down. A lead without a
-// contact begins with the row that brings the address, since nothing can be written without one; the ledger keeps the order.
+// narrowed are the rows to fold: all of them, or fewer when a refusal that names nothing is being tracked down. A lead
+// without a contact begins with the row that brings the address, since nothing can be written without one; the ledger
+// keeps the order.
 func (k *work) narrowed() []*intent.Row {
 	n, rows := k.hint.take, k.upToDelete()
 	if n == 0 || n >= len(rows) {
@@ -136,8 +138,8 @@ func (f facts) decideLinked(k *work, in intent.Intent) {
 	}
 }
 
-// readsBeforeWrite: a change whose winner is not the application goes through the three-way with a fresh reading, and before an
-// address change the contact's own opt-out is read.
+// readsBeforeWrite: a change whose winner is not the application goes through the three-way with a fresh reading, and
+// before an address change the contact's own opt-out is read.
 func (f facts) readsBeforeWrite(diff intent.Intent) bool {
 	if diff.Address != nil {
 		return true

@@ -117,7 +117,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// While a refusal that names nothing is tracked down only the first rows are folded, and for a new lead the row with the address.
+// While a refusal that names nothing is tracked down only the first rows are folded, and for a new lead the row with
+// the address.
 func TestDecideFoldsFewer(t *testing.T) {
 	f := facts{now: time.Now(), table: mapping.New(nil, "")}
 	rows := func() []*intent.Row {

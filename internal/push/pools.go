@@ -16,8 +16,8 @@ type poolKey struct {
 	suspect bool
 }
 
-// pools hold planned leads until there are enough for a full batch, or until they have lingered. One goroutine uses them; another may
-// remove a lead.
+// pools hold planned leads until there are enough for a full batch, or until they have lingered. One goroutine uses
+// them; another may remove a lead.
 type pools struct {
 	mu    sync.Mutex
 	byKey map[poolKey][]pooled
@@ -109,8 +109,9 @@ func (p *pools) add(k *work, now time.Time) {
 // patience is the longest a planned lead waits for its batch to fill while other batches keep the jobs busy.
 const patience = time.Second
 
-// ripe tells how long until a planned lead need not wait for company any more. The linger counts from the commit of its oldest
-// row, so a row that a poll found late is not delayed again; a database clock that differs from ours cannot prolong it.
+// ripe tells how long until a planned lead need not wait for company any more. The linger counts from the commit of its
+// oldest row, so a row that a poll found late is not delayed again; a database clock that differs from ours cannot
+// prolong it.
 func (x pooled) ripe(now time.Time, linger time.Duration) time.Duration {
 	waited := max(now.Sub(x.at), now.Sub(time.UnixMilli(x.oldest)))
 	return min(linger, linger-waited)
@@ -134,12 +135,13 @@ func (p *pools) ripeIn(now time.Time, linger time.Duration, liveOnly bool) time.
 	return least
 }
 
-// slots are how many jobs may be formed: any are for leads that have not failed, live may be used beyond them by jobs with a live lead, and
-// suspects are for the others. probe is the most leads in each while the last ones failed, 0 = as many as fit.
+// slots are how many jobs may be formed: any are for leads that have not failed, live may be used beyond them by jobs
+// with a live lead, and suspects are for the others. probe is the most leads in each while the last ones failed, 0 = as
+// many as fit.
 type slots struct{ any, live, suspects, probe int }
 
-// take forms jobs: those with live leads that wait no longer come first, then whole batches, then what has lingered when nothing
-// more is there to read. Live leads come first in each batch.
+// take forms jobs: those with live leads that wait no longer come first, then whole batches, then what has lingered
+// when nothing more is there to read. Live leads come first in each batch.
 func (p *pools) take(now time.Time, linger time.Duration, read reading, free slots) []*job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -189,7 +191,8 @@ func (p *pools) keys() []poolKey {
 	return keys
 }
 
-// form takes up to limit leads out of a pool. No id stands twice in a batch, compared in lower case: HubSpot would refuse it whole.
+// form takes up to limit leads out of a pool. No id stands twice in a batch, compared in lower case: HubSpot would
+// refuse it whole.
 func (p *pools) form(key poolKey, limit int) *job {
 	ks := p.byKey[key]
 	slices.SortStableFunc(ks, func(a, b pooled) int {
@@ -244,7 +247,8 @@ func (p *pools) giveUp(out func(lead.ID) bool) []*work {
 	return works
 }
 
-// abandon lets the planned leads go that no job has taken. The pools stay: they belong to the run, and are filled again.
+// abandon lets the planned leads go that no job has taken. The pools stay: they belong to the run, and are filled
+// again.
 func (w *Worker) abandon(p *pools) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

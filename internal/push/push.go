@@ -1,17 +1,19 @@
-// Package push brings the pending rows of lead_outbox to HubSpot contacts: it reads them, folds the rows of one lead into one
-// intent, plans the one request that intent needs, sends requests in batches and settles every row with the evidence HubSpot gave.
+// Package push brings the pending rows of lead_outbox to HubSpot contacts: it reads them, folds the rows of one lead
+// into one intent, plans the one request that intent needs, sends requests in batches and settles every row with the
+// evidence HubSpot gave.
 //
-// It guarantees, per lead: rows take effect in id order whatever was retried, requeued or committed late (G2); a crash or a lost
-// answer leads to a repeat that changes nothing more (G3); delivered has HubSpot's positive word behind it (G4); an outage costs
-// no attempt (G5); one bad row in a batch of 100 costs at most 15 requests (G6); an erase wins over everything else of its lead and is
-// delivered when nothing here or in HubSpot is left of the person (G9). It does not know SQL, OAuth or time zones, and it
-// does not pull.
+// It guarantees, per lead: rows take effect in id order whatever was retried, requeued or committed late (G2); a crash
+// or a lost answer leads to a repeat that changes nothing more (G3); delivered has HubSpot's positive word behind it
+// (G4); an outage costs no attempt (G5); one bad row in a batch of 100 costs at most 15 requests (G6); an erase wins
+// over everything else of its lead and is delivered when nothing here or in HubSpot is left of the person (G9). It does
+// not know SQL, OAuth or time zones, and it does not pull.
 //
-// Design: one goroutine reads and plans, jobs of at most 100 leads send and settle. A lead is in at most one job at a time, and so
-// is an address, so that no two requests about one person ever overlap; all memory about a lead between two jobs is a hint that may
-// be lost in a crash without harm, because pending rows are the write-ahead log of the ledger. The rejected way was an upsert by
-// address with the row as the unit of work: it overwrites what sales edited, lands on other people's contacts, and sends a lead
-// with ten pending rows ten times. The rules were checked with an executable model; each one removed counterexamples.
+// Design: one goroutine reads and plans, jobs of at most 100 leads send and settle. A lead is in at most one job at a
+// time, and so is an address, so that no two requests about one person ever overlap; all memory about a lead between
+// two jobs is a hint that may be lost in a crash without harm, because pending rows are the write-ahead log of the
+// ledger. The rejected way was an upsert by address with the row as the unit of work: it overwrites what sales edited,
+// lands on other people's contacts, and sends a lead with ten pending rows ten times. The rules were checked with an
+// executable model; each one removed counterexamples.
 package push
 
 import (
@@ -55,8 +57,8 @@ type Config struct {
 	Retry        backoff.Schedule // waits of a row that is tried again for a reason of its own
 	Outage       backoff.Schedule // waits of the lane while HubSpot or the database is away
 	SecondLook   time.Duration    // how long after an unknown outcome a contact is read once more
-	// Doubt is how long after the start requests of an owner that did not release the portal may still be executed: the leads
-	// that are planned meanwhile are read before they are written, and get a second look. 0 after a clean release.
+	// Doubt is how long after the start requests of an owner that did not release the portal may still be executed: the
+	// leads that are planned meanwhile are read before they are written, and get a second look. 0 after a clean release.
 	Doubt time.Duration
 	// LastSeen is when the owner before was alive for certain; it is asked for with Doubt.
 	LastSeen  time.Time
@@ -72,7 +74,8 @@ type Config struct {
 	Log           *slog.Logger
 	// Person names a lead in logs: the keyed hash, or the id itself when the operator chose so.
 	Person func(lead.ID) slog.Attr
-	// Turn is told whenever a loop turns and how long it knowingly waits from then on; a negative wait ends it. nil = nobody asks.
+	// Turn is told whenever a loop turns and how long it knowingly waits from then on; a negative wait ends it. nil =
+	// nobody asks.
 	Turn func(loop string, wait time.Duration)
 	// Watch is told what happened; nil = nobody asks.
 	Watch Watch
@@ -128,7 +131,8 @@ type Reader interface {
 	// ReadyConsent and DueConsent are the same of the rows that speak of consent; the two above leave those out.
 	ReadyConsent(ctx context.Context, after outbox.EntryID, limit int) ([]ReadyRow, error)
 	DueConsent(ctx context.Context, now int64, limit int) ([]ReadyRow, error)
-	// PendingOf returns all pending rows of the leads, whatever their lane or not_before, up to a bound of rows and bytes a lead.
+	// PendingOf returns all pending rows of the leads, whatever their lane or not_before, up to a bound of rows and bytes
+	// a lead.
 	PendingOf(ctx context.Context, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]LeadRows, error)
 	// Entries returns rows by id.
 	Entries(ctx context.Context, ids []outbox.EntryID) ([]outbox.Entry, error)
@@ -136,14 +140,16 @@ type Reader interface {
 	SkippedSince(ctx context.Context, since int64) ([]outbox.EntryID, error)
 	// EarlierEvents tells which of the rows repeat an event_id.
 	EarlierEvents(ctx context.Context, rows []outbox.Entry) (map[outbox.EntryID]bool, error)
-	// Untaken tells until when fields of a lead that an inbox row told were not acknowledged, by lead field name, unix ms: the newest such
-	// row counts, math.MaxInt64 while it is not acknowledged. A row that is gone was taken.
+	// Untaken tells until when fields of a lead that an inbox row told were not acknowledged, by lead field name, unix ms:
+	// the newest such row counts, math.MaxInt64 while it is not acknowledged. A row that is gone was taken.
 	Untaken(ctx context.Context, id lead.ID) (map[string]int64, error)
 	// RowsOf returns the newest rows of a lead in any state.
 	RowsOf(ctx context.Context, id lead.ID, limit int) ([]outbox.Entry, error)
-	// SpokeOut reports whether the lead has an unsubscribe, in any state but skipped, that was spoken at the time (unix ms) or later.
+	// SpokeOut reports whether the lead has an unsubscribe, in any state but skipped, that was spoken at the time (unix
+	// ms) or later.
 	SpokeOut(ctx context.Context, id lead.ID, since int64) (bool, error)
-	// PendingOptOut reports whether an unsubscribe is pending that names the address or is of one of the leads; rows of but do not count.
+	// PendingOptOut reports whether an unsubscribe is pending that names the address or is of one of the leads; rows of
+	// but do not count.
 	PendingOptOut(ctx context.Context, leads []lead.ID, address string, but lead.ID) (bool, error)
 }
 

@@ -10,7 +10,8 @@ import (
 	"leadsync/internal/ledger"
 )
 
-// readProperties is the list of properties to ask for: the mapped ones, those of the rows and, for whole contacts, of the ledger.
+// readProperties is the list of properties to ask for: the mapped ones, those of the rows and, for whole contacts, of
+// the ledger.
 func (w *Worker) readProperties(works []*work) []string {
 	props := append(w.table().Properties(), ledger.AddressField, contact.MoreAddresses, contact.OptedOut, contact.MergedIDs)
 	for _, id := range w.types() {

@@ -16,8 +16,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// conflicted: another contact has the address. A lead without a contact looks it up and follows the first-link rule; a linked lead
-// is never linked anew: only the rows that carry the address wait, the rest goes on.
+// conflicted: another contact has the address. A lead without a contact looks it up and follows the first-link rule; a
+// linked lead is never linked anew: only the rows that carry the address wait, the rest goes on.
 func (w *Worker) conflicted(ctx context.Context, k *work, r batch.Refusal) error {
 	if k.link.State == ledger.Linked {
 		if k.plan.diff.Address == nil { // a unique property, not the address
@@ -39,8 +39,8 @@ func (w *Worker) conflicted(ctx context.Context, k *work, r batch.Refusal) error
 	return nil
 }
 
-// addressTaken asks HubSpot whether another contact has the address that a refused write carried: not every refusal of a taken
-// address says so. One read a work and address.
+// addressTaken asks HubSpot whether another contact has the address that a refused write carried: not every refusal of
+// a taken address says so. One read a work and address.
 func (w *Worker) addressTaken(ctx context.Context, k *work) (lead.ContactID, error) {
 	addr := k.plan.addr
 	if k.link.State == ledger.Linked {
@@ -59,8 +59,8 @@ func (w *Worker) addressTaken(ctx context.Context, k *work) (lead.ContactID, err
 	return views[0].ID, nil
 }
 
-// refused acts on a refusal of one row: properties it names are stripped (or their rows are dead), the rest is folded again; a
-// refusal that names none is narrowed down row by row.
+// refused acts on a refusal of one row: properties it names are stripped (or their rows are dead), the rest is folded
+// again; a refusal that names none is narrowed down row by row.
 func (w *Worker) refused(ctx context.Context, k *work, r batch.Refusal) error {
 	acted, rule := false, false
 	for _, d := range r.Details {
@@ -104,7 +104,8 @@ func (w *Worker) refused(ctx context.Context, k *work, r batch.Refusal) error {
 	return nil
 }
 
-// maybeTaken reports whether the refusal may be about a taken address: it names nothing, or the address without calling it invalid.
+// maybeTaken reports whether the refusal may be about a taken address: it names nothing, or the address without calling
+// it invalid.
 func maybeTaken(r batch.Refusal) bool {
 	for _, d := range r.Details {
 		if d.Code != "INVALID_EMAIL" && slices.Contains(d.Properties, ledger.AddressField) {

@@ -13,22 +13,23 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// refusedOp is an operation that HubSpot does not allow to the token, while it may allow all others: deletes and erases wait for a person then,
-// and nothing else does.
+// refusedOp is an operation that HubSpot does not allow to the token, while it may allow all others: deletes and erases
+// wait for a person then, and nothing else does.
 type refusedOp struct {
 	leads map[lead.ID]bool // that were refused
 	cause string
 	until time.Time // when it is tried again by itself
 }
 
-// apart are the operations that are refused by themselves, with the words for them. The others are the lane itself: what may not write one
-// contact may write none.
+// apart are the operations that are refused by themselves, with the words for them. The others are the lane itself:
+// what may not write one contact may write none.
 var apart = map[op]struct{ lane, op string }{
 	opErase:   {"erase", hubspot.OpGDPRDelete},
 	opArchive: {"delete", hubspot.OpBatchArchive},
 }
 
-// refusedApart puts off a lead whose delete or erase HubSpot does not allow. It reports false when the refusal is about something else.
+// refusedApart puts off a lead whose delete or erase HubSpot does not allow. It reports false when the refusal is about
+// something else.
 func (w *Worker) refusedApart(k *work, err error) bool {
 	words, ok := apart[k.plan.op]
 	class := hubspot.Classify(err)
@@ -61,7 +62,8 @@ func (w *Worker) refusedApart(k *work, err error) bool {
 	return true
 }
 
-// heldApart puts off a lead whose delete or erase would be refused like those of others before it, and reports whether it did.
+// heldApart puts off a lead whose delete or erase would be refused like those of others before it, and reports whether
+// it did.
 func (w *Worker) heldApart(k *work) bool {
 	kind := k.plan.op
 	if kind != opErase && k.plan.del != nil { // it may be read first

@@ -22,10 +22,11 @@ func (w *Worker) Attached() (hubID int64, table *mapping.Table, ok bool) {
 // errMergeBusy: two leads' contacts were merged, and the other lead is in a request.
 var errMergeBusy = errors.New("the contacts of two leads were merged, and one of the leads is busy; it is looked at again")
 
-// Reread reads the contacts of leads that the caller holds and merges what they show into their ledgers, by the rules with which push
-// reads before it writes. A contact that is not there is looked for: merged into another, archived, or erased. One that was gone and is
-// there again is linked again. Nothing is written: links and rows belong into one transaction, and the leads may be let go after it. A
-// repeat without that transaction comes to the same. conflicts counts properties that both sides changed.
+// Reread reads the contacts of leads that the caller holds and merges what they show into their ledgers, by the rules
+// with which push reads before it writes. A contact that is not there is looked for: merged into another, archived, or
+// erased. One that was gone and is there again is linked again. Nothing is written: links and rows belong into one
+// transaction, and the leads may be let go after it. A repeat without that transaction comes to the same. conflicts
+// counts properties that both sides changed.
 //
 // A lead with a delete that is still to be done is left alone: the application has ended this life already.
 func (w *Worker) Reread(ctx context.Context, leads []lead.ID) (links []ledger.Link, rows []inbox.Row, conflicts int, err error) {

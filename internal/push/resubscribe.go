@@ -15,9 +15,9 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// resubscribe carries out the lead's resubscribe when its evidence is newer than every opt-out that either side knows of and no other
-// lead has opted the address out. Otherwise its row is consent_refused and the word before it counts (k.in is nil then). It is the only
-// way to SUBSCRIBED.
+// resubscribe carries out the lead's resubscribe when its evidence is newer than every opt-out that either side knows
+// of and no other lead has opted the address out. Otherwise its row is consent_refused and the word before it counts
+// (k.in is nil then). It is the only way to SUBSCRIBED.
 func (w *Worker) resubscribe(ctx context.Context, k *work) error {
 	for k.resubscribes() == "" { // each of them waits for an address; one that was left as it is would come again at once
 		r := k.in
@@ -110,7 +110,8 @@ func (w *Worker) resubscribe(ctx context.Context, k *work) error {
 	return nil
 }
 
-// standing reads where an address stands. out is when it was opted out of what would be subscribed, if the evidence is not newer than that.
+// standing reads where an address stands. out is when it was opted out of what would be subscribed, if the evidence is
+// not newer than that.
 func (w *Worker) standing(ctx context.Context, address string, evidence int64) (wide, single []hubspot.SubscriptionStatus, out time.Time, err error) {
 	if wide, err = w.hub.OptedOutOfAll(ctx, address, w.cfg.Consent.BusinessUnit); err != nil {
 		return nil, nil, out, err
@@ -191,8 +192,8 @@ func (w *Worker) concerns(s hubspot.SubscriptionStatus) bool {
 	return len(ids) == 0 || s.SubscriptionID == 0 || slices.Contains(ids, s.SubscriptionID)
 }
 
-// toSubscribe lists the subscription types that SUBSCRIBED is to be sent for: of the configured ones those that are not, else those
-// that are opted out of.
+// toSubscribe lists the subscription types that SUBSCRIBED is to be sent for: of the configured ones those that are
+// not, else those that are opted out of.
 func (w *Worker) toSubscribe(ctx context.Context, wide, single []hubspot.SubscriptionStatus) ([]int64, error) {
 	status := map[int64]string{}
 	for _, s := range single {
@@ -241,8 +242,8 @@ func (w *Worker) mayNotSubscribe(ctx context.Context, k *work, r *intent.Row, ad
 	return w.optedOutByOthers(ctx, k, address)
 }
 
-// optedOutByOthers says through which other lead an address is opted out, or about to be; empty when through none. A lead counts that has the
-// address, that had it or named it when it was opted out, or that shares the contact.
+// optedOutByOthers says through which other lead an address is opted out, or about to be; empty when through none. A
+// lead counts that has the address, that had it or named it when it was opted out, or that shares the contact.
 func (w *Worker) optedOutByOthers(ctx context.Context, k *work, address string) (string, error) {
 	links, err := w.store.LinksByAddress(ctx, w.hubID(), []string{address})
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 // rule is what a refusal names, for the refusal breaker and for people.
 func rule(r batch.Refusal) breaker.Rule { return breaker.Rule(r.Key()) }
 
-// write sends one kind of batch write for the works and files each answer with its work. It returns an error only for trouble that is not
-// a row's own; the works without an answer are then left as unasked.
+// write sends one kind of batch write for the works and files each answer with its work. It returns an error only for
+// trouble that is not a row's own; the works without an answer are then left as unasked.
 func (w *Worker) write(ctx context.Context, kind op, works []*work) error {
 	items := make([]batch.Item, len(works))
 	for i, k := range works {

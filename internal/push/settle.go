@@ -14,8 +14,8 @@ import (
 // settleTimeout bounds the transaction that records what HubSpot did; it must survive the stop of the daemon.
 const settleTimeout = 10 * time.Second
 
-// settle writes what is decided so far, in one transaction: rows, links and inbox together. After it the outcome is safe: a crash
-// before it leads to a repeat that finds HubSpot as it left it.
+// settle writes what is decided so far, in one transaction: rows, links and inbox together. After it the outcome is
+// safe: a crash before it leads to a repeat that finds HubSpot as it left it.
 func (w *Worker) settle(ctx context.Context, works []*work) error {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), settleTimeout, errors.New("settling took too long"))
 	defer cancel()

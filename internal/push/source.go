@@ -9,8 +9,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// scanner remembers how far a pass over the pending rows of a lane has come. It is no watermark: a pass that reaches the end
-// begins again, and rows are chosen by state, so a row that commits late is found by the next pass.
+// scanner remembers how far a pass over the pending rows of a lane has come. It is no watermark: a pass that reaches
+// the end begins again, and rows are chosen by state, so a row that commits late is found by the next pass.
 type scanner struct{ after outbox.EntryID }
 
 func newScan() map[outbox.Lane]*scanner {
@@ -30,8 +30,8 @@ type reading struct {
 	moreLive bool // the live one has not
 }
 
-// fill reads pending rows into the pools until they hold enough for the free jobs. Live rows are read also while the pools are full
-// of backfill.
+// fill reads pending rows into the pools until they hold enough for the free jobs. Live rows are read also while the
+// pools are full of backfill.
 func (w *Worker) fill(ctx context.Context, p *pools) (reading, error) {
 	var r reading
 	if err := doubtsSkipped(ctx, w); err != nil {

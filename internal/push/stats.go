@@ -50,7 +50,8 @@ func (s *stats) drain() (rows, delivered, skipped, dead, retried, leftOut int) {
 	return
 }
 
-// Summarise writes one line a minute that sums the pushing up, and none while nothing happens. It returns when ctx ends.
+// Summarise writes one line a minute that sums the pushing up, and none while nothing happens. It returns when ctx
+// ends.
 func (w *Worker) Summarise(ctx context.Context) {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
@@ -80,12 +81,13 @@ type Status struct {
 	HubID    int64 // zero while the account is not known
 	TimeZone string
 	Problems []string // faults of mapped properties
-	// ConsentCause is why the unsubscribe lane waits while the lane itself does not for the same reason, empty = it does not; ConsentCure is
-	// a sentence.
+	// ConsentCause is why the unsubscribe lane waits while the lane itself does not for the same reason, empty = it does
+	// not; ConsentCure is a sentence.
 	ConsentCause, ConsentCure string
 	// Refused are sentences about operations that HubSpot does not allow, while the lane goes on.
 	Refused []string
-	// DeletesPausedAt is since when the brake of deletes is on, unix ms; 0 = it is not, or nothing has asked it since the start.
+	// DeletesPausedAt is since when the brake of deletes is on, unix ms; 0 = it is not, or nothing has asked it since the
+	// start.
 	DeletesPausedAt int64
 }
 

@@ -15,8 +15,8 @@ import (
 	"leadsync/internal/observe"
 )
 
-// begin starts the ledger of another life: what the old contact held says nothing of this one, but the application's word stands, and
-// so does the order of its events.
+// begin starts the ledger of another life: what the old contact held says nothing of this one, but the application's
+// word stands, and so does the order of its events.
 func (k *work) begin() {
 	if !k.dirty { // else what happened to the old contact is still to be told, together with the link
 		before := *k.link
@@ -31,8 +31,8 @@ func (k *work) begin() {
 	}
 }
 
-// take merges a fresh reading of the lead's contact into its ledger, field by field, and puts into the inbox what the application
-// does not know. No request for the lead is under way while a job has it.
+// take merges a fresh reading of the lead's contact into its ledger, field by field, and puts into the inbox what the
+// application does not know. No request for the lead is under way while a job has it.
 func (w *Worker) take(ctx context.Context, k *work, v *contact.View) error {
 	if k.plan.del != nil { // it is archived next: what it holds does not matter any more, but the person's consent outlives it
 		k.link.OptOut.Moved(k.link.Address, v.Email)
@@ -157,8 +157,9 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contact.View, property, 
 		}
 	}
 	if verdict.Tell() {
-		// The inbox is read in order: a further change stands on the one that was told before it, also while that waits. Only where an event
-		// of the application was written without knowing what was told does it stand on what the application knew.
+		// The inbox is read in order: a further change stands on the one that was told before it, also while that waits. Only
+		// where an event of the application was written without knowing what was told does it stand on what the application
+		// knew.
 		was, again := f.Seen, r.Unheard && len(r.Pending) > 0
 		if again || first {
 			was = f.Base
@@ -168,16 +169,17 @@ func (w *Worker) merge(ctx context.Context, k *work, v *contact.View, property, 
 	return nil
 }
 
-// withArrived adds the values of rows that were committed after the lead's rows were read: a value taken from HubSpot stands above them
-// too, so they must have their say first.
+// withArrived adds the values of rows that were committed after the lead's rows were read: a value taken from HubSpot
+// stands above them too, so they must have their say first.
 func (k *work) withArrived(pending []ledger.Pending, property string) []ledger.Pending {
 	pending = append(pending, intent.PendingValues(k.arrived, property)...)
 	slices.SortFunc(pending, func(a, b ledger.Pending) int { return cmp.Compare(a.ID, b.ID) })
 	return pending
 }
 
-// changedAfter reports whether the property was changed in HubSpot after the newest of the pending values came into being: by its history,
-// which is asked for only when both sides changed it, or by the contact's own time where HubSpot shows none.
+// changedAfter reports whether the property was changed in HubSpot after the newest of the pending values came into
+// being: by its history, which is asked for only when both sides changed it, or by the contact's own time where HubSpot
+// shows none.
 func (w *Worker) changedAfter(ctx context.Context, k *work, v *contact.View, r ledger.Reading) (bool, error) {
 	if len(r.Pending) == 0 || slices.ContainsFunc(r.Pending, func(p ledger.Pending) bool { return p.Canon == r.Canon }) {
 		return false, nil
@@ -211,8 +213,9 @@ func (w *Worker) decided(k *work, property string, verdict ledger.Verdict) {
 	w.cfg.Log.Info(observe.ConflictDecided, w.cfg.Person(k.id), observe.ContactID, string(k.link.ContactID), observe.Property, property, observe.Winner, winner)
 }
 
-// newestRow is the highest outbox id of any row of the lead, in any state and whatever it carries: a value that is taken from HubSpot
-// stands above all of them, however many there are. The pending ones that came since the others were read are read too.
+// newestRow is the highest outbox id of any row of the lead, in any state and whatever it carries: a value that is
+// taken from HubSpot stands above all of them, however many there are. The pending ones that came since the others were
+// read are read too.
 func (w *Worker) newestRow(ctx context.Context, k *work) (int64, error) {
 	if k.newest != 0 {
 		return k.newest, nil
@@ -238,8 +241,9 @@ func (w *Worker) newestRow(ctx context.Context, k *work) (int64, error) {
 	return newest, nil
 }
 
-// standAbove lifts what the application is about to be told above the rows of the lead that came since the contact was read: the inbox has
-// the last word about a field, or the application would know one value and HubSpot hold another. What is left is the moment to the commit.
+// standAbove lifts what the application is about to be told above the rows of the lead that came since the contact was
+// read: the inbox has the last word about a field, or the application would know one value and HubSpot hold another.
+// What is left is the moment to the commit.
 func (w *Worker) standAbove(ctx context.Context, k *work) error {
 	if len(k.told) == 0 {
 		return nil

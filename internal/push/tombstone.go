@@ -13,30 +13,32 @@ import (
 
 // People is what push needs of the store to take people away. Each call that writes is one transaction under the lease.
 type People interface {
-	// AllowDeletes asks the brake which deletes and erases may go: most contacts in an hour. paused is since when the others wait for a
-	// person, unix ms, 0 = they need not.
+	// AllowDeletes asks the brake which deletes and erases may go: most contacts in an hour. paused is since when the
+	// others wait for a person, unix ms, 0 = they need not.
 	AllowDeletes(ctx context.Context, asks []DeleteAsk, most int, now int64) (allowed []outbox.EntryID, paused int64, err error)
-	// KnownContacts is what is known of a lead's contacts besides its link, and what operators said of contacts for the rows.
+	// KnownContacts is what is known of a lead's contacts besides its link, and what operators said of contacts for the
+	// rows.
 	KnownContacts(ctx context.Context, hubID int64, id lead.ID, rows []outbox.EntryID) (Known, error)
-	// Tombstoned tells who was erased. A lead with a tombstone is never written; an address with one stops only a lead without a contact.
+	// Tombstoned tells who was erased. A lead with a tombstone is never written; an address with one stops only a lead
+	// without a contact.
 	Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, contacts []lead.ContactID, addresses []string) (Tombstoned, error)
-	// Entomb writes the tombstones of a person, and skips all other pending and dead rows of the lead but unsubscribes that are pending. It may
-	// be repeated.
+	// Entomb writes the tombstones of a person, and skips all other pending and dead rows of the lead but unsubscribes
+	// that are pending. It may be repeated.
 	Entomb(ctx context.Context, hubID int64, p Person) error
 	// EachRow reads all rows of a lead, in any state, until each returns an error.
 	EachRow(ctx context.Context, id lead.ID, each func(outbox.Entry) error) error
 	// InboxOf reads what the application was told about a lead.
 	InboxOf(ctx context.Context, id lead.ID) ([]InboxRow, error)
-	// Wipe overwrites everything that names the person. The row that asks stays pending, under a lead id that Tombstoned knows as a marker and with
-	// the note that it makes of what was overwritten.
+	// Wipe overwrites everything that names the person. The row that asks stays pending, under a lead id that Tombstoned
+	// knows as a marker and with the note that it makes of what was overwritten.
 	Wipe(ctx context.Context, p Person, note func(Wiped) string) error
-	// Scrub takes what was overwritten out of the files of the database; needles are texts of the person, none = unknown. The error
-	// is settlement.ErrStillRead while another program keeps them alive.
+	// Scrub takes what was overwritten out of the files of the database; needles are texts of the person, none = unknown.
+	// The error is settlement.ErrStillRead while another program keeps them alive.
 	Scrub(ctx context.Context, needles []string) error
 }
 
-// endErased ends the rows of leads that were erased: late ones, replayed ones, and those of a new lead under an erased address. Of an
-// unsubscribe the word is left: the unsubscribe lane opts out what it names, and ends it then.
+// endErased ends the rows of leads that were erased: late ones, replayed ones, and those of a new lead under an erased
+// address. Of an unsubscribe the word is left: the unsubscribe lane opts out what it names, and ends it then.
 func (w *Worker) endErased(ctx context.Context, works []*work) error {
 	if len(works) == 0 {
 		return nil
@@ -80,8 +82,8 @@ func (w *Worker) endErased(ctx context.Context, works []*work) error {
 	return nil
 }
 
-// linkToWrite is the link as it is written: without the addresses of people who were erased. That of an erased lead is in the unsubscribe lane
-// alone, and is not written at all where an erase has wiped it.
+// linkToWrite is the link as it is written: without the addresses of people who were erased. That of an erased lead is
+// in the unsubscribe lane alone, and is not written at all where an erase has wiped it.
 func linkToWrite(k *work) (ledger.Link, bool) {
 	l := *k.link
 	for _, a := range k.unnamed {
@@ -93,8 +95,8 @@ func linkToWrite(k *work) (ledger.Link, bool) {
 	return l, k.dirty && (k.tomb == nil || !k.fresh)
 }
 
-// scrubLate takes late and replayed rows of erased people, which are overwritten now, out of the files too. That it could not be done is
-// no reason to hold the lane up: a later erase does it.
+// scrubLate takes late and replayed rows of erased people, which are overwritten now, out of the files too. That it
+// could not be done is no reason to hold the lane up: a later erase does it.
 func (w *Worker) scrubLate(ctx context.Context, works []*work) {
 	var needles []string
 	for _, k := range works {

@@ -10,8 +10,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// Watch is told what happened, for metrics and for `leadsync explain`. Its methods are called from several goroutines and must not
-// block.
+// Watch is told what happened, for metrics and for `leadsync explain`. Its methods are called from several goroutines
+// and must not block.
 type Watch interface {
 	// Settled: rows that a settlement wrote, also those that were put off (state pending).
 	Settled(rows []SettledRow)
@@ -89,7 +89,8 @@ func (k *work) createdAt(id outbox.EntryID) int64 {
 	return k.oldest
 }
 
-// tellAsked passes on a request about the works. answer says what it brought for one of them; with an error it is not asked.
+// tellAsked passes on a request about the works. answer says what it brought for one of them; with an error it is not
+// asked.
 func (w *Worker) tellAsked(op string, begun time.Time, status int, correlationID string, err error, works []*work, answer func(*work) string) {
 	if w.cfg.Watch == nil {
 		return

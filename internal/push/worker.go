@@ -130,8 +130,8 @@ func (w *Worker) Wake() {
 	signal(w.consent.wake)
 }
 
-// Hinted says that whatever is committed is followed by a Wake: while nothing is to be done the worker looks for itself only once a
-// second, since reading an empty table four times a second is most of what an idle daemon costs.
+// Hinted says that whatever is committed is followed by a Wake: while nothing is to be done the worker looks for itself
+// only once a second, since reading an empty table four times a second is most of what an idle daemon costs.
 func (w *Worker) Hinted() { w.hinted.Store(true) }
 
 // idlePoll is how long a lane without work waits for the next look.
@@ -149,8 +149,8 @@ func (w *Worker) jobsNow() int {
 	return w.jobsUnder
 }
 
-// Run pushes until ctx ends, then lets the requests under way finish and settle for as long as work lives; both are owned by the
-// caller. It returns nil on a clean stop and settlement.ErrLeaseLost when another daemon owns the portal.
+// Run pushes until ctx ends, then lets the requests under way finish and settle for as long as work lives; both are
+// owned by the caller. It returns nil on a clean stop and settlement.ErrLeaseLost when another daemon owns the portal.
 func (w *Worker) Run(ctx, work context.Context) error { return w.run(ctx, work, false) }
 
 // Once pushes what is pending, of both lanes, and returns when nothing more can be sent now.
@@ -246,8 +246,8 @@ func (w *Worker) run(ctx, work context.Context, once bool) error {
 	}
 }
 
-// The loops of a Worker, as Config.Turn names them. Each turns again after the wait that it announced, also when there is nothing to
-// do, the lane is closed or HubSpot is away.
+// The loops of a Worker, as Config.Turn names them. Each turns again after the wait that it announced, also when there
+// is nothing to do, the lane is closed or HubSpot is away.
 const (
 	LoopPush       = "push" // reads and plans
 	LoopRequests   = "requests"
@@ -258,8 +258,8 @@ const (
 const (
 	// beatEvery bounds every wait of the reading loop.
 	beatEvery = 10 * time.Second
-	// slow is how long requests may be under way without one that ends, and a second look may take: they wait for their turn behind
-	// others, and each ends by its own time-out.
+	// slow is how long requests may be under way without one that ends, and a second look may take: they wait for their
+	// turn behind others, and each ends by its own time-out.
 	slow = 10 * time.Minute
 )
 
@@ -274,7 +274,8 @@ func (w *Worker) turnRequests() {
 	}
 }
 
-// InDoubt reports whether a request had an unknown outcome that was not read back yet: whoever serves the portal next must know.
+// InDoubt reports whether a request had an unknown outcome that was not read back yet: whoever serves the portal next
+// must know.
 func (w *Worker) InDoubt() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -360,8 +361,8 @@ func (w *Worker) releaseLocked(k *work, err error, now time.Time) {
 	w.queue.Done(k.id)
 }
 
-// putBackLocked keeps of a lead what the next job with it must know. What is not settled is read again, since the scan has passed its
-// rows.
+// putBackLocked keeps of a lead what the next job with it must know. What is not settled is read again, since the scan
+// has passed its rows.
 func (w *Worker) putBackLocked(k *work, err error, now time.Time) {
 	settled := k.done && !k.unsettled && !k.hint.until.After(now) && k.answer.kind != heldBack
 	if settled && (err == nil || len(k.ended) == 0 && !k.hint.unknown) {
@@ -399,7 +400,8 @@ func (w *Worker) rememberLocked(k *work) {
 // liveSlots are jobs that only live leads may start, so that they need not wait for one of a backfill to end.
 const liveSlots = 2
 
-// free is how many more jobs may be started: a few more than requests may be under way, so that one always waits at the limiter.
+// free is how many more jobs may be started: a few more than requests may be under way, so that one always waits at the
+// limiter.
 func (w *Worker) free(live bool) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

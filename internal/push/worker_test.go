@@ -22,8 +22,8 @@ func linked(id string, company string) *ledger.Link {
 		}, AppliedID: 1}
 }
 
-// The database fails in the middle of settling many leads that need no request: none of them stays taken, all are settled when it is
-// back.
+// The database fails in the middle of settling many leads that need no request: none of them stays taken, all are
+// settled when it is back.
 func TestFailedSettleReleasesEveryLead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
@@ -58,7 +58,8 @@ func TestFailedSettleReleasesEveryLead(t *testing.T) {
 	})
 }
 
-// A lead whose rows an operator skips while the outcome of its request is unknown is forgotten: nothing stays in doubt for ever.
+// A lead whose rows an operator skips while the outcome of its request is unknown is forgotten: nothing stays in doubt
+// for ever.
 func TestSkippedRowsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
@@ -84,7 +85,8 @@ func TestSkippedRowsAreForgotten(t *testing.T) {
 	})
 }
 
-// An outage with a large backlog fills no memory: what is remembered of leads is bounded by the requests that were under way.
+// An outage with a large backlog fills no memory: what is remembered of leads is bounded by the requests that were
+// under way.
 func TestOutageKeepsMemoryBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
@@ -132,8 +134,8 @@ func TestBackoffIsNotInMemory(t *testing.T) {
 	})
 }
 
-// HubSpot accepts a write and shows another value than the one that was sent: the note of the rows that carry it says so, and of no
-// others.
+// HubSpot accepts a write and shows another value than the one that was sent: the note of the rows that carry it says
+// so, and of no others.
 func TestNotTakenNote(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
@@ -199,8 +201,9 @@ func TestPanicCostsOneLead(t *testing.T) {
 	})
 }
 
-// A second look finds the older values of a late request, and another contact has the address by now: the other fields are written
-// HubSpot took a create and the database did not take the settlement: the contact is looked up before anything is sent again.
+// A second look finds the older values of a late request, and another contact has the address by now: the other fields
+// are written HubSpot took a create and the database did not take the settlement: the contact is looked up before
+// anything is sent again.
 func TestG3FailedSettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
@@ -232,8 +235,8 @@ func TestG3FailedSettle(t *testing.T) {
 	})
 }
 
-// The answer to an update names a contact: the one that was written, or it says nothing about the row. An answer with our own trace id and
-// another contact, as after a merge, is looked into before the row is delivered.
+// The answer to an update names a contact: the one that was written, or it says nothing about the row. An answer with
+// our own trace id and another contact, as after a merge, is looked into before the row is delivered.
 func TestUpdateAnsweredWithAnotherContact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()

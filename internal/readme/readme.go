@@ -1,11 +1,11 @@
-// Package readme holds the pages of this repository and its code together, for tests: a part of a page that is made from code, and
-// the examples of a page that a test runs.
+// Package readme holds the pages of this repository and its code together, for tests: a part of a page that is made
+// from code, and the examples of a page that a test runs.
 //
-// Guarantee: Hold fails while a made part is not what the code says, and writes it with -update; a page or a part that is not there
-// fails at once, so that nothing is left unheld when a page moves.
+// Guarantee: Hold fails while a made part is not what the code says, and writes it with -update; a page or a part that
+// is not there fails at once, so that nothing is left unheld when a page moves.
 //
-// Design: parts are marked by comments that a code host does not show, and the mark names the command that makes the part. Pages
-// made as a whole were rejected: what explains is written by hand and stands beside what is listed.
+// Design: parts are marked by comments that a code host does not show, and the mark names the command that makes the
+// part. Pages made as a whole were rejected: what explains is written by hand and stands beside what is listed.
 package readme
 
 import (
@@ -53,8 +53,8 @@ func Between(t testing.TB, page, begin, end string) string {
 	return part
 }
 
-// Hold wants a part of a page to be want. It stands between the comments "NAME: COMMAND -update" and "/NAME"; folder is the package
-// whose tests make it.
+// Hold wants a part of a page to be want. It stands between the comments "NAME: COMMAND -update" and "/NAME"; folder is
+// the package whose tests make it.
 func Hold(t testing.TB, page, name, folder, want string) {
 	t.Helper()
 	command := "go test ./" + folder + " -update"

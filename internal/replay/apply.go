@@ -40,7 +40,8 @@ func (w *world) apply(e *event) {
 	}
 }
 
-// settle says which leads have a contact, now that all their rows are played: a row may have waited for a later one's address.
+// settle says which leads have a contact, now that all their rows are played: a row may have waited for a later one's
+// address.
 func (w *world) settle() {
 	for _, p := range w.order {
 		if len(p.addresses) > 0 {
@@ -117,7 +118,8 @@ func (w *world) skipped(e *event, p *person) truth {
 		}
 		return no
 	case "unchanged":
-		// Playing it must change nothing that counts: values it has in common with HubSpot are there, later rows follow below.
+		// Playing it must change nothing that counts: values it has in common with HubSpot are there, later rows follow
+		// below.
 		return yes
 	case "by_operator":
 		return maybe // a request may have carried it already
@@ -202,9 +204,10 @@ func admit(before []string, played truth, canons ...string) []string {
 }
 
 // forward is admit, but for the stage of a contact, which only moves forward
-// (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide, read 2026-11-22); an attempt to go back is
-// answered as a success (https://integrate.hubspot.com/t/update-lifecycle-stage-using-api/1333, read 2026-11-22). So the stage before
-// may stand, whether the answer, and with it the note, shows that or not. A contact that begins with a cleared stage gets HubSpot's.
+// (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide, read 2026-11-22); an attempt to
+// go back is answered as a success (https://integrate.hubspot.com/t/update-lifecycle-stage-using-api/1333, read
+// 2026-11-22). So the stage before may stand, whether the answer, and with it the note, shows that or not. A contact
+// that begins with a cleared stage gets HubSpot's.
 func (w *world) forward(name string, before []string, played truth, canons []string) []string {
 	after := admit(before, played, canons...)
 	if name != "lifecyclestage" || played != yes {

@@ -1,7 +1,8 @@
 package replay
 
-// optOutProperty is "true" when the contact's present address is opted out of all e-mail. As an Edit it is a person who opts out in
-// HubSpot. https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide (read 2026-11-22)
+// optOutProperty is "true" when the contact's present address is opted out of all e-mail. As an Edit it is a person who
+// opts out in HubSpot. https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide (read
+// 2026-11-22)
 const optOutProperty = "hs_email_optout"
 
 // optOut takes the word of an unsubscribe. Nothing undoes it: not a change of address, not a new life after a delete.
@@ -24,8 +25,8 @@ func (w *world) leave(p *person, e *event, played truth) {
 	}
 }
 
-// mayBeErased says whether an erase explains that a row was skipped: of its own lead, or of one that had its address while its own lead has
-// no contact.
+// mayBeErased says whether an erase explains that a row was skipped: of its own lead, or of one that had its address
+// while its own lead has no contact.
 func (w *world) mayBeErased(e *event, p *person) bool {
 	if p == nil {
 		return false
@@ -41,8 +42,8 @@ func (w *world) mayBeErased(e *event, p *person) bool {
 	return false
 }
 
-// compareConsent holds the opt-out that HubSpot shows against the words of the lead. An opt-out belongs to the address, so that of an
-// earlier owner counts too.
+// compareConsent holds the opt-out that HubSpot shows against the words of the lead. An opt-out belongs to the address,
+// so that of an earlier owner counts too.
 func (w *world) compareConsent(p *person, c *Contact) {
 	if w.properties[optOutProperty] == nil {
 		return

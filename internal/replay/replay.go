@@ -1,18 +1,19 @@
-// Package replay is a plain, second reading of the contract: given the rows an application inserted and what became of each, it
-// works out what HubSpot must hold, and names every difference from what HubSpot does hold.
+// Package replay is a plain, second reading of the contract: given the rows an application inserted and what became of
+// each, it works out what HubSpot must hold, and names every difference from what HubSpot does hold.
 //
-// Guarantee: a lost update, a wrong order, a contact too many, one that is missing, one that nobody asked for, a value of a dead
-// row that reached HubSpot, and an ending that the row does not explain are each a Difference. Where the contract leaves room
-// (an option written by its label, a row that is still pending) every answer it allows is accepted, and no other. It reads no
-// database and no HubSpot; the caller brings both. It covers the default mapping (every property passes under its own name),
-// on_invalid_field: drop, consent of all e-mail without resubscribe, and one portal. Somebody who is opted out must be so in HubSpot
-// under the present address, and nobody else may be; who is deleted or erased has no contact, and of an erased person no later row
-// may reach HubSpot. What people change in HubSpot goes both ways: CheckEdited has their values in the contacts, CheckTold has their changes in the inbox.
+// Guarantee: a lost update, a wrong order, a contact too many, one that is missing, one that nobody asked for, a value
+// of a dead row that reached HubSpot, and an ending that the row does not explain are each a Difference. Where the
+// contract leaves room (an option written by its label, a row that is still pending) every answer it allows is
+// accepted, and no other. It reads no database and no HubSpot; the caller brings both. It covers the default mapping
+// (every property passes under its own name), on_invalid_field: drop, consent of all e-mail without resubscribe, and
+// one portal. Somebody who is opted out must be so in HubSpot under the present address, and nobody else may be; who is
+// deleted or erased has no contact, and of an erased person no later row may reach HubSpot. What people change in
+// HubSpot goes both ways: CheckEdited has their values in the contacts, CheckTold has their changes in the inbox.
 //
-// Design: one walk over the rows in id order, one map a lead, no batches, no retries, no ledger. It imports nothing of leadsync:
-// written from the contract alone, it cannot share a mistake with the code it checks. Comparing with a second run of the real
-// fold was rejected for that reason. A row's own ending is taken from the database, since HubSpot may refuse what no rule
-// foresees, but it has to be one that the row, or a refusal by HubSpot, explains.
+// Design: one walk over the rows in id order, one map a lead, no batches, no retries, no ledger. It imports nothing of
+// leadsync: written from the contract alone, it cannot share a mistake with the code it checks. Comparing with a second
+// run of the real fold was rejected for that reason. A row's own ending is taken from the database, since HubSpot may
+// refuse what no rule foresees, but it has to be one that the row, or a refusal by HubSpot, explains.
 package replay
 
 import (
@@ -84,13 +85,14 @@ func idText(id int64) string {
 // Edit is a value that a person gave a contact in HubSpot.
 type Edit struct {
 	ContactID, Property, Value string
-	// After is the row that it counts as made after: the last one before it, or, where a row was on its way that lost to it, that row.
+	// After is the row that it counts as made after: the last one before it, or, where a row was on its way that lost to
+	// it, that row.
 	After int64
 }
 
-// Check replays the rows and compares HubSpot with the result. It returns nothing when all is as it must be. rows may come in any
-// order; contacts are all live contacts of the account, none of which was there before the first row; edits are what people changed
-// in contacts of the leads.
+// Check replays the rows and compares HubSpot with the result. It returns nothing when all is as it must be. rows may
+// come in any order; contacts are all live contacts of the account, none of which was there before the first row; edits
+// are what people changed in contacts of the leads.
 func Check(rows []Row, edits []Edit, contacts []Contact, properties []Property) []Difference {
 	w := &world{
 		properties: make(map[string]*Property, len(properties)),

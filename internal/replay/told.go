@@ -42,11 +42,11 @@ func (n news) String() string {
 	return text
 }
 
-// CheckTold holds the inbox against what people changed: each change of a lead's contact is told exactly once, with its value and the
-// one before, under the lead field that the property is mapped to, and not before it was made (an opt-out need not move the time of a
-// contact, so nothing is asked of its time); nothing else is told. fields are the
-// properties that the application hears of. A property that was changed twice must have been told in between; a value that a row
-// brought is nobody's news. rows say which contact is whose.
+// CheckTold holds the inbox against what people changed: each change of a lead's contact is told exactly once, with its
+// value and the one before, under the lead field that the property is mapped to, and not before it was made (an opt-out
+// need not move the time of a contact, so nothing is asked of its time); nothing else is told. fields are the
+// properties that the application hears of. A property that was changed twice must have been told in between; a value
+// that a row brought is nobody's news. rows say which contact is whose.
 func CheckTold(rows []Row, changes []Change, told []Told, fields map[string]string) []Difference {
 	leads := leadsOf(rows)
 	due := map[news][]int64{}

@@ -14,8 +14,8 @@ import (
 // https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide (read 2026-11-22)
 const maxTextLength = 65536
 
-// taken says whether HubSpot takes a value, and what it then holds in canonical form: one of canons. With maybe, being left out
-// is right as well.
+// taken says whether HubSpot takes a value, and what it then holds in canonical form: one of canons. With maybe, being
+// left out is right as well.
 func (p *Property) taken(v value) (ok truth, canons []string) {
 	text := strings.TrimSpace(v.text)
 	if p == nil || p.ReadOnly {
@@ -158,8 +158,8 @@ func set(text string) string {
 	return strings.TrimPrefix(strings.Join(slices.Compact(parts), ";"), ";")
 }
 
-// takenTime: the recommended forms are always taken; other readable ones may be, in the way they read. A date with a time of day
-// may not be shifted: it is left out.
+// takenTime: the recommended forms are always taken; other readable ones may be, in the way they read. A date with a
+// time of day may not be shifted: it is left out.
 func (p *Property) takenTime(text string) (truth, []string) {
 	at, ok := clock(text)
 	if !ok {

@@ -1,8 +1,8 @@
-// Package retention removes rows whose time is over: settled rows of the outbox, and inbox rows that the application acknowledged. It
-// knows nothing of leads, links or HubSpot, and a pending row is never its business.
+// Package retention removes rows whose time is over: settled rows of the outbox, and inbox rows that the application
+// acknowledged. It knows nothing of leads, links or HubSpot, and a pending row is never its business.
 //
-// Design: rows go in short transactions, so that no application's insert waits for one, and by the age of what ended them, not by their
-// id: a row that settles late stays its full time.
+// Design: rows go in short transactions, so that no application's insert waits for one, and by the age of what ended
+// them, not by their id: a row that settles late stays its full time.
 package retention
 
 import (
@@ -40,8 +40,8 @@ type Config struct {
 	Turn func(wait time.Duration)
 }
 
-// KeepEntries removes settled rows that are older than settled, or than dead for those that are dead; 0 = they stay. It returns when ctx
-// ends.
+// KeepEntries removes settled rows that are older than settled, or than dead for those that are dead; 0 = they stay. It
+// returns when ctx ends.
 func KeepEntries(ctx context.Context, c Config, s Entries, settled, dead time.Duration) {
 	of := func(states ...outbox.State) func(int64) (int64, error) {
 		return func(before int64) (int64, error) { return s.Purge(ctx, states, before, chunk) }

@@ -7,9 +7,9 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// Parse reads five cron fields (minute hour day month weekday, Sunday is 0), @every DURATION, @hourly, @daily and the like. cron's own
-// parser panics on some zones (https://github.com/robfig/cron/issues/554, read 2026-11-22), makes one second of @every 0s, and takes
-// dates that never come.
+// Parse reads five cron fields (minute hour day month weekday, Sunday is 0), @every DURATION, @hourly, @daily and the
+// like. cron's own parser panics on some zones (https://github.com/robfig/cron/issues/554, read 2026-11-22), makes one
+// second of @every 0s, and takes dates that never come.
 func Parse(spec string, now time.Time) (s cron.Schedule, err error) {
 	defer func() {
 		if v := recover(); v != nil {

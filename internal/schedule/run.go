@@ -10,8 +10,8 @@ import (
 	"leadsync/internal/backoff"
 )
 
-// slice is the longest sleep between two looks at the clock: one that was set forward, or a machine that was suspended, makes firings due
-// that the time that passed does not show.
+// slice is the longest sleep between two looks at the clock: one that was set forward, or a machine that was suspended,
+// makes firings due that the time that passed does not show.
 const slice = time.Minute
 
 // loop fires the job until ctx ends and waits for its runs.
@@ -26,7 +26,8 @@ func (j *job) loop(ctx context.Context, missed bool) {
 	}
 }
 
-// sleepUntilDue waits until the time to the next firing has passed, or the clock has reached it; false when ctx ended first.
+// sleepUntilDue waits until the time to the next firing has passed, or the clock has reached it; false when ctx ended
+// first.
 func (j *job) sleepUntilDue(ctx context.Context) bool {
 	for {
 		j.mu.Lock()
@@ -42,8 +43,8 @@ func (j *job) sleepUntilDue(ctx context.Context) bool {
 	}
 }
 
-// fire makes one run, unless one is under way. missed says that this firing makes up for one that nobody was there for; such a run is
-// not put off.
+// fire makes one run, unless one is under way. missed says that this firing makes up for one that nobody was there for;
+// such a run is not put off.
 func (j *job) fire(ctx context.Context, missed bool) {
 	now := time.Now()
 	j.mu.Lock()

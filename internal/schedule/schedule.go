@@ -1,17 +1,19 @@
 // Package schedule fires named jobs by cron expressions.
 //
-// Guarantees. A job that still runs is not started a second time: the firing is skipped, counted and reported. A run that panics is
-// reported with its stack and counts as failed; the next one comes as if nothing had been. A firing that fell into a time when nobody
-// ran is made up for once at the start, however many were missed. A failed run is tried again with growing waits as long as that is
-// sooner than the next firing. A clock that is set, forward or back, holds no firing up: it comes when either the time that passed or the
-// clock says so. Run returns when every run under way has ended.
+// Guarantees. A job that still runs is not started a second time: the firing is skipped, counted and reported. A run
+// that panics is reported with its stack and counts as failed; the next one comes as if nothing had been. A firing that
+// fell into a time when nobody ran is made up for once at the start, however many were missed. A failed run is tried
+// again with growing waits as long as that is sooner than the next firing. A clock that is set, forward or back, holds
+// no firing up: it comes when either the time that passed or the clock says so. Run returns when every run under way
+// has ended.
 //
 // It keeps no time over a restart (the caller says when a job last ran), and starts nothing by itself before Run.
 //
-// Design: robfig/cron decides the times and nothing else. Its runner was rejected: it compares the clock's time alone, so that a clock
-// set back two hours holds every job up for two hours (cron.go, run, v3.0.1). So was its chain: a recovery outside of its skip leaves the
-// job locked for ever after one panic (https://github.com/robfig/cron/issues/366, read 2026-11-22), its skip cannot be counted, it forgets
-// what was missed, and its jobs get no context. All times are UTC unless the expression names a zone, so that no firing falls into an
+// Design: robfig/cron decides the times and nothing else. Its runner was rejected: it compares the clock's time alone,
+// so that a clock set back two hours holds every job up for two hours (cron.go, run, v3.0.1). So was its chain: a
+// recovery outside of its skip leaves the job locked for ever after one panic
+// (https://github.com/robfig/cron/issues/366, read 2026-11-22), its skip cannot be counted, it forgets what was missed,
+// and its jobs get no context. All times are UTC unless the expression names a zone, so that no firing falls into an
 // hour that a clock change leaves out.
 package schedule
 
@@ -57,8 +59,8 @@ type Scheduler struct {
 	named map[string]*job
 }
 
-// jitterPart of the time to the next firing, at most jitterMost, is by how much a firing is put off at random: many instances whose
-// schedules name the same minute do not all ask HubSpot in its first second.
+// jitterPart of the time to the next firing, at most jitterMost, is by how much a firing is put off at random: many
+// instances whose schedules name the same minute do not all ask HubSpot in its first second.
 const (
 	jitterPart = 20
 	jitterMost = time.Minute
@@ -137,7 +139,8 @@ type job struct {
 	panics  int
 }
 
-// first is when the job is fired first. A last run in the future is a clock that was wrong: nothing can be told from it.
+// first is when the job is fired first. A last run in the future is a clock that was wrong: nothing can be told from
+// it.
 func (j *job) first(now time.Time) (at time.Time, missed bool) {
 	if j.Last.IsZero() || j.Last.After(now) {
 		return now, true

@@ -221,7 +221,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// A clock that is set, in either direction and at any moment, neither holds a job up for longer than its period nor makes it run wild.
+// A clock that is set, in either direction and at any moment, neither holds a job up for longer than its period nor
+// makes it run wild.
 func TestSchedulesSurviveAClockThatIsSet(t *testing.T) {
 	for _, jump := range []time.Duration{2 * time.Hour, -2 * time.Hour, 24 * time.Hour, -24 * time.Hour, 87_600 * time.Hour, -87_600 * time.Hour} {
 		for _, back := range []bool{false, true} { // whether it is set right again

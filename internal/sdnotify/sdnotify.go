@@ -1,13 +1,16 @@
-// Package sdnotify tells systemd how the daemon is: READY, STOPPING, STATUS, RELOADING, WATCHDOG and EXTEND_TIMEOUT_USEC.
+// Package sdnotify tells systemd how the daemon is: READY, STOPPING, STATUS, RELOADING, WATCHDOG and
+// EXTEND_TIMEOUT_USEC.
 //
-// Guarantee: outside systemd every call does nothing and succeeds, so callers need no conditions; under systemd no call blocks
-// longer than a second. It decides nothing: when the daemon is ready, and whether it is alive, is the caller's word.
+// Guarantee: outside systemd every call does nothing and succeeds, so callers need no conditions; under systemd no call
+// blocks longer than a second. It decides nothing: when the daemon is ready, and whether it is alive, is the caller's
+// word.
 //
-// A process that starts another leadsync must take NOTIFY_SOCKET and WATCHDOG_PID out of the child's environment, or the child
-// speaks for the parent.
+// A process that starts another leadsync must take NOTIFY_SOCKET and WATCHDOG_PID out of the child's environment, or
+// the child speaks for the parent.
 //
-// Design: go-systemd's daemon package sends. Here are the words it has no function for, and the bound: its write waits for ever when
-// nobody empties the socket (https://www.freedesktop.org/software/systemd/man/sd_notify.html, read 2026-11-22).
+// Design: go-systemd's daemon package sends. Here are the words it has no function for, and the bound: its write waits
+// for ever when nobody empties the socket (https://www.freedesktop.org/software/systemd/man/sd_notify.html, read
+// 2026-11-22).
 package sdnotify
 
 import (
@@ -27,14 +30,15 @@ const longest = time.Second
 // errBusy: systemd does not empty its socket.
 var errBusy = errors.New("notify systemd: the socket takes nothing")
 
-// Notifier sends datagrams to the socket of the process's environment. The zero value and nil do nothing. Safe for concurrent use.
+// Notifier sends datagrams to the socket of the process's environment. The zero value and nil do nothing. Safe for
+// concurrent use.
 type Notifier struct {
 	sending  chan struct{} // holds one token while a datagram is under way; nil = nobody listens
 	watchdog time.Duration
 }
 
-// New reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of the environment. A watchdog that was set for another process, and one
-// that cannot be read, are ignored.
+// New reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of the environment. A watchdog that was set for another
+// process, and one that cannot be read, are ignored.
 func New() *Notifier {
 	n := &Notifier{}
 	if path := os.Getenv("NOTIFY_SOCKET"); strings.HasPrefix(path, "/") || strings.HasPrefix(path, "@") {
@@ -74,7 +78,8 @@ func (n *Notifier) Status(text string) error { return n.send("STATUS=" + oneLine
 // Watchdog says that the daemon is alive.
 func (n *Notifier) Watchdog() error { return n.send(daemon.SdNotifyWatchdog) }
 
-// Reloading says that a reload has begun; Ready ends it. The time must be in the same datagram, or systemctl reload hangs.
+// Reloading says that a reload has begun; Ready ends it. The time must be in the same datagram, or systemctl reload
+// hangs.
 func (n *Notifier) Reloading() error {
 	return n.send(daemon.SdNotifyReloading + "\n" + strings.TrimSuffix(daemon.SdNotifyMonotonicUsec(), "\n"))
 }
@@ -84,7 +89,8 @@ func (n *Notifier) ExtendTimeout(d time.Duration) error {
 	return n.send("EXTEND_TIMEOUT_USEC=" + strconv.FormatInt(d.Microseconds(), 10))
 }
 
-// send sends one datagram. One that systemd does not take keeps its goroutine until it does, and those that come meanwhile fail.
+// send sends one datagram. One that systemd does not take keeps its goroutine until it does, and those that come
+// meanwhile fail.
 func (n *Notifier) send(state string) error {
 	if !n.Enabled() {
 		return nil

@@ -1,9 +1,10 @@
-// Package sequence notices ids of lead_outbox that go backwards: after a TRUNCATE or a restored dump new rows get ids below those that
-// the ledger knows, and every event would silently count as overtaken.
+// Package sequence notices ids of lead_outbox that go backwards: after a TRUNCATE or a restored dump new rows get ids
+// below those that the ledger knows, and every event would silently count as overtaken.
 //
-// Design: a row whose id lies below the highest settled one, and which was made after that one, has an id that was given out before. A
-// single such row may belong to a transaction that took its id early and commits late, so a run of them stops the lane. The rejected way
-// was to compare ids alone: a requeued row and one that waited are old on purpose.
+// Design: a row whose id lies below the highest settled one, and which was made after that one, has an id that was
+// given out before. A single such row may belong to a transaction that took its id early and commits late, so a run of
+// them stops the lane. The rejected way was to compare ids alone: a requeued row and one that waited are old on
+// purpose.
 package sequence
 
 import (
@@ -31,7 +32,8 @@ func (w *Watch) Raise(m settlement.HighMark) {
 }
 
 const (
-	// backwardsRun is how many such rows stop the lane. A single one may be a transaction that took its id early and commits late.
+	// backwardsRun is how many such rows stop the lane. A single one may be a transaction that took its id early and
+	// commits late.
 	backwardsRun = 5
 	// clockMargin forgives clocks of producers that differ (SQLite writes the time of the producer's machine), in ms.
 	clockMargin = 60_000

@@ -20,7 +20,8 @@ func rows(from outbox.EntryID, n int, at int64) []settlement.ReadyRow {
 	return out
 }
 
-// A run of new rows with old ids stops the lane; one alone, old rows, and clocks that differ by less than a minute do not.
+// A run of new rows with old ids stops the lane; one alone, old rows, and clocks that differ by less than a minute do
+// not.
 func TestCheck(t *testing.T) {
 	w := &Watch{}
 	if err := w.Check(rows(1, 100, 5)); err != nil {

@@ -8,13 +8,13 @@ import (
 
 // What the database and the lease may say.
 var (
-	// ErrLeaseLost says that another owner has, or had, the portal since: what was decided under the lease, and what was in memory, is
-	// dropped.
+	// ErrLeaseLost says that another owner has, or had, the portal since: what was decided under the lease, and what was
+	// in memory, is dropped.
 	ErrLeaseLost = errors.New("portal lease lost")
 	// ErrDatabaseAway: the database cannot be reached, is full or read-only. It costs time and nothing else.
 	ErrDatabaseAway = errors.New("database away")
-	// ErrStillRead says that what was overwritten still stands in the journal of the SQLite file, because another program has been reading
-	// the database since before. It passes when that program ends its transaction.
+	// ErrStillRead says that what was overwritten still stands in the journal of the SQLite file, because another program
+	// has been reading the database since before. It passes when that program ends its transaction.
 	ErrStillRead = errors.New("another program still reads the database as it was before")
 )
 

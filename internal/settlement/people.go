@@ -5,7 +5,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// Known is what leadsync itself, and no row of the application, knows of a lead's contacts in one account besides its link.
+// Known is what leadsync itself, and no row of the application, knows of a lead's contacts in one account besides its
+// link.
 type Known struct {
 	Had         map[lead.ContactID][]string // contacts that it had, with their normalised addresses then
 	Found       map[lead.ContactID]bool     // contacts that were there before the lead was linked to them
@@ -28,7 +29,8 @@ type Person struct {
 // Tomb is what is known of one tombstone: when the erase began, and when HubSpot last had something to erase, unix ms.
 type Tomb struct {
 	ErasedAt, PurgedAt int64
-	// Marker says that the lead id is the one that the last phase of an erase left behind: what names the person is overwritten already.
+	// Marker says that the lead id is the one that the last phase of an erase left behind: what names the person is
+	// overwritten already.
 	Marker bool
 }
 

@@ -17,8 +17,8 @@ type ReadyRow struct {
 	CreatedAt int64  // as the database wrote it, unix ms
 }
 
-// IsOrphan reports that the row has no lead id under which rows can be found: missing, empty, too long, or not text (a NUL or
-// invalid UTF-8). Such a row is read by its own id and judged alone.
+// IsOrphan reports that the row has no lead id under which rows can be found: missing, empty, too long, or not text (a
+// NUL or invalid UTF-8). Such a row is read by its own id and judged alone.
 func (r *ReadyRow) IsOrphan() bool { return r.LeadID == nil || !Findable(*r.LeadID) }
 
 // Findable reports that rows can be found under the lead id on every engine.

@@ -1,8 +1,10 @@
-// Package settlement holds what the loops and the database hand each other: what is read of a portal's rows and people, what one
-// transaction writes, and the errors that each side must know by name. It guarantees nothing and decides nothing: it is types alone.
+// Package settlement holds what the loops and the database hand each other: what is read of a portal's rows and people,
+// what one transaction writes, and the errors that each side must know by name. It guarantees nothing and decides
+// nothing: it is types alone.
 //
-// Design: the loops do not import the package that knows SQL, and that one does not import the loops, so the types that both name
-// stand below both. The rejected way was a type on each side and code in between that copied one into the other.
+// Design: the loops do not import the package that knows SQL, and that one does not import the loops, so the types that
+// both name stand below both. The rejected way was a type on each side and code in between that copied one into the
+// other.
 package settlement
 
 import (
@@ -14,11 +16,11 @@ import (
 
 // Settlement is what one request decided, written in one transaction under the portal lease: all of it or nothing.
 type Settlement struct {
-	// Outcomes name each row once. Rows that are not pending any more, or are of another portal, are left alone. What a row says of a
-	// person is overwritten when it ends as erased.
+	// Outcomes name each row once. Rows that are not pending any more, or are of another portal, are left alone. What a
+	// row says of a person is overwritten when it ends as erased.
 	Outcomes []outbox.Outcome
-	// Links name each lead once and replace what is stored. A link that gives a contact up may stand in the same settlement as the one
-	// that takes it.
+	// Links name each lead once and replace what is stored. A link that gives a contact up may stand in the same
+	// settlement as the one that takes it.
 	Links []ledger.Link
 	// Asked are creates that had no answer: what they may have made is the lead's.
 	Asked []Unanswered
@@ -37,8 +39,8 @@ type Page struct {
 	Stream, Position string
 	// Links replace what is stored of their leads. Each has a lead.
 	Links []ledger.Link
-	// Strangers replace what is stored of contacts without a lead (LeadID is empty, State is Linked or Gone); their key is HubID and
-	// ContactID. They keep a contact from being told twice.
+	// Strangers replace what is stored of contacts without a lead (LeadID is empty, State is Linked or Gone); their key is
+	// HubID and ContactID. They keep a contact from being told twice.
 	Strangers []ledger.Link
 	// Drop removes such rows: a lead has the contact now, or it is no more.
 	Drop []lead.ContactID
@@ -46,7 +48,8 @@ type Page struct {
 	Inbox []inbox.Row
 }
 
-// HighMark is a settled row: its id and when the database wrote it, unix ms. Both come from the database, so no two clocks are compared.
+// HighMark is a settled row: its id and when the database wrote it, unix ms. Both come from the database, so no two
+// clocks are compared.
 type HighMark struct {
 	ID        outbox.EntryID
 	CreatedAt int64
@@ -60,7 +63,8 @@ func (m HighMark) Raised(o HighMark) HighMark {
 	return m
 }
 
-// Unanswered is a create of ours without an answer: who for, under which normalised address, and when it began, unix ms.
+// Unanswered is a create of ours without an answer: who for, under which normalised address, and when it began, unix
+// ms.
 type Unanswered struct {
 	HubID   int64
 	Lead    lead.ID

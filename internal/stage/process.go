@@ -1,11 +1,12 @@
-// Package stage starts leadsync and its simulator as processes of their own, for the end-to-end tests and the benchmarks: what users
-// run is what is tested and measured.
+// Package stage starts leadsync and its simulator as processes of their own, for the end-to-end tests and the
+// benchmarks: what users run is what is tested and measured.
 //
-// Guarantee: a process that was started here dies with the one that started it, also when that one is killed; what it wrote is kept.
-// It makes no judgement of what it sees, and knows leadsync by its command line and the simulator's admin paths alone.
+// Guarantee: a process that was started here dies with the one that started it, also when that one is killed; what it
+// wrote is kept. It makes no judgement of what it sees, and knows leadsync by its command line and the simulator's
+// admin paths alone.
 //
-// Design: the binary is built once with CGO_ENABLED=0, as it is shipped. Running the commands inside the calling process was rejected:
-// memory, kills and signals of the two could not be told apart.
+// Design: the binary is built once with CGO_ENABLED=0, as it is shipped. Running the commands inside the calling
+// process was rejected: memory, kills and signals of the two could not be told apart.
 package stage
 
 import (
@@ -40,7 +41,8 @@ type Process struct {
 	err  error
 }
 
-// Spawn starts binary with args. environ is added to the environment, from which everything of leadsync and systemd is taken away.
+// Spawn starts binary with args. environ is added to the environment, from which everything of leadsync and systemd is
+// taken away.
 func Spawn(binary string, environ []string, args ...string) (*Process, error) {
 	p := &Process{Cmd: exec.Command(binary, args...), Log: &Buffer{}, done: make(chan struct{})}
 	p.Cmd.Env = append(Environ(), environ...)

@@ -86,8 +86,9 @@ func (s *Simulator) Stats(ctx context.Context) (Stats, error) {
 	return st, err
 }
 
-// Configure writes token key, token and leadsync.yaml into dir for a daemon that talks to the simulator, and returns the environment
-// that makes commands use them. key is a token key; requests is the limit of 10 seconds, 0 = none; more is YAML behind the rest.
+// Configure writes token key, token and leadsync.yaml into dir for a daemon that talks to the simulator, and returns
+// the environment that makes commands use them. key is a token key; requests is the limit of 10 seconds, 0 = none; more
+// is YAML behind the rest.
 func (s *Simulator) Configure(dir, databaseURL, key string, requests int, more string) ([]string, error) {
 	limits := fmt.Sprintf("limits: {requests_per_10s: %d, daily: 0, share: 1}", requests)
 	file := filepath.Join(dir, "leadsync.yaml")

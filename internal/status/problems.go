@@ -153,7 +153,8 @@ const (
 	setBackShown = 24 * time.Hour
 )
 
-// stall is the problem of work that stands still; nil when it moves, or when nobody serves the portal, which is a problem of its own.
+// stall is the problem of work that stands still; nil when it moves, or when nobody serves the portal, which is a
+// problem of its own.
 func (p *Portal) stall(in Input) *Problem {
 	if !p.fresh {
 		return nil
@@ -261,8 +262,8 @@ func count(n int64, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// Name is a portal's name as it can stand in a line and in a command: the application may write anything into the column. Every shell takes
-// it back and runs nothing of it, and a terminal cannot be disturbed by it.
+// Name is a portal's name as it can stand in a line and in a command: the application may write anything into the
+// column. Every shell takes it back and runs nothing of it, and a terminal cannot be disturbed by it.
 func Name(portal string) string { return observe.ShellWord(portal) }
 
 // Clock is a moment as it stands in a text: UTC, to the second.

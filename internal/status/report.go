@@ -12,7 +12,8 @@ import (
 	"leadsync/internal/store"
 )
 
-// Report is the object of `status --json`. Its keys, their order and their nulls are the public contract. Times are unix ms.
+// Report is the object of `status --json`. Its keys, their order and their nulls are the public contract. Times are
+// unix ms.
 type Report struct {
 	Version  string    `json:"version"` // of the binary that made the report
 	Now      int64     `json:"now"`
@@ -44,8 +45,8 @@ type Queue struct {
 	Dead      int64 `json:"dead"`
 }
 
-// Owed counts values of the application that were left out and go out when HubSpot's definitions take them, and their leads: up to
-// store.MostOwed of those.
+// Owed counts values of the application that were left out and go out when HubSpot's definitions take them, and their
+// leads: up to store.MostOwed of those.
 type Owed struct {
 	Leads  int64 `json:"leads"`
 	Fields int64 `json:"fields"`
@@ -73,7 +74,8 @@ type Portal struct {
 	Served bool `json:"-"`
 	// Until is when the lane tries again, 0 = not known.
 	Until int64 `json:"-"`
-	// Waiting counts the pending rows that a daemon of this version would act on, and OldestWaitingAt is the oldest of them.
+	// Waiting counts the pending rows that a daemon of this version would act on, and OldestWaitingAt is the oldest of
+	// them.
 	Waiting         int64 `json:"-"`
 	OldestWaitingAt int64 `json:"-"`
 	// PausedByHand lists the lanes that an operator paused.
@@ -96,7 +98,8 @@ type Input struct {
 	Now        time.Time
 	Portal     string        // of the configuration
 	AlertAfter time.Duration // how long a row may wait before that is a problem; 0 = for ever
-	// Full is the folder of a SQLite file in whose file system nothing is free, "" otherwise. The daemon cannot save there that it waits.
+	// Full is the folder of a SQLite file in whose file system nothing is free, "" otherwise. The daemon cannot save there
+	// that it waits.
 	Full    string
 	Portals []store.PortalRow
 	Counts  []store.CountRow
@@ -117,8 +120,8 @@ type Database interface {
 	Owner(ctx context.Context, portal string) (store.OwnerInfo, error)
 }
 
-// Collect reads what in still lacks from the database. It asks for the owner of portals that have a row alone: a portal that only
-// rows name never had one, and its name may be anything an application wrote.
+// Collect reads what in still lacks from the database. It asks for the owner of portals that have a row alone: a portal
+// that only rows name never had one, and its name may be anything an application wrote.
 func Collect(ctx context.Context, db Database, in Input) (Input, error) {
 	var err error
 	if in.Portals, err = db.Portals(ctx); err != nil {
@@ -149,10 +152,11 @@ func Collect(ctx context.Context, db Database, in Input) (Input, error) {
 	return in, nil
 }
 
-// Build makes the report. It is not OK when the lane of a portal that is served, or whose daemon died, is neither running nor
-// limited, when rows wait in a portal that no daemon serves, and when rows wait for longer than AlertAfter while nothing succeeds. A portal that nobody ever served, or whose daemon ended cleanly,
-// has no state, and is well as long as no row waits: `push --once` from a timer leaves it so. Dead rows, rows of event types
-// without support, and problems of properties are told, but the report stays OK.
+// Build makes the report. It is not OK when the lane of a portal that is served, or whose daemon died, is neither
+// running nor limited, when rows wait in a portal that no daemon serves, and when rows wait for longer than AlertAfter
+// while nothing succeeds. A portal that nobody ever served, or whose daemon ended cleanly, has no state, and is well as
+// long as no row waits: `push --once` from a timer leaves it so. Dead rows, rows of event types without support, and
+// problems of properties are told, but the report stays OK.
 func Build(in Input) Report {
 	r := Report{Version: in.Version, Now: in.Now.UnixMilli(), OK: true, Problems: []Problem{}}
 	own := in.Owners[in.Portal]

@@ -1,16 +1,17 @@
-// Package status is what a daemon says about itself and what an operator is told: the snapshot that the daemon saves in the
-// database, and the report that `leadsync status` makes of it together with the rows themselves.
+// Package status is what a daemon says about itself and what an operator is told: the snapshot that the daemon saves in
+// the database, and the report that `leadsync status` makes of it together with the rows themselves.
 //
-// Guarantee: the report never claims that a lane runs when nobody serves it, or when its daemon has said nothing for a while;
-// what is not known is null. Every row of every portal is counted, also those of portals that no daemon serves and of event types
-// that this version does not act on. A report whose OK is false has a problem entry that says why and what cures it.
+// Guarantee: the report never claims that a lane runs when nobody serves it, or when its daemon has said nothing for a
+// while; what is not known is null. Every row of every portal is counted, also those of portals that no daemon serves
+// and of event types that this version does not act on. A report whose OK is false has a problem entry that says why
+// and what cures it.
 //
-// It reads no database by itself and asks nobody over the network: a daemon that is gone cannot hinder the answer. It does not
-// decide how a lane stands; the push package does.
+// It reads no database by itself and asks nobody over the network: a daemon that is gone cannot hinder the answer. It
+// does not decide how a lane stands; the push package does.
 //
-// Design: the daemon writes one small JSON text into its row of leadsync_portals, at every change and at least every SaveEvery, and
-// whoever asks reads that row. The rejected way was to ask the daemon itself over a socket: that needs access rules of its own,
-// works on one host only, and is silent exactly when the question matters most.
+// Design: the daemon writes one small JSON text into its row of leadsync_portals, at every change and at least every
+// SaveEvery, and whoever asks reads that row. The rejected way was to ask the daemon itself over a socket: that needs
+// access rules of its own, works on one host only, and is silent exactly when the question matters most.
 package status
 
 import (
@@ -25,16 +26,18 @@ import (
 const (
 	// SaveEvery is the longest time between two saves of a snapshot by a daemon that serves a portal.
 	SaveEvery = 10 * time.Second
-	// StaleAfter is how old a snapshot may be: beyond it a daemon that holds the portal counts as hung. It allows for two saves that the
-	// database was slow to take, and for clocks of two hosts that differ by a few seconds; doctor tells of more.
+	// StaleAfter is how old a snapshot may be: beyond it a daemon that holds the portal counts as hung. It allows for two
+	// saves that the database was slow to take, and for clocks of two hosts that differ by a few seconds; doctor tells of
+	// more.
 	StaleAfter = 30 * time.Second
 )
 
-// Snapshot is what a daemon saves about its portal. Times are unix ms, 0 = none or not known. It holds no token, no address and
-// no value of a lead.
+// Snapshot is what a daemon saves about its portal. Times are unix ms, 0 = none or not known. It holds no token, no
+// address and no value of a lead.
 type Snapshot struct {
 	State breaker.State `json:"state"`
-	// Kind is what the trouble is about: login, quota, network, hubspot, database, lease, access, rule. Empty = not known, or none.
+	// Kind is what the trouble is about: login, quota, network, hubspot, database, lease, access, rule. Empty = not known,
+	// or none.
 	Kind string `json:"kind,omitempty"`
 	// Cause is a machine word or a short phrase, empty while the lane runs.
 	Cause string `json:"cause,omitempty"`
@@ -47,8 +50,8 @@ type Snapshot struct {
 	LastSuccessAt int64 `json:"last_success_at,omitempty"`
 	// WaitingSince is when the oldest row was made that could be sent now, in lanes that nobody paused by hand.
 	WaitingSince int64 `json:"waiting_since,omitempty"`
-	// LastProgressAt is when a row was last settled as delivered or skipped; Dead counts the rows that ended dead since then, the last
-	// one at LastDeadAt for DeadReason.
+	// LastProgressAt is when a row was last settled as delivered or skipped; Dead counts the rows that ended dead since
+	// then, the last one at LastDeadAt for DeadReason.
 	LastProgressAt int64    `json:"last_progress_at,omitempty"`
 	Dead           int64    `json:"dead,omitempty"`
 	DeadReason     string   `json:"dead_reason,omitempty"`
@@ -63,8 +66,8 @@ type Snapshot struct {
 	ConsentCure  string `json:"consent_cure,omitempty"`
 	// Refused are sentences about operations that HubSpot does not allow, while the lane goes on.
 	Refused []string `json:"refused,omitempty"`
-	// ClockOff is by how many ms the Date of HubSpot's answers is ahead of the daemon's clock, negative = behind; 0 while they agree within
-	// a minute.
+	// ClockOff is by how many ms the Date of HubSpot's answers is ahead of the daemon's clock, negative = behind; 0 while
+	// they agree within a minute.
 	ClockOff int64 `json:"clock_off,omitempty"`
 	// DeletesPausedAt is since when the brake keeps deletes and erases back; 0 = it does not.
 	DeletesPausedAt int64 `json:"deletes_paused_at,omitempty"`
@@ -77,8 +80,8 @@ type Stream struct {
 	Stream string `json:"stream"` // changes, lagged, optout, archived or mapping
 	// LastRunAt is when the last run that came to its end did so.
 	LastRunAt *int64 `json:"last_run_at"`
-	// Watermark is HubSpot's time up to which every change was looked at; only changes and lagged have one. Lag is how far it is behind
-	// the time of the report, in ms.
+	// Watermark is HubSpot's time up to which every change was looked at; only changes and lagged have one. Lag is how far
+	// it is behind the time of the report, in ms.
 	Watermark *int64 `json:"watermark"`
 	Lag       *int64 `json:"lag"`
 	NextRunAt *int64 `json:"next_run_at"`
@@ -120,8 +123,8 @@ func (s Snapshot) Marshal() (json.RawMessage, error) {
 	return text, nil
 }
 
-// Parse reads what Marshal of this or another version wrote; what a later version added is passed over. An empty text is the zero
-// Snapshot.
+// Parse reads what Marshal of this or another version wrote; what a later version added is passed over. An empty text
+// is the zero Snapshot.
 func Parse(text string) (Snapshot, error) {
 	var s Snapshot
 	if text == "" {

@@ -6,8 +6,8 @@ import (
 	"leadsync/internal/breaker"
 )
 
-// Codes of what makes work stand still, beside those of problems.go. A lane that is degraded or down has the code of its kind where
-// the daemon knows it.
+// Codes of what makes work stand still, beside those of problems.go. A lane that is degraded or down has the code of
+// its kind where the daemon knows it.
 const (
 	CodeNetwork  = breaker.KindNetwork  // HubSpot gives no answer
 	CodeHubSpot  = breaker.KindHubSpot  // HubSpot answers with errors of its own
@@ -24,8 +24,8 @@ const (
 // poisonLeast is how many rows in a row must have ended dead before that is more than a few bad rows.
 const poisonLeast = 5
 
-// stalled says since when work has waited without any success; ok is false while less than alertAfter has gone by, and always when
-// that is 0. A daemon that has just begun gets settlingIn first.
+// stalled says since when work has waited without any success; ok is false while less than alertAfter has gone by, and
+// always when that is 0. A daemon that has just begun gets settlingIn first.
 func (s Snapshot) stalled(servedSince int64, now time.Time, alertAfter time.Duration) (since int64, poison, ok bool) {
 	limit := now.Add(-alertAfter).UnixMilli()
 	if alertAfter <= 0 || servedSince == 0 || s.LastProgressAt > limit {
@@ -56,7 +56,8 @@ func (s Snapshot) stalled(servedSince int64, now time.Time, alertAfter time.Dura
 // settlingIn is how long a daemon that found old work gets before that counts against it.
 const settlingIn = 2 * time.Minute
 
-// Stall is what status, the line of systemctl status and health say when work stands still; nil when it does not. servedSince is when the daemon took the portal.
+// Stall is what status, the line of systemctl status and health say when work stands still; nil when it does not.
+// servedSince is when the daemon took the portal.
 func (s Snapshot) Stall(servedSince int64, now time.Time, alertAfter time.Duration) *Problem {
 	since, poison, ok := s.stalled(servedSince, now, alertAfter)
 	if !ok {
@@ -127,8 +128,8 @@ func cureOf(state breaker.State, kind string, mode *string) string {
 	return "this version does not know the state; install the daemon's version"
 }
 
-// Overdue finds the streams that should have run longer than grace ago and do not run. Streams of a lane that waits for something wait
-// with it.
+// Overdue finds the streams that should have run longer than grace ago and do not run. Streams of a lane that waits for
+// something wait with it.
 func (s Snapshot) Overdue(now time.Time, grace time.Duration) []*Problem {
 	var out []*Problem
 	if grace <= 0 || s.State != breaker.Running {
@@ -148,7 +149,8 @@ func (s Snapshot) Overdue(now time.Time, grace time.Duration) []*Problem {
 	return out
 }
 
-// OnlyFailing finds the streams all of whose runs have failed for longer than grace. Those of a lane that waits for something wait with it.
+// OnlyFailing finds the streams all of whose runs have failed for longer than grace. Those of a lane that waits for
+// something wait with it.
 func (s Snapshot) OnlyFailing(now time.Time, grace time.Duration) (out []*Problem) {
 	for _, one := range s.Streams {
 		if s.State == breaker.Running && one.onlyFailing(now, grace) {

@@ -319,7 +319,8 @@ func TestCollectAsksForOwnersOfKnownPortalsAlone(t *testing.T) {
 	}
 }
 
-// A portal may have any name; in a text and in the command of a cure it is harmless, and the shell reads it back as it was.
+// A portal may have any name; in a text and in the command of a cure it is harmless, and the shell reads it back as it
+// was.
 func TestNameIsSafe(t *testing.T) {
 	if got := Name("eu-2.x_Y"); got != "eu-2.x_Y" {
 		t.Errorf("plain name became %s", got)

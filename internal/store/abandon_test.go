@@ -9,8 +9,8 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// A renewal that was under way when the owner gave the portal back, and that the server carries out afterwards, does not take it again
-// for nobody: the next owner would wait for thirty seconds.
+// A renewal that was under way when the owner gave the portal back, and that the server carries out afterwards, does
+// not take it again for nobody: the next owner would wait for thirty seconds.
 func TestRenewalAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	for name, url := range map[string]func(testing.TB) string{"sqlite": storetest.SQLite, "postgres": storetest.Postgres, "mysql": storetest.MySQL} {

@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// addChunk and addBytes bound one INSERT of Add: rows, and bytes of their text, since a driver holds a statement in memory
-	// whole, and twice while it is escaped.
+	// addChunk and addBytes bound one INSERT of Add: rows, and bytes of their text, since a driver holds a statement in
+	// memory whole, and twice while it is escaped.
 	addChunk = 500
 	addBytes = 1 << 20
 )
 
-// Add inserts rows as an application would, in one transaction. Of each entry only Portal (empty = default), EventID, LeadID, Type,
-// Email, Properties (nil = {}), Lane (empty = live) and OccurredAt (nil = now) are used. A row whose event id is in the portal
-// already, or stands earlier in rows, is not inserted and counts as already there. Text that the server refuses (invalid UTF-8, and a
-// NUL on PostgreSQL) fails the whole call, as it would for the application.
+// Add inserts rows as an application would, in one transaction. Of each entry only Portal (empty = default), EventID,
+// LeadID, Type, Email, Properties (nil = {}), Lane (empty = live) and OccurredAt (nil = now) are used. A row whose
+// event id is in the portal already, or stands earlier in rows, is not inserted and counts as already there. Text that
+// the server refuses (invalid UTF-8, and a NUL on PostgreSQL) fails the whole call, as it would for the application.
 func (o *Operator) Add(ctx context.Context, rows []outbox.Entry) (added, already int, err error) {
 	err = o.inTx(ctx, func(tx *sql.Tx) error {
 		added, already = 0, 0

@@ -8,8 +8,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// AddRow inserts one row as Add does, but without looking for its event id, and returns the id that the database gave it. said are an
-// operator's words about contacts for it.
+// AddRow inserts one row as Add does, but without looking for its event id, and returns the id that the database gave
+// it. said are an operator's words about contacts for it.
 func (o *Operator) AddRow(ctx context.Context, e outbox.Entry, said ...ContactWord) (id outbox.EntryID, err error) {
 	err = o.inTx(ctx, func(tx *sql.Tx) error {
 		text, args := o.insertText([]*outbox.Entry{&e})

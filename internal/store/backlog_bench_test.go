@@ -21,8 +21,8 @@ var millionRows = map[string]string{
 	"mysql":    `INSERT INTO lead_outbox (%[2]s) SELECT %[3]s FROM (SELECT seq AS n FROM seq_1_to_%[1]d) AS g`,
 }
 
-// BenchmarkBacklog measures what status, an idle daemon and a page of pull ask of a database in which a million rows wait. One round
-// says it: go test ./internal/store -run NONE -bench Backlog -benchtime 1x
+// BenchmarkBacklog measures what status, an idle daemon and a page of pull ask of a database in which a million rows
+// wait. One round says it: go test ./internal/store -run NONE -bench Backlog -benchtime 1x
 func BenchmarkBacklog(b *testing.B) {
 	eachDialect(b, func(b *testing.B, url string) {
 		db := storetest.Open(b, url)

@@ -17,9 +17,9 @@ import (
 // ErrNotAFile says that the database is a server's, which has a backup of its own.
 var ErrNotAFile = errors.New("the database is on a server")
 
-// Backup writes a sound copy of a SQLite database into a new file, while others read and write it: one moment of it, compact, with its
-// journal folded in. The copy is checked, on the disk, and of mode 0600 before it gets its name; a file that has the name is replaced.
-// On a server it is ErrNotAFile.
+// Backup writes a sound copy of a SQLite database into a new file, while others read and write it: one moment of it,
+// compact, with its journal folded in. The copy is checked, on the disk, and of mode 0600 before it gets its name; a
+// file that has the name is replaced. On a server it is ErrNotAFile.
 //
 // Copying the file itself is not the same: what stands in the -wal file is missing then, or half of it there.
 func (db *DB) Backup(ctx context.Context, path string) (err error) {
@@ -42,8 +42,8 @@ func (db *engine) backup(ctx context.Context, d *sqliteDialect, path string) (er
 	if err := d.mayReplace(dir, name); err != nil {
 		return err
 	}
-	// A folder of its own, closed to others before the first byte is in it. The engine opens the copy by its path: where others can
-	// change what a path means it is made elsewhere first.
+	// A folder of its own, closed to others before the first byte is in it. The engine opens the copy by its path: where
+	// others can change what a path means it is made elsewhere first.
 	above := filepath.Dir(dir.Path(name))
 	if dir.Foreign() {
 		above = os.TempDir()
@@ -95,7 +95,8 @@ func (d *sqliteDialect) mayReplace(dir *files.Folder, name string) error {
 	return nil
 }
 
-// moveInto copies a file below the handle of a folder whose names others can change, and gives it its name when it is whole.
+// moveInto copies a file below the handle of a folder whose names others can change, and gives it its name when it is
+// whole.
 func moveInto(ctx context.Context, dir *files.Folder, name, part string) (err error) {
 	from, err := os.Open(part)
 	if err != nil {
@@ -117,7 +118,8 @@ func moveInto(ctx context.Context, dir *files.Folder, name, part string) (err er
 	return syncFile(filepath.Dir(dir.Path(name)))
 }
 
-// copyInto reads the database through a connection that cannot write it: those of the pools may write, or are told not to write anywhere.
+// copyInto reads the database through a connection that cannot write it: those of the pools may write, or are told not
+// to write anywhere.
 func (d *sqliteDialect) copyInto(ctx context.Context, path string) error {
 	pool, err := d.pool(ctx, "copy", 1, true, false)
 	if err != nil {

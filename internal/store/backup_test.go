@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// A backup of a database that is written to meanwhile holds whole transactions, everything that was committed before it began, and can be
-// opened and brought up to date; it leaves nothing else behind.
+// A backup of a database that is written to meanwhile holds whole transactions, everything that was committed before it
+// began, and can be opened and brought up to date; it leaves nothing else behind.
 func TestBackupWhileRowsAreWritten(t *testing.T) {
 	dir := t.TempDir()
 	db, err := Open(t.Context(), "sqlite://"+filepath.Join(dir, "leads.db"), Options{CreateSQLite: true})

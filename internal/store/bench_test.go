@@ -129,8 +129,8 @@ func BenchmarkRead(b *testing.B) {
 	})
 }
 
-// BenchmarkWake is the time from the commit of a row by another connection to the hint, with pauses of up to a tenth of a second
-// between them.
+// BenchmarkWake is the time from the commit of a row by another connection to the hint, with pauses of up to a tenth of
+// a second between them.
 func BenchmarkWake(b *testing.B) {
 	eachDialect(b, func(b *testing.B, url string) {
 		db := storetest.Open(b, url)
@@ -158,8 +158,9 @@ func BenchmarkWake(b *testing.B) {
 	})
 }
 
-// BenchmarkMillion fills a database with a million rows that are settled, or that wait as an import wrote them, and measures what a
-// daemon does at its start and in every poll. Run it once (-benchtime 1x); it takes a minute for each engine.
+// BenchmarkMillion fills a database with a million rows that are settled, or that wait as an import wrote them, and
+// measures what a daemon does at its start and in every poll. Run it once (-benchtime 1x); it takes a minute for each
+// engine.
 func BenchmarkMillion(b *testing.B) {
 	for _, pending := range []bool{false, true} {
 		name := "settled"

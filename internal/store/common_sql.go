@@ -10,13 +10,13 @@ import (
 const (
 	// maxProperties is the largest properties text that is loaded.
 	maxProperties = outbox.MaxPropertiesBytes
-	// inlineBytes is the largest one that comes along when all pending rows of many leads are read; larger ones are fetched for
-	// those rows alone that fit the caller's limit.
+	// inlineBytes is the largest one that comes along when all pending rows of many leads are read; larger ones are
+	// fetched for those rows alone that fit the caller's limit.
 	inlineBytes = 64 << 10
 )
 
-// columnsUpTo fills in the limits: that of properties, and of every other text as %TEXT(column)%, which reads as NULL beyond it; %LARGE% names
-// the first such column.
+// columnsUpTo fills in the limits: that of properties, and of every other text as %TEXT(column)%, which reads as NULL
+// beyond it; %LARGE% names the first such column.
 func columnsUpTo(columns string, limit int) string {
 	columns = strings.ReplaceAll(columns, "%PROPERTIES%", strconv.Itoa(limit))
 	most := strconv.Itoa(outbox.MaxTextBytes)
@@ -63,13 +63,13 @@ const upsertTail = ` ON CONFLICT (portal, hub_id, lead_id) DO UPDATE SET state =
   applied_id = excluded.applied_id, closed_at_id = excluded.closed_at_id, second_look_at = excluded.second_look_at,
   opt_out = excluded.opt_out, opt_out_due = excluded.opt_out_due, owed = excluded.owed, updated_at = excluded.updated_at`
 
-// wasEarlier says when row p makes row o, of the same event id, a duplicate. A row that itself ended as a duplicate does not
-// count unless it is the lower one: else two rows of which an operator requeued one would each be the other's duplicate, and the
-// event would be lost.
+// wasEarlier says when row p makes row o, of the same event id, a duplicate. A row that itself ended as a duplicate
+// does not count unless it is the lower one: else two rows of which an operator requeued one would each be the other's
+// duplicate, and the event would be lost.
 const wasEarlier = `(p.id < o.id OR p.state = 'delivered' OR (p.state = 'skipped' AND coalesce(p.reason, '') <> 'duplicate'))`
 
-// newestOf selects the newest ids of a lead (arguments 1 portal, 2 lead, 3 limit) from the table, whose alias is o, by the condition
-// on the lead; state by state, because the index has the state in front of the id.
+// newestOf selects the newest ids of a lead (arguments 1 portal, 2 lead, 3 limit) from the table, whose alias is o, by
+// the condition on the lead; state by state, because the index has the state in front of the id.
 func newestOf(table, lead string) string {
 	var b strings.Builder
 	for i, state := range []outbox.State{outbox.Pending, outbox.Delivered, outbox.Skipped, outbox.Dead} {
@@ -82,9 +82,9 @@ func newestOf(table, lead string) string {
 	return b.String()
 }
 
-// oldestSettled selects ids for retention (arguments 1 portal, 2 state, 3 before, 4 limit) by a condition on the reason. The
-// condition on pending lets the partial index serve; the order is the whole index's, since PostgreSQL does not see that the
-// reason is constant.
+// oldestSettled selects ids for retention (arguments 1 portal, 2 state, 3 before, 4 limit) by a condition on the
+// reason. The condition on pending lets the partial index serve; the order is the whole index's, since PostgreSQL does
+// not see that the reason is constant.
 func oldestSettled(reason string) string {
 	return `SELECT id FROM lead_outbox WHERE portal = ?1 AND state = ?2 AND state <> 'pending' AND ` + reason + ` AND settled_at < ?3
   ORDER BY reason, settled_at LIMIT ?4`
@@ -106,8 +106,8 @@ const (
 // inboxColumns is the order of InboxRow.
 const inboxColumns = `id, portal, lead_id, contact_id, email, coalesce(change_type, ''), coalesce(properties, ''), changed_at, coalesce(pulled_at, 0), acked_at`
 
-// Changes told of one lead (arguments 1 portal, 2 lead). Those that the application's reader has locked are being applied: it looks for
-// itself whether a later event of its own carries the field.
+// Changes told of one lead (arguments 1 portal, 2 lead). Those that the application's reader has locked are being
+// applied: it looks for itself whether a later event of its own carries the field.
 const (
 	unreadRows = `SELECT id, properties FROM lead_inbox WHERE portal = ?1 AND lead_id = ?2 AND acked_at IS NULL AND change_type = 'contact.updated'`
 	skipLocked = ` FOR UPDATE SKIP LOCKED`
@@ -118,13 +118,14 @@ const (
 const nextReason = `SELECT (SELECT reason FROM lead_outbox WHERE portal = ?1 AND state = ?2 AND state <> 'pending' AND reason > ?3
   ORDER BY reason LIMIT 1)`
 
-// straysByID counts the pending rows that reading by id never meets; a thousand stands for more. The range, the order and the limit lead
-// through the primary key, whatever the engine believes of a table that it has not looked at yet.
+// straysByID counts the pending rows that reading by id never meets; a thousand stands for more. The range, the order
+// and the limit lead through the primary key, whatever the engine believes of a table that it has not looked at yet.
 const straysByID = `SELECT portal, '` + StrayID + `', count(*) FROM (
     SELECT portal, state FROM lead_outbox WHERE id BETWEEN -9223372036854775807 AND 0 ORDER BY id LIMIT 1000) AS s
   WHERE state = 'pending' GROUP BY portal`
 
-// countParts counts the pending rows of each portal, with the lowest id, from each partial index over them, without strays.
+// countParts counts the pending rows of each portal, with the lowest id, from each partial index over them, without
+// strays.
 func countParts(contact, consent string) string {
 	var parts []string
 	for _, which := range []string{`not_before IS NULL AND lane <> 'backfill' AND ` + contact, `not_before IS NULL AND lane = 'backfill' AND ` + contact,

@@ -50,8 +50,8 @@ const (
 	hadContacts = 2000
 )
 
-// noteContacts keeps what links give up, a contact or its address, and which contacts were there before their lead: it is evidence of whose
-// contact something is, and the link alone would lose it.
+// noteContacts keeps what links give up, a contact or its address, and which contacts were there before their lead: it
+// is evidence of whose contact something is, and the link alone would lose it.
 func (db *engine) noteContacts(ctx context.Context, tx *sql.Tx, portal string, links []ledger.Link, now int64) error {
 	var rows []contactRow
 	for i := range links {
@@ -169,7 +169,8 @@ func (db *engine) noteAsked(ctx context.Context, tx *sql.Tx, portal string, aske
 	return nil
 }
 
-// ContactWord is what an operator said of a contact for one delete or erase: that it is meant too, or that it is to be left alone.
+// ContactWord is what an operator said of a contact for one delete or erase: that it is meant too, or that it is to be
+// left alone.
 type ContactWord struct {
 	Contact lead.ContactID // AnyShared: every contact of the lead that another lead has too
 	Also    bool
@@ -178,7 +179,8 @@ type ContactWord struct {
 // AnyShared stands for every contact of the lead that another lead has too since a merge.
 const AnyShared lead.ContactID = "shared"
 
-// SayOfContacts notes an operator's words for a row; the last word about a contact counts. lead.ErrNotFound when there is no such row.
+// SayOfContacts notes an operator's words for a row; the last word about a contact counts. lead.ErrNotFound when there
+// is no such row.
 func (o *Operator) SayOfContacts(ctx context.Context, row outbox.EntryID, said []ContactWord) error {
 	rows, err := o.entries(ctx, []outbox.EntryID{row})
 	if err != nil {
@@ -236,7 +238,8 @@ func (v *View) saidOfContacts(ctx context.Context, rows []outbox.EntryID) ([]Con
 	return said, nil
 }
 
-// wipeContacts removes what is known of the contacts of a lead, in every account that the portal had, and what was said for the row.
+// wipeContacts removes what is known of the contacts of a lead, in every account that the portal had, and what was said
+// for the row.
 func (db *engine) wipeContacts(ctx context.Context, tx *sql.Tx, portal, id string, row outbox.EntryID) error {
 	g := db.joined(ctx, tx)
 	if err := g.Where("portal = ? AND kind IN ? AND owner = ?", portal, []string{kindHad, kindFound, kindAsked}, id).Delete(&contactRow{}).Error; err != nil {

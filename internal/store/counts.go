@@ -9,9 +9,9 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// CountRow counts rows of one portal, state and reason. Type is empty: types are told apart by nobody while this version acts on all
-// that it knows, and would have each row read where an index is enough. OldestCreatedAt (unix ms) is the one of the pending row with the
-// lowest id.
+// CountRow counts rows of one portal, state and reason. Type is empty: types are told apart by nobody while this
+// version acts on all that it knows, and would have each row read where an index is enough. OldestCreatedAt (unix ms)
+// is the one of the pending row with the lowest id.
 type CountRow struct {
 	Portal          string
 	State           outbox.State

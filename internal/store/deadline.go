@@ -32,9 +32,10 @@ func isSilent(err error) bool {
 	return ok
 }
 
-// punctual is a connector of a server whose every dial, handshake, statement and commit ends in time: a server that accepts and
-// says nothing is an error like one that refuses. What the caller's context says counts first. Without this each driver has holes of
-// its own: that of MariaDB waits for a handshake and for the answer of a commit without end, whatever the context.
+// punctual is a connector of a server whose every dial, handshake, statement and commit ends in time: a server that
+// accepts and says nothing is an error like one that refuses. What the caller's context says counts first. Without this
+// each driver has holes of its own: that of MariaDB waits for a handshake and for the answer of a commit without end,
+// whatever the context.
 type punctual struct {
 	driver.Connector
 	connect, statement time.Duration
@@ -51,8 +52,8 @@ func (p punctual) Connect(ctx context.Context) (driver.Conn, error) {
 	return &punctualConn{conn.(serverConn), p.statement}, nil
 }
 
-// anonymous hides what both servers and both drivers say when they refuse a session: user and host. Every session is made here, so no
-// caller of the pool, gorm or goose among them, can log it.
+// anonymous hides what both servers and both drivers say when they refuse a session: user and host. Every session is
+// made here, so no caller of the pool, gorm or goose among them, can log it.
 func anonymous(err error) error {
 	if e, ok := isMySQL(err); ok {
 		return &mysqlError{e}
@@ -112,8 +113,8 @@ func (c *punctualConn) QueryContext(ctx context.Context, query string, args []dr
 	return &punctualRows{rows, ctx, own, cancel}, nil
 }
 
-// PrepareContext is driver.ConnPrepareContext's. What is prepared is run under the caller's context alone: nothing here prepares,
-// but for database/sql when a driver asks it to.
+// PrepareContext is driver.ConnPrepareContext's. What is prepared is run under the caller's context alone: nothing here
+// prepares, but for database/sql when a driver asks it to.
 func (c *punctualConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	own, cancel := c.bound(ctx)
 	defer cancel()
@@ -128,7 +129,8 @@ func (c *punctualConn) Ping(ctx context.Context) error {
 	return silent(ctx, own, c.serverConn.Ping(own))
 }
 
-// ResetSession is driver.SessionResetter's. A connection that has gone silent is thrown away, and the statement gets another one.
+// ResetSession is driver.SessionResetter's. A connection that has gone silent is thrown away, and the statement gets
+// another one.
 func (c *punctualConn) ResetSession(ctx context.Context) error {
 	own, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -141,7 +143,8 @@ func (c *punctualConn) IsValid() bool {
 	return !has || v.IsValid()
 }
 
-// BeginTx is driver.ConnBeginTx's. Begin and commit are statements like any other, since not every driver bounds its own.
+// BeginTx is driver.ConnBeginTx's. Begin and commit are statements like any other, since not every driver bounds its
+// own.
 func (c *punctualConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	if o.ReadOnly || o.Isolation != 0 {
 		return nil, errors.New("transactions of a kind of their own are not supported")

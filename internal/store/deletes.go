@@ -24,10 +24,10 @@ func (deleteRow) TableName() string { return "leadsync_deletes" }
 // deletesWindow is the time that the brake looks back, in ms.
 const deletesWindow = 3_600_000
 
-// AllowDeletes asks the brake whether deletes and erases may go: those that touch most contacts together in an hour, and those that a person
-// has let go. It returns the rows that may, each of which stays allowed for as many contacts as it asked for, and since when the others are
-// paused (unix ms, 0 = they are not). One contact more than most pauses them until ResumeDeletes, also over a restart. settlement.ErrLeaseLost when
-// another owner has the portal.
+// AllowDeletes asks the brake whether deletes and erases may go: those that touch most contacts together in an hour,
+// and those that a person has let go. It returns the rows that may, each of which stays allowed for as many contacts as
+// it asked for, and since when the others are paused (unix ms, 0 = they are not). One contact more than most pauses
+// them until ResumeDeletes, also over a restart. settlement.ErrLeaseLost when another owner has the portal.
 func (p *Portal) AllowDeletes(ctx context.Context, asks []settlement.DeleteAsk, most int, now int64) (allowed []outbox.EntryID, paused int64, err error) {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()
@@ -143,8 +143,8 @@ func (v *View) DeletesPaused(ctx context.Context) (int64, error) {
 	return rows[0].At, nil
 }
 
-// ResumeDeletes lets all deletes and erases go that are pending now, and counts anew from here. It returns how many those are. Rows that
-// wait for the brake are read again.
+// ResumeDeletes lets all deletes and erases go that are pending now, and counts anew from here. It returns how many
+// those are. Rows that wait for the brake are read again.
 func (o *Operator) ResumeDeletes(ctx context.Context, portal string) (int64, error) {
 	var n int64
 	err := o.inTx(ctx, func(tx *sql.Tx) error {

@@ -9,8 +9,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// dialect is what differs between engines: one file of Go, one of SQL and one of leases each. The next engine is one more of each,
-// and a case in dialectOf.
+// dialect is what differs between engines: one file of Go, one of SQL and one of leases each. The next engine is one
+// more of each, and a case in dialectOf.
 type dialect interface {
 	name() string
 	// open fills the pools of db.

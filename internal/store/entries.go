@@ -11,10 +11,10 @@ import (
 	"leadsync/internal/settlement"
 )
 
-// PendingOf reads the pending rows of each lead, whatever their lane and not_before, in id order. Of one lead it takes at most
-// maxRows rows and rows of maxBytes of properties and long texts together, but always the first one; More says that some were left.
-// A lead without pending rows is not in the map. Ids of orphans (settlement.ReadyRow) match nothing. Properties over
-// outbox.MaxPropertiesBytes are not loaded. The caller owns the result.
+// PendingOf reads the pending rows of each lead, whatever their lane and not_before, in id order. Of one lead it takes
+// at most maxRows rows and rows of maxBytes of properties and long texts together, but always the first one; More says
+// that some were left. A lead without pending rows is not in the map. Ids of orphans (settlement.ReadyRow) match
+// nothing. Properties over outbox.MaxPropertiesBytes are not loaded. The caller owns the result.
 func (v *View) PendingOf(ctx context.Context, leads []lead.ID, maxRows, maxBytes int) (map[lead.ID]settlement.LeadRows, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
@@ -151,9 +151,10 @@ func (v *View) EachRow(ctx context.Context, id lead.ID, each func(outbox.Entry) 
 	return v.list(ctx, ListQuery{Portal: v.portal, LeadID: id}, each)
 }
 
-// EarlierEvents finds the rows that repeat an event: another row of the portal with the same event_id has a lower id, or was
-// already delivered or skipped (unless skipped as the duplicate itself). Only such rows are in the map, with true. A missing or
-// empty event_id repeats nothing. It looks at the table, so rows given need no more than an ID and an EventID.
+// EarlierEvents finds the rows that repeat an event: another row of the portal with the same event_id has a lower id,
+// or was already delivered or skipped (unless skipped as the duplicate itself). Only such rows are in the map, with
+// true. A missing or empty event_id repeats nothing. It looks at the table, so rows given need no more than an ID and
+// an EventID.
 func (v *View) EarlierEvents(ctx context.Context, rows []outbox.Entry) (map[outbox.EntryID]bool, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()

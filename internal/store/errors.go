@@ -38,8 +38,8 @@ var (
 type HeldError struct {
 	Portal string
 	Owner  string
-	// Since is when it took the portal. Until is when its lease ends unless renewed, 0 on SQLite, where it ends with the process.
-	// Both unix ms.
+	// Since is when it took the portal. Until is when its lease ends unless renewed, 0 on SQLite, where it ends with the
+	// process. Both unix ms.
 	Since, Until int64
 	// Locked says that its lease is over, and the server still keeps the row for a session of it.
 	Locked bool
@@ -106,8 +106,8 @@ func ofNetwork(err error) bool {
 	return !errno
 }
 
-// IsUnavailable reports that the database is away for a while: refused, restarting, unreachable, or locked by somebody for longer
-// than the busy timeout. Trying again later is right.
+// IsUnavailable reports that the database is away for a while: refused, restarting, unreachable, or locked by somebody
+// for longer than the busy timeout. Trying again later is right.
 func IsUnavailable(err error) bool {
 	t := classify(err)
 	return t == awayTrouble || t == collidedTrouble
@@ -122,7 +122,8 @@ func IsReadOnly(err error) bool { return classify(err) == readOnlyTrouble }
 // IsDenied reports a refused login, or missing permission: a person must act.
 func IsDenied(err error) bool { return classify(err) == deniedTrouble }
 
-// Cause is one short phrase for the operator ("connection refused"). It holds no value of a row, no user and no password.
+// Cause is one short phrase for the operator ("connection refused"). It holds no value of a row, no user and no
+// password.
 func Cause(err error) string {
 	var dns *net.DNSError
 	switch {

@@ -119,7 +119,8 @@ func TestMySQLMessagesAreHidden(t *testing.T) {
 	}
 }
 
-// TestCollisionsAreRepeated: a transaction that the server ended in favour of another is begun again, a few times, and nothing else is.
+// TestCollisionsAreRepeated: a transaction that the server ended in favour of another is begun again, a few times, and
+// nothing else is.
 func TestCollisionsAreRepeated(t *testing.T) {
 	t.Parallel()
 	db := &DB{&engine{dialect: &mysqlDialect{}}}

@@ -14,8 +14,8 @@ type Statement struct {
 	Args       []any
 }
 
-// HotStatements are the statements that run for every batch or every poll, with arguments for these leads (whose contacts and addresses are in
-// the links of hub 1), ids and events. Outcomes write what stands there already.
+// HotStatements are the statements that run for every batch or every poll, with arguments for these leads (whose
+// contacts and addresses are in the links of hub 1), ids and events. Outcomes write what stands there already.
 func (db *DB) HotStatements(portal string, leads, contacts, addresses, events []string, ids []int64) []Statement {
 	d, s := db.dialect, db.dialect.sql()
 	outcomes := make([]outbox.Outcome, len(ids))

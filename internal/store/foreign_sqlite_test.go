@@ -58,8 +58,8 @@ func workAsRoot(ctx context.Context, url string) error {
 	return lease.Release(ctx)
 }
 
-// TestRootMakesNothingThroughLinksOfOthers: each name that leadsync makes or opens beside a database leads elsewhere, to what is there
-// and to what is not.
+// TestRootMakesNothingThroughLinksOfOthers: each name that leadsync makes or opens beside a database leads elsewhere,
+// to what is there and to what is not.
 func TestRootMakesNothingThroughLinksOfOthers(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"leads.db", "leads.db.leadsync.migrate.lock", "leads.db.leadsync-default.lock", "leads.db-wal", "leads.db-shm", "leads.db-journal"} {

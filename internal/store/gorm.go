@@ -31,8 +31,8 @@ func gormConfig(log *slog.Logger) *gorm.Config {
 	}
 }
 
-// gormLogger tells of slow queries alone, and never with a value: gorm's own logger repeats errors that the caller logs anyway,
-// and prints addresses unless told otherwise.
+// gormLogger tells of slow queries alone, and never with a value: gorm's own logger repeats errors that the caller logs
+// anyway, and prints addresses unless told otherwise.
 type gormLogger struct{ log *slog.Logger }
 
 func (g gormLogger) LogMode(logger.LogLevel) logger.Interface { return g }

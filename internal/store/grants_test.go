@@ -25,8 +25,8 @@ func grants(t *testing.T, head, user string) []string {
 	return all
 }
 
-// TestApplicationGrants: the README's grants are enough for what an application does, and for nothing that settles a row or reads what is
-// not its own, on both servers.
+// TestApplicationGrants: the README's grants are enough for what an application does, and for nothing that settles a
+// row or reads what is not its own, on both servers.
 func TestApplicationGrants(t *testing.T) {
 	for _, c := range []struct {
 		name, head, create, drop string

@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	// Patience is how long the database may take for one call of a Portal. A server that went without a word (a machine that lost its
-	// power, a firewall that forgot the connection) answers a read never; what is behind it would wait as long as the kernel, a quarter of
-	// an hour. It is longer than SQLite's busy timeout, and shorter than the unit's WatchdogSec.
+	// Patience is how long the database may take for one call of a Portal. A server that went without a word (a machine
+	// that lost its power, a firewall that forgot the connection) answers a read never; what is behind it would wait as
+	// long as the kernel, a quarter of an hour. It is longer than SQLite's busy timeout, and shorter than the unit's
+	// WatchdogSec.
 	Patience = 30 * time.Second
 	// WipePatience is how long the two at the end of an erase may take: they go through a whole table or file.
 	WipePatience = 15 * time.Minute
@@ -21,8 +22,8 @@ const (
 // ErrSilent is why a call of a Portal ended in its time.
 var ErrSilent = errors.New("the database is silent")
 
-// View reads one portal: its rows, its links, and what is known of its people. It changes nothing. Everything it returns is owned by the
-// caller. It is safe for concurrent use.
+// View reads one portal: its rows, its links, and what is known of its people. It changes nothing. Everything it
+// returns is owned by the caller. It is safe for concurrent use.
 type View struct {
 	*engine
 	portal   string
@@ -50,8 +51,9 @@ type PortalConfig struct {
 	Now func() time.Time
 }
 
-// Portal is what the owner of a portal reads and writes. Each call that writes is one transaction that is fenced by the lease:
-// settlement.ErrLeaseLost when another owner has the portal since. Each call ends in Patience. It is safe for concurrent use.
+// Portal is what the owner of a portal reads and writes. Each call that writes is one transaction that is fenced by the
+// lease: settlement.ErrLeaseLost when another owner has the portal since. Each call ends in Patience. It is safe for
+// concurrent use.
 type Portal struct {
 	*View
 	lease *Lease
@@ -81,8 +83,8 @@ func (p *Portal) longer(ctx context.Context) (context.Context, context.CancelFun
 // MaySend reports whether the lease outlives a request of the longest length.
 func (p *Portal) MaySend() bool { return p.lease.Outlives(p.cfg.Request) }
 
-// Trouble says what an error of the database means for who works with it: settlement.ErrLeaseLost, a *settlement.AwayError, or nil for
-// neither.
+// Trouble says what an error of the database means for who works with it: settlement.ErrLeaseLost, a
+// *settlement.AwayError, or nil for neither.
 func (*Portal) Trouble(err error) error {
 	switch {
 	case errors.Is(err, settlement.ErrLeaseLost):
@@ -93,8 +95,8 @@ func (*Portal) Trouble(err error) error {
 	return nil
 }
 
-// Operator is what a person does at the command line, and what is counted for one, over all portals. Nothing of it needs a lease. It is
-// safe for concurrent use.
+// Operator is what a person does at the command line, and what is counted for one, over all portals. Nothing of it
+// needs a lease. It is safe for concurrent use.
 type Operator struct{ *engine }
 
 // Operator is the handle of commands.
@@ -110,7 +112,8 @@ func (o *Operator) Schema(ctx context.Context) (current, latest int64, err error
 	return o.versions(ctx)
 }
 
-// Tokens keeps OAuth grants and the sealed keys that the instances of one database share. It is safe for concurrent use.
+// Tokens keeps OAuth grants and the sealed keys that the instances of one database share. It is safe for concurrent
+// use.
 type Tokens struct{ *engine }
 
 // Tokens is the handle of grants and keys.

@@ -71,8 +71,8 @@ func (o *Operator) ListInbox(ctx context.Context, q InboxQuery, each func(InboxR
 	return nil
 }
 
-// AckInbox acknowledges rows by id, and all rows up to an id when upTo is not 0, that are not acknowledged yet, and returns how many
-// there were, also with an error. An empty portal is any.
+// AckInbox acknowledges rows by id, and all rows up to an id when upTo is not 0, that are not acknowledged yet, and
+// returns how many there were, also with an error. An empty portal is any.
 func (o *Operator) AckInbox(ctx context.Context, portal string, ids []int64, upTo int64) (total int64, err error) {
 	at := now()
 	ack := func(ids []int64) error {
@@ -106,7 +106,8 @@ func (o *Operator) AckInbox(ctx context.Context, portal string, ids []int64, upT
 	return total, nil
 }
 
-// PurgeInbox deletes at most limit rows of the portal that were acknowledged before the time (unix ms), the oldest first.
+// PurgeInbox deletes at most limit rows of the portal that were acknowledged before the time (unix ms), the oldest
+// first.
 func (p *Portal) PurgeInbox(ctx context.Context, before int64, limit int) (int64, error) {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()

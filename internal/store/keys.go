@@ -17,8 +17,8 @@ type keyRow struct {
 
 func (keyRow) TableName() string { return "leadsync_keys" }
 
-// LoadOrMakeKey reads the value stored under name, or stores what mk returns and reads that. When two processes race, both
-// return the value of the one that came first. An error of mk is returned and nothing is stored.
+// LoadOrMakeKey reads the value stored under name, or stores what mk returns and reads that. When two processes race,
+// both return the value of the one that came first. An error of mk is returned and nothing is stored.
 func (t *Tokens) LoadOrMakeKey(ctx context.Context, name string, mk func() (string, error)) (string, error) {
 	var rows []keyRow
 	if err := t.gread.WithContext(ctx).Where("name = ?", name).Find(&rows).Error; err != nil {
@@ -53,13 +53,14 @@ var (
 const KeyCure = "restore the row of leadsync_keys from a backup of this database; when it is lost for good: DELETE FROM leadsync_tombstones, start, " +
 	"and have the application write lead.erased again for everybody who was erased, or erased people come back"
 
-// tombKey is the kind of the row among the tombstones that says which key they were made with: a hash of a fixed text by that key. It
-// stands with the tombstones and not with the key, so that it goes where they go.
+// tombKey is the kind of the row among the tombstones that says which key they were made with: a hash of a fixed text
+// by that key. It stands with the tombstones and not with the key, so that it goes where they go.
 const tombKey = "key"
 
-// PersonKey is LoadOrMakeKey for the key that tombstones are made with, and never makes one while there are tombstones: under another key
-// each of them would be void, and erased people would come back without a word. mark makes of the stored value the text by which the key
-// is known again. With a nil mk it changes nothing, and returns "" where no key was ever needed. ErrKeyLost and ErrKeyReplaced.
+// PersonKey is LoadOrMakeKey for the key that tombstones are made with, and never makes one while there are tombstones:
+// under another key each of them would be void, and erased people would come back without a word. mark makes of the
+// stored value the text by which the key is known again. With a nil mk it changes nothing, and returns "" where no key
+// was ever needed. ErrKeyLost and ErrKeyReplaced.
 func (t *Tokens) PersonKey(ctx context.Context, name string, mk func() (string, error), mark func(value string) (string, error)) (string, error) {
 	var rows []keyRow
 	if err := t.gread.WithContext(ctx).Where("name = ?", name).Find(&rows).Error; err != nil {

@@ -16,22 +16,23 @@ import (
 )
 
 const (
-	// leaseLength is how long a lease lasts by the server's clock unless renewed, so that a standby has the portal within half a minute
-	// of its owner's last sign of life: the rest is for asking (every two seconds) and for what the owner may have locked (rowGrace).
+	// leaseLength is how long a lease lasts by the server's clock unless renewed, so that a standby has the portal within
+	// half a minute of its owner's last sign of life: the rest is for asking (every two seconds) and for what the owner
+	// may have locked (rowGrace).
 	leaseLength = 25 * time.Second
 	// leaseMargin is how much longer a lease is than the longest request, or no request could ever start.
 	leaseMargin = 10 * time.Second
 	// renewEvery is how often Run renews it.
 	renewEvery = 5 * time.Second
-	// rowGrace is how long a settlement under way may still hold the portal's row when the lease is over; then its session is ended,
-	// where that is ours to do.
+	// rowGrace is how long a settlement under way may still hold the portal's row when the lease is over; then its session
+	// is ended, where that is ours to do.
 	rowGrace = 1500 * time.Millisecond
 	// rowAgain is how often the row is asked for meanwhile.
 	rowAgain = 100 * time.Millisecond
 )
 
-// Lease is the right to push and pull a portal, fenced by its epoch: whatever is written under an older epoch is refused.
-// It is safe for concurrent use.
+// Lease is the right to push and pull a portal, fenced by its epoch: whatever is written under an older epoch is
+// refused. It is safe for concurrent use.
 type Lease struct {
 	db     *engine
 	portal string
@@ -47,10 +48,10 @@ type Lease struct {
 	file  *fileLock // SQLite
 }
 
-// Acquire takes the portal for owner, a name that is unique to the process. *HeldError when another process has it. On SQLite
-// ownership is an OS lock on a file beside the database and ends with the process; on a server it is a row that lasts
-// 25 seconds of the server's clock, see Run. It never waits for a lock that somebody keeps: the row is looked at without one, and
-// asked for only when the lease in it is over. The caller releases it.
+// Acquire takes the portal for owner, a name that is unique to the process. *HeldError when another process has it. On
+// SQLite ownership is an OS lock on a file beside the database and ends with the process; on a server it is a row that
+// lasts 25 seconds of the server's clock, see Run. It never waits for a lock that somebody keeps: the row is looked at
+// without one, and asked for only when the lease in it is over. The caller releases it.
 func (db *DB) Acquire(ctx context.Context, portal, owner string) (*Lease, error) {
 	return db.AcquireFor(ctx, portal, owner, 0)
 }
@@ -147,8 +148,9 @@ func (l *Lease) Epoch() int64 { return l.epoch }
 // requests are in doubt and its request window counts as full.
 func (l *Lease) CleanBefore() bool { return l.clean }
 
-// Quiet is how long the owner before can have begun no request when this lease was taken, given the longest time of one: it begins none
-// that its lease does not outlive. 0 when that is not known: it gave the portal up with requests under way, or on SQLite died a moment ago.
+// Quiet is how long the owner before can have begun no request when this lease was taken, given the longest time of
+// one: it begins none that its lease does not outlive. 0 when that is not known: it gave the portal up with requests
+// under way, or on SQLite died a moment ago.
 func (l *Lease) Quiet(request time.Duration) time.Duration {
 	if l.over <= 0 {
 		return 0
@@ -156,7 +158,8 @@ func (l *Lease) Quiet(request time.Duration) time.Duration {
 	return l.over + request
 }
 
-// Renew prolongs the lease. settlement.ErrLeaseLost when another owner has the portal; any other error leaves the lease as it was.
+// Renew prolongs the lease. settlement.ErrLeaseLost when another owner has the portal; any other error leaves the lease
+// as it was.
 func (l *Lease) Renew(ctx context.Context) error {
 	begun := time.Now()
 	err := l.db.dialect.renew(ctx, l)
@@ -173,8 +176,8 @@ func (l *Lease) Renew(ctx context.Context) error {
 	return fmt.Errorf("renew portal %s: %w", l.portal, err)
 }
 
-// Release gives the portal back, so that the next owner need not wait and may trust what it finds. A lease that was lost is
-// released without an error and without effect.
+// Release gives the portal back, so that the next owner need not wait and may trust what it finds. A lease that was
+// lost is released without an error and without effect.
 func (l *Lease) Release(ctx context.Context) error {
 	err := l.db.dialect.release(ctx, l)
 	l.lose()
@@ -184,9 +187,9 @@ func (l *Lease) Release(ctx context.Context) error {
 	return nil
 }
 
-// Outlives reports that the lease will still be ours after d without another renewal: an HTTP write of time-out d may start. Elapsed
-// time is the larger of what the monotonic and the wall clock say, since a suspended machine stops the first and a clock that is
-// set back the second. On SQLite it is true until the lease is lost or released.
+// Outlives reports that the lease will still be ours after d without another renewal: an HTTP write of time-out d may
+// start. Elapsed time is the larger of what the monotonic and the wall clock say, since a suspended machine stops the
+// first and a clock that is set back the second. On SQLite it is true until the lease is lost or released.
 func (l *Lease) Outlives(d time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -201,8 +204,9 @@ func (l *Lease) Outlives(d time.Duration) bool {
 	return elapsed+d < l.length
 }
 
-// Run renews the lease every five seconds until ctx ends (nil) or the lease is lost (settlement.ErrLeaseLost). While the database is away it
-// keeps trying, also past the end of the lease: a lease that nobody took is renewed, and until then Outlives says no.
+// Run renews the lease every five seconds until ctx ends (nil) or the lease is lost (settlement.ErrLeaseLost). While
+// the database is away it keeps trying, also past the end of the lease: a lease that nobody took is renewed, and until
+// then Outlives says no.
 func (l *Lease) Run(ctx context.Context) error {
 	t := time.NewTicker(renewEvery)
 	defer t.Stop()
@@ -242,8 +246,9 @@ func (db *engine) ownerOf(ctx context.Context, portal string) (OwnerInfo, error)
 	return o, nil
 }
 
-// Abandon gives the portal back without the word that all is well: requests of this owner may still be executed by HubSpot, so the
-// next owner takes the last ones for in doubt (CleanBefore is false). It need not wait for the lease to run out.
+// Abandon gives the portal back without the word that all is well: requests of this owner may still be executed by
+// HubSpot, so the next owner takes the last ones for in doubt (CleanBefore is false). It need not wait for the lease to
+// run out.
 func (l *Lease) Abandon(ctx context.Context) error {
 	// The epoch rises as with a take-over: a renewal that was cut off may still be carried out by the server after this.
 	err := l.db.updatePortal(ctx, l, "abandon", map[string]any{"lease_until": 0, "epoch": gorm.Expr("epoch + 1")})

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// A machine that was suspended stops the monotonic clock, one whose clock is set jumps the wall clock, forwards or back. Whatever
-// happens, a lease never seems younger than either clock says (design, one owner per portal).
+// A machine that was suspended stops the monotonic clock, one whose clock is set jumps the wall clock, forwards or
+// back. Whatever happens, a lease never seems younger than either clock says (design, one owner per portal).
 func TestLeaseUnderClocksThatJump(t *testing.T) {
 	const request = 15 * time.Second
 	for _, c := range []struct {
@@ -33,8 +33,8 @@ func TestLeaseUnderClocksThatJump(t *testing.T) {
 	}
 }
 
-// before is a time that lies back by different amounts on the two clocks, which no function of package time makes. It reaches into
-// time.Time, whose second word is the monotonic reading, and says so when that is no longer true.
+// before is a time that lies back by different amounts on the two clocks, which no function of package time makes. It
+// reaches into time.Time, whose second word is the monotonic reading, and says so when that is no longer true.
 func before(t *testing.T, now time.Time, monotonic, wall time.Duration) time.Time {
 	t.Helper()
 	then := now.Add(-wall) // moves both

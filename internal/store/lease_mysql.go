@@ -34,10 +34,12 @@ func (d *mysqlDialect) acquire(ctx context.Context, db *engine, l *Lease) error 
 	})
 }
 
-// evict has nothing to do: who holds a row is shown to administrators alone. The server ends such a session in time, see mysqlSession.
+// evict has nothing to do: who holds a row is shown to administrators alone. The server ends such a session in time,
+// see mysqlSession.
 func (d *mysqlDialect) evict(context.Context, *engine, string) error { return nil }
 
-// renew reckons from the beginning of the statement, also when it has to wait for a settlement: the lease is rather too short.
+// renew reckons from the beginning of the statement, also when it has to wait for a settlement: the lease is rather too
+// short.
 func (d *mysqlDialect) renew(ctx context.Context, l *Lease) error {
 	return lostIfNone(l.db.execAgain(ctx, `UPDATE leadsync_portals SET lease_until = `+mysqlNow+` + ?3 WHERE portal = ?1 AND epoch = ?2 AND NOT clean`,
 		l.portal, l.epoch, l.length.Milliseconds()))

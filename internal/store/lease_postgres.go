@@ -39,8 +39,8 @@ func (d *postgresDialect) acquire(ctx context.Context, db *engine, l *Lease) err
 	})
 }
 
-// evict ends the session that holds the portal's row although the lease of its owner is over, where our rights allow: ours may always
-// end those of the same user. The row says which transaction has it.
+// evict ends the session that holds the portal's row although the lease of its owner is over, where our rights allow:
+// ours may always end those of the same user. The row says which transaction has it.
 func (d *postgresDialect) evict(ctx context.Context, db *engine, portal string) error {
 	var ended int
 	return db.one(ctx, db.write, []any{&ended}, `SELECT count(pg_terminate_backend(a.pid)) FROM leadsync_portals p

@@ -15,15 +15,15 @@ import (
 	"leadsync/internal/settlement"
 )
 
-// fileLock is an exclusive OS lock on a file beside the database, gone with the process. The file itself stays: removing it
-// would let two processes lock two files of one name.
+// fileLock is an exclusive OS lock on a file beside the database, gone with the process. The file itself stays:
+// removing it would let two processes lock two files of one name.
 type fileLock struct{ f *os.File }
 
 // errHeld says that another open file holds the lock.
 var errHeld = errors.New("held by another process")
 
-// lockFile takes the lock or returns errHeld. A probe (locked) holds a shared lock for a moment, so a refusal is tried again for a
-// quarter of a second.
+// lockFile takes the lock or returns errHeld. A probe (locked) holds a shared lock for a moment, so a refusal is tried
+// again for a quarter of a second.
 func lockFile(ctx context.Context, path string) (*fileLock, error) {
 	f, err := openLock(path)
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"leadsync/internal/ledger"
 )
 
-// Links reads the links of leads in one HubSpot account; a lead without one is not in the map. The caller owns the result.
+// Links reads the links of leads in one HubSpot account; a lead without one is not in the map. The caller owns the
+// result.
 func (v *View) Links(ctx context.Context, hubID int64, leads []lead.ID) (map[lead.ID]*ledger.Link, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
@@ -27,7 +28,8 @@ func (v *View) Links(ctx context.Context, hubID int64, leads []lead.ID) (map[lea
 	return m, nil
 }
 
-// LinksByAddress reads the links of an account, of any portal name and in any state, that have one of the normalised addresses.
+// LinksByAddress reads the links of an account, of any portal name and in any state, that have one of the normalised
+// addresses.
 func (v *View) LinksByAddress(ctx context.Context, hubID int64, addresses []string) ([]ledger.Link, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
@@ -37,8 +39,8 @@ func (v *View) LinksByAddress(ctx context.Context, hubID int64, addresses []stri
 	return v.queryLinks(ctx, "read links by address", v.dialect.sql().byAddress, hubID, v.dialect.texts(distinct(addresses)))
 }
 
-// LinksByContact reads the links of an account, of any portal name and in any state, that name one of the contacts. At most one
-// link of a contact is linked or gone; others may be passive or purged.
+// LinksByContact reads the links of an account, of any portal name and in any state, that name one of the contacts. At
+// most one link of a contact is linked or gone; others may be passive or purged.
 func (v *View) LinksByContact(ctx context.Context, hubID int64, contacts []lead.ContactID) ([]ledger.Link, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
@@ -55,16 +57,16 @@ func (v *View) LinksToLookAt(ctx context.Context, hubID, now int64, limit int) (
 	return v.queryLinks(ctx, "read links to look at", v.dialect.sql().lookAt, v.portal, hubID, now, limit)
 }
 
-// LinksOwingOptOut reads links for which the unsubscribe lane has work without any row, the longest due first: the lead is out and its
-// present address is not evidenced, or an opt-out is to be posted again.
+// LinksOwingOptOut reads links for which the unsubscribe lane has work without any row, the longest due first: the lead
+// is out and its present address is not evidenced, or an opt-out is to be posted again.
 func (v *View) LinksOwingOptOut(ctx context.Context, hubID, now int64, limit int) ([]ledger.Link, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
 	return v.queryLinks(ctx, "read links that owe an opt-out", v.dialect.sql().optOutDue, v.portal, hubID, now, limit)
 }
 
-// LinksWaiting reads links whose second look stands beyond look, or the opt-out they owe beyond optOut, unix ms: at most limit of each, and
-// one that is both twice.
+// LinksWaiting reads links whose second look stands beyond look, or the opt-out they owe beyond optOut, unix ms: at
+// most limit of each, and one that is both twice.
 func (v *View) LinksWaiting(ctx context.Context, hubID, look, optOut int64, limit int) ([]ledger.Link, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()

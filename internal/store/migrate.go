@@ -18,10 +18,11 @@ import (
 // versionTable is goose's table under a name of ours: the application may use goose in the same database.
 const versionTable = "leadsync_schema"
 
-// Migrate brings the schema to the version of this binary, under a lock that other instances wait for, and returns the versions
-// before and after (equal when there was nothing to do). A newer schema is left alone: ErrSchemaNewer. A file that fails leaves
-// the version before it: each is one transaction, on MariaDB, where DDL cannot be undone, one statement that may be repeated. While an
-// application has a transaction open it waits, without keeping anybody else waiting, until ctx ends.
+// Migrate brings the schema to the version of this binary, under a lock that other instances wait for, and returns the
+// versions before and after (equal when there was nothing to do). A newer schema is left alone: ErrSchemaNewer. A file
+// that fails leaves the version before it: each is one transaction, on MariaDB, where DDL cannot be undone, one
+// statement that may be repeated. While an application has a transaction open it waits, without keeping anybody else
+// waiting, until ctx ends.
 func (db *DB) Migrate(ctx context.Context) (from, to int64, err error) {
 	from, latest, err := db.versions(ctx)
 	if err != nil {
@@ -72,8 +73,8 @@ func (db *DB) migrateTo(ctx context.Context, version int64) (from, to int64, err
 	return from, version, nil
 }
 
-// mendVersions gives the table of versions its first row. On MariaDB goose makes the table and the row one after the other, and refuses
-// for ever a table that a connection which broke in between left empty.
+// mendVersions gives the table of versions its first row. On MariaDB goose makes the table and the row one after the
+// other, and refuses for ever a table that a connection which broke in between left empty.
 func mendVersions(ctx context.Context, db *engine, m migration) error {
 	var there int
 	if err := m.pool.QueryRowContext(ctx, db.dialect.sql().schemaTable).Scan(&there); err != nil || there == 0 {
@@ -139,8 +140,8 @@ func (db *engine) numbers() ([]int64, error) {
 	return all, nil
 }
 
-// CheckSchema is nil when the schema is the one of this binary, else it wraps ErrSchemaNewer or ErrSchemaOlder and names both
-// versions.
+// CheckSchema is nil when the schema is the one of this binary, else it wraps ErrSchemaNewer or ErrSchemaOlder and
+// names both versions.
 func (db *DB) CheckSchema(ctx context.Context) error {
 	current, latest, err := db.Schema(ctx)
 	switch {

@@ -12,8 +12,9 @@ import (
 	"leadsync/internal/testsize"
 )
 
-// TestUpgradeCutAtEveryStatementIsFinished breaks the connections of a first migration before and after each message to the server, and
-// migrates again: the database is whole then. Between the two the old binary could have come, or nobody.
+// TestUpgradeCutAtEveryStatementIsFinished breaks the connections of a first migration before and after each message to
+// the server, and migrates again: the database is whole then. Between the two the old binary could have come, or
+// nobody.
 func TestUpgradeCutAtEveryStatementIsFinished(t *testing.T) {
 	for _, s := range servers {
 		for _, after := range []bool{false, true} {
@@ -64,7 +65,8 @@ func finishes(t *testing.T, url string) {
 	}
 }
 
-// TestUpgradeKilledAtEveryWriteIsFinished is the same for SQLite: what a killed process leaves is a journal that ends somewhere.
+// TestUpgradeKilledAtEveryWriteIsFinished is the same for SQLite: what a killed process leaves is a journal that ends
+// somewhere.
 func TestUpgradeKilledAtEveryWriteIsFinished(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "whole.db")
 	db, err := store.Open(t.Context(), "sqlite://"+path, store.Options{CreateSQLite: true})

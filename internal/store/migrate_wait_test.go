@@ -17,7 +17,8 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// servers are the dialects on which DDL stands in a queue for a table, with a version after which a migration changes lead_outbox.
+// servers are the dialects on which DDL stands in a queue for a table, with a version after which a migration changes
+// lead_outbox.
 var servers = []struct {
 	name   string
 	newURL func(testing.TB) string
@@ -42,8 +43,8 @@ func (l *lines) text() string {
 	return l.String()
 }
 
-// TestUpgradeNeverStandsInFrontOfAnInsert holds a transaction open while the schema is upgraded, inserts all the time, and lets the
-// transaction go: each insert is done within a second, the wait is told, and the upgrade then ends.
+// TestUpgradeNeverStandsInFrontOfAnInsert holds a transaction open while the schema is upgraded, inserts all the time,
+// and lets the transaction go: each insert is done within a second, the wait is told, and the upgrade then ends.
 func TestUpgradeNeverStandsInFrontOfAnInsert(t *testing.T) {
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {
@@ -127,8 +128,9 @@ func TestUpgradeThatIsStoppedSaysWhatItWaitedFor(t *testing.T) {
 	}
 }
 
-// TestUpgradeOfALargeTableMakesItsIndexWhileInsertsGoOn takes the way of a large table, with a transaction open on it and a try behind it that
-// left an index which is not valid. It has a database of its own: the index waits for every snapshot in the database.
+// TestUpgradeOfALargeTableMakesItsIndexWhileInsertsGoOn takes the way of a large table, with a transaction open on it
+// and a try behind it that left an index which is not valid. It has a database of its own: the index waits for every
+// snapshot in the database.
 func TestUpgradeOfALargeTableMakesItsIndexWhileInsertsGoOn(t *testing.T) {
 	schema := storetest.Postgres(t)
 	name := "leadsync_large_" + strings.ToLower(rand.Text()[:12])

@@ -20,17 +20,17 @@ type migration struct {
 	// pool is goose's own.
 	pool    *sql.DB
 	dialect goose.Dialect
-	// lock waits for other instances until ctx ends. It is taken before goose looks at anything, not by goose: on MariaDB its table
-	// of versions appears before the first row of it, and an instance that looks in between gives up.
+	// lock waits for other instances until ctx ends. It is taken before goose looks at anything, not by goose: on MariaDB
+	// its table of versions appears before the first row of it, and an instance that looks in between gives up.
 	lock func(ctx context.Context) (unlock func() error, err error)
-	// brief sets how long the DDL of this try waits for a table; nil = the engine has no such wait. blocker reads a session and the
-	// age of its open transaction in seconds; empty = nobody to name.
+	// brief sets how long the DDL of this try waits for a table; nil = the engine has no such wait. blocker reads a
+	// session and the age of its open transaction in seconds; empty = nobody to name.
 	brief   func(ctx context.Context, try int) error
 	blocker string
 }
 
-// lockMigration locks an OS lock on a file beside the SQLite database, which a killed migration cannot leave behind. A lease row
-// would need a heartbeat, and a time-out to wait for after a crash.
+// lockMigration locks an OS lock on a file beside the SQLite database, which a killed migration cannot leave behind. A
+// lease row would need a heartbeat, and a time-out to wait for after a crash.
 func lockMigration(path string) func(context.Context) (func() error, error) {
 	return func(ctx context.Context) (func() error, error) {
 		for {
@@ -48,11 +48,12 @@ func lockMigration(path string) func(context.Context) (func() error, error) {
 	}
 }
 
-// lockSession takes a named lock of a server, held by one session that gives a sign of life while the migration runs: a session that
-// is silent is ended by the server like any other of ours, and the lock with it. begin, which may be empty, goes before; take and arg
-// are a statement that returns whether it was taken. On PostgreSQL the lock is one of a transaction, which a pooler keeps on one
-// session of the server, and cannot be left behind in it. goose's own lock for PostgreSQL asks once a second, so that of four instances
-// the last starts three seconds late; its table lock for MySQL outlives a crash by 30 seconds.
+// lockSession takes a named lock of a server, held by one session that gives a sign of life while the migration runs: a
+// session that is silent is ended by the server like any other of ours, and the lock with it. begin, which may be
+// empty, goes before; take and arg are a statement that returns whether it was taken. On PostgreSQL the lock is one of
+// a transaction, which a pooler keeps on one session of the server, and cannot be left behind in it. goose's own lock
+// for PostgreSQL asks once a second, so that of four instances the last starts three seconds late; its table lock for
+// MySQL outlives a crash by 30 seconds.
 func lockSession(pool *sql.DB, begin, take string, args ...any) func(context.Context) (func() error, error) {
 	return func(ctx context.Context) (func() error, error) {
 		conn, err := pool.Conn(ctx)
@@ -79,8 +80,8 @@ func lockSession(pool *sql.DB, begin, take string, args ...any) func(context.Con
 	}
 }
 
-// tryLock asks once. Who does not get the lock keeps no transaction open while it waits: behind a pooler that is a session of the server,
-// of which there may be few.
+// tryLock asks once. Who does not get the lock keeps no transaction open while it waits: behind a pooler that is a
+// session of the server, of which there may be few.
 func tryLock(ctx context.Context, conn *sql.Conn, begin, take string, args []any) (taken bool, err error) {
 	if begin != "" {
 		if _, err := conn.ExecContext(ctx, begin); err != nil {
@@ -116,8 +117,9 @@ func keepAlive(ctx context.Context, conn *sql.Conn) (stop func()) {
 	return func() { cancel(); done.Wait() }
 }
 
-// endLock gives the lock back and ends the connection, which does not go back into the pool. A lock of a transaction is given back
-// by an answered statement: a pooler hears of a client that only left a moment later, and so does who waits for the lock.
+// endLock gives the lock back and ends the connection, which does not go back into the pool. A lock of a transaction is
+// given back by an answered statement: a pooler hears of a client that only left a moment later, and so does who waits
+// for the lock.
 func endLock(conn *sql.Conn, begin string) error {
 	if begin != "" {
 		_, _ = conn.ExecContext(context.Background(), `ROLLBACK`) // the end of the connection does it as well

@@ -13,20 +13,21 @@ import (
 )
 
 const (
-	// schemaLockWait is how long DDL stands in the queue for a table on PostgreSQL: everybody who comes after it waits as long.
+	// schemaLockWait is how long DDL stands in the queue for a table on PostgreSQL: everybody who comes after it waits as
+	// long.
 	schemaLockWait = 300 * time.Millisecond
 	// schemaPause is how long a migration stays out of the queue before it tries again.
 	schemaPause = time.Second
 	// schemaSayEvery is how often it says what it waits for.
 	schemaSayEvery = 30 * time.Second
-	// mysqlPatientTry is which try waits a second on MariaDB, whose shortest wait that is; the others do not wait at all. On a table
-	// that always has some short transaction open, not waiting alone might never find a gap.
+	// mysqlPatientTry is which try waits a second on MariaDB, whose shortest wait that is; the others do not wait at all.
+	// On a table that always has some short transaction open, not waiting alone might never find a gap.
 	mysqlPatientTry = 20
 )
 
-// patiently repeats f, which changes the schema, for as long as a transaction of somebody else keeps a table from it. DDL that waits for
-// a table has every later statement on it wait behind, the application's inserts too, so it asks with a short time-out, steps back and
-// asks again.
+// patiently repeats f, which changes the schema, for as long as a transaction of somebody else keeps a table from it.
+// DDL that waits for a table has every later statement on it wait behind, the application's inserts too, so it asks
+// with a short time-out, steps back and asks again.
 func (db *DB) patiently(ctx context.Context, m migration, f func() error) error {
 	begun, said := time.Now(), time.Time{}
 	defer db.sayWhileWaiting(ctx, m, begun)()
@@ -52,8 +53,8 @@ func (db *DB) patiently(ctx context.Context, m migration, f func() error) error 
 	}
 }
 
-// sayWhileWaiting says every now and then what DDL waits for that nobody waits behind, and that has no time-out therefore, until the
-// returned function is called.
+// sayWhileWaiting says every now and then what DDL waits for that nobody waits behind, and that has no time-out
+// therefore, until the returned function is called.
 func (db *DB) sayWhileWaiting(ctx context.Context, m migration, begun time.Time) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var done sync.WaitGroup

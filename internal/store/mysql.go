@@ -28,8 +28,8 @@ const (
 	mysqlMaxIdle = 10 * time.Second
 )
 
-// The oldest servers that know what the statements use: JSON_TABLE, defaults that are expressions, and columns that are hidden
-// (MySQL: since 8.0.23, https://dev.mysql.com/doc/refman/8.0/en/invisible-columns.html).
+// The oldest servers that know what the statements use: JSON_TABLE, defaults that are expressions, and columns that are
+// hidden (MySQL: since 8.0.23, https://dev.mysql.com/doc/refman/8.0/en/invisible-columns.html).
 const (
 	oldestMariaDB = "10.6"
 	oldestMySQL   = "8.0.23"
@@ -48,8 +48,8 @@ func (d *mysqlDialect) name() string { return "mysql" }
 func (*mysqlDialect) guard(context.Context, *engine, querier) error     { return nil }
 func (*mysqlDialect) unhurried(context.Context, *engine, querier) error { return nil }
 
-// mysqlConfig reads mysql://user:password@host:port/db, with socket=/path instead of a host, and tls=true, skip-verify or preferred.
-// Its errors never repeat the URL.
+// mysqlConfig reads mysql://user:password@host:port/db, with socket=/path instead of a host, and tls=true, skip-verify
+// or preferred. Its errors never repeat the URL.
 func mysqlConfig(raw string) (*mysql.Config, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -168,18 +168,20 @@ func (d *mysqlDialect) pool(size int, statement time.Duration) (*sql.DB, error) 
 	return pool, nil
 }
 
-// mysqlSettings are what we need of a session. Strict mode: text that does not fit is refused, never cut. The time-outs are the server's
-// own, in seconds, and end what a client that is gone or frozen keeps: a transaction that waits for our next statement (MariaDB has a
-// limit for that, https://mariadb.com/docs/server/server-management/variables-and-modes/server-system-variables; on MySQL it is that of
-// any idle session), a statement of which half was sent, an answer that nobody reads, and the wait for a row or a table.
+// mysqlSettings are what we need of a session. Strict mode: text that does not fit is refused, never cut. The time-outs
+// are the server's own, in seconds, and end what a client that is gone or frozen keeps: a transaction that waits for
+// our next statement (MariaDB has a limit for that,
+// https://mariadb.com/docs/server/server-management/variables-and-modes/server-system-variables; on MySQL it is that of
+// any idle session), a statement of which half was sent, an answer that nobody reads, and the wait for a row or a
+// table.
 var mysqlSettings = fmt.Sprintf(`SET NAMES utf8mb4, SESSION time_zone = '+00:00',
   SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   SESSION innodb_lock_wait_timeout = %[1]d, SESSION lock_wait_timeout = %[1]d, SESSION net_read_timeout = %[2]d, SESSION net_write_timeout = %[2]d,
   SESSION wait_timeout = %[3]d /*M!100300 , SESSION idle_transaction_timeout = %[2]d */`,
 	int(lockWait.Seconds()), int(idleInTransaction.Seconds()), int(peerSilent.Seconds()))
 
-// mysqlSession sets up each new connection. READ COMMITTED: a reader sees what is committed now, and a writer locks the rows it writes
-// and no gaps between them.
+// mysqlSession sets up each new connection. READ COMMITTED: a reader sees what is committed now, and a writer locks the
+// rows it writes and no gaps between them.
 type mysqlSession struct {
 	driver.Connector
 	readOnly, migrates bool

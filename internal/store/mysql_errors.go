@@ -68,7 +68,8 @@ func (d *mysqlDialect) class(err error) trouble {
 	return otherTrouble
 }
 
-// mysqlDenied reports a refused login: wrong user or password, host not allowed, no access to the database, no such plugin.
+// mysqlDenied reports a refused login: wrong user or password, host not allowed, no access to the database, no such
+// plugin.
 func mysqlDenied(number uint16) bool {
 	switch number {
 	case 1044, 1045, 1129, 1130, 1227, 1251, 1524, 1698:
@@ -105,7 +106,8 @@ func mysqlCause(err error) string {
 	return ""
 }
 
-// mysqlError hides the server's message, which repeats values ("Duplicate entry 'ada@...'") and pieces of the statement.
+// mysqlError hides the server's message, which repeats values ("Duplicate entry 'ada@...'") and pieces of the
+// statement.
 type mysqlError struct{ err *mysql.MySQLError }
 
 func (e *mysqlError) Error() string {

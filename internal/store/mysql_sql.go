@@ -10,7 +10,8 @@ func withCollation(text, collation string) string {
 }
 
 const (
-	// Lists arrive as argument 2, one JSON text, and are the outer loop of every join: STRAIGHT_JOIN keeps the order that is written.
+	// Lists arrive as argument 2, one JSON text, and are the outer loop of every join: STRAIGHT_JOIN keeps the order that
+	// is written.
 	mysqlIDs   = `JSON_TABLE(?2, '$[*]' COLUMNS (v BIGINT PATH '$')) AS j `
 	mysqlTexts = `JSON_TABLE(?2, '$[*]' COLUMNS (v LONGTEXT` + mysqlText + `PATH '$')) AS j `
 	mysqlLeads = `JSON_TABLE(?2, '$[*]' COLUMNS (nr FOR ORDINALITY, v VARCHAR(255)` + mysqlText + `PATH '$')) AS j `
@@ -24,8 +25,8 @@ const (
 	mysqlNow = `(TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(3)) DIV 1000)`
 )
 
-// mysqlPendingOf finds the id beyond the limit of each lead first; LIMIT in a joined subquery cannot depend on the lead here. Sorting
-// the ids before the rows are read keeps texts out of the sort.
+// mysqlPendingOf finds the id beyond the limit of each lead first; LIMIT in a joined subquery cannot depend on the lead
+// here. Sorting the ids before the rows are read keeps texts out of the sort.
 const mysqlPendingOf = `SELECT STRAIGHT_JOIN %COLUMNS% FROM (
     SELECT STRAIGHT_JOIN c.nr, p.id FROM (
       SELECT j.nr, j.v, (SELECT f.id FROM lead_outbox f ` + byLead + `WHERE f.portal = ?1 AND f.lead_id = j.v AND f.state = 'pending'
@@ -129,12 +130,13 @@ const mysqlSettle = `UPDATE JSON_TABLE(?2, '$[*]' COLUMNS (id BIGINT PATH '$.i',
   o.correlation_id = coalesce(v.correlation_id, o.correlation_id), o.settled_at = v.settled_at
   WHERE o.state = 'pending' AND o.portal = ?1`
 
-// mysqlOwing finds links that owe something by the column that stands in the index for the condition of the others' partial one.
+// mysqlOwing finds links that owe something by the column that stands in the index for the condition of the others'
+// partial one.
 var mysqlOwing = strings.NewReplacer(`owed IS NOT NULL`, `owes = 1`, `FROM leadsync_links `, `FROM leadsync_links FORCE INDEX (leadsync_links_owed) `)
 
-// A link is found by its primary key alone. MariaDB takes any unique key for "the row is there", also that of the contact, and would
-// write the new link over the one of the lead that holds the contact; then the subquery of two rows ends the statement (error 1242,
-// myHeld), whatever the sql_mode.
+// A link is found by its primary key alone. MariaDB takes any unique key for "the row is there", also that of the
+// contact, and would write the new link over the one of the lead that holds the contact; then the subquery of two rows
+// ends the statement (error 1242, myHeld), whatever the sql_mode.
 const (
 	mysqlUpsertHead = `INSERT INTO leadsync_links (` + linkColumns + `, updated_at) VALUES `
 	mysqlUpsertTail = ` ON DUPLICATE KEY UPDATE

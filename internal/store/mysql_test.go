@@ -29,8 +29,8 @@ func TestMySQLSession(t *testing.T) {
 	}
 }
 
-// TestMySQLMigrationThatBroke: DDL cannot be undone, so a migration that died between a table and its line in the list of versions is
-// repeated.
+// TestMySQLMigrationThatBroke: DDL cannot be undone, so a migration that died between a table and its line in the list
+// of versions is repeated.
 func TestMySQLMigrationThatBroke(t *testing.T) {
 	t.Parallel()
 	url := storetest.MySQL(t)

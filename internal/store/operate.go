@@ -25,8 +25,8 @@ type ListQuery struct {
 	Desc    bool
 }
 
-// List streams rows to each, in id order; an error of each ends it and is returned. Nothing is held in memory, and each may use
-// the DB.
+// List streams rows to each, in id order; an error of each ends it and is returned. Nothing is held in memory, and each
+// may use the DB.
 func (o *Operator) List(ctx context.Context, q ListQuery, each func(outbox.Entry) error) error {
 	return o.list(ctx, q, each)
 }
@@ -95,8 +95,9 @@ type Selection struct {
 	Since  int64 // as in ListQuery
 }
 
-// Requeue puts dead rows back to pending as if they were new: no attempts, no reason, no note. A row that an operator skipped comes
-// back too when it is named by id. It returns how many came back, also with an error; ErrNothingSelected for an empty selection.
+// Requeue puts dead rows back to pending as if they were new: no attempts, no reason, no note. A row that an operator
+// skipped comes back too when it is named by id. It returns how many came back, also with an error; ErrNothingSelected
+// for an empty selection.
 func (o *Operator) Requeue(ctx context.Context, q Selection) (int64, error) {
 	may := "o.state = 'dead'"
 	if len(q.IDs) > 0 {
@@ -110,8 +111,9 @@ func (o *Operator) Requeue(ctx context.Context, q Selection) (int64, error) {
 	return n, wrapChange("requeue rows", err)
 }
 
-// SkipRows settles pending and dead rows as skipped by the operator and returns how many, also with an error. A row that a request carries at this
-// moment is skipped all the same: its outcome then finds it settled. ErrNothingSelected for an empty selection.
+// SkipRows settles pending and dead rows as skipped by the operator and returns how many, also with an error. A row
+// that a request carries at this moment is skipped all the same: its outcome then finds it settled. ErrNothingSelected
+// for an empty selection.
 func (o *Operator) SkipRows(ctx context.Context, q Selection) (int64, error) {
 	n, err := o.change(ctx, q, "o.state IN ('pending', 'dead')", map[string]any{"state": outbox.Skipped, "reason": outbox.ByOperator,
 		"not_before": nil, "settled_at": now()})
@@ -138,8 +140,8 @@ func wrapChange(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// change updates the selected rows in id order, in transactions of changeChunk rows, so that no application's insert waits long
-// for a million of them.
+// change updates the selected rows in id order, in transactions of changeChunk rows, so that no application's insert
+// waits long for a million of them.
 func (o *Operator) change(ctx context.Context, q Selection, may string, columns map[string]any) (total int64, err error) {
 	if len(q.IDs) == 0 && q.State == "" && q.Reason == "" && q.LeadID == "" && q.Since == 0 {
 		return 0, ErrNothingSelected
@@ -163,7 +165,8 @@ func (o *Operator) change(ctx context.Context, q Selection, may string, columns 
 		return total, nil
 	}
 	for after := outbox.EntryID(0); ; {
-		// The rows up to the last of a chunk, by its id and not by a list of them: what a server reads and a log repeats stays short.
+		// The rows up to the last of a chunk, by its id and not by a list of them: what a server reads and a log repeats
+		// stays short.
 		var ids []outbox.EntryID
 		g := o.narrow(o.gread.WithContext(ctx).Table("lead_outbox AS o"), q.Portal, q.State, q.Reason, q.LeadID, q.Since)
 		if err := g.Where(may).Where("o.id > ?", after).Order("o.id").Limit(changeChunk).Pluck("o.id", &ids).Error; err != nil {
@@ -180,13 +183,13 @@ func (o *Operator) change(ctx context.Context, q Selection, may string, columns 
 	}
 }
 
-// changeChunk is how many rows an operator's change takes in one transaction: some tens of milliseconds, in which SQLite lets nobody else
-// write.
+// changeChunk is how many rows an operator's change takes in one transaction: some tens of milliseconds, in which
+// SQLite lets nobody else write.
 const changeChunk = 2000
 
-// Purge deletes at most limit rows of the portal in the given settled states that were settled before the time (unix ms),
-// the oldest of each state and reason first, and returns how many, also with an error; without one, fewer than limit means that
-// none is left. Pending rows are never deleted. Ids of deleted rows are not given out again.
+// Purge deletes at most limit rows of the portal in the given settled states that were settled before the time (unix
+// ms), the oldest of each state and reason first, and returns how many, also with an error; without one, fewer than
+// limit means that none is left. Pending rows are never deleted. Ids of deleted rows are not given out again.
 func (p *Portal) Purge(ctx context.Context, states []outbox.State, before int64, limit int) (int64, error) {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()
@@ -205,7 +208,8 @@ func (p *Portal) Purge(ctx context.Context, states []outbox.State, before int64,
 	return total, nil
 }
 
-// purge deletes rows of one state, those without a reason first, then reason by reason: the index has the reason before the time.
+// purge deletes rows of one state, those without a reason first, then reason by reason: the index has the reason before
+// the time.
 func (p *Portal) purge(ctx context.Context, portal, state string, before, limit int64) (int64, error) {
 	s := p.dialect.sql()
 	total, err := p.execAgain(ctx, s.purgeBare, portal, state, before, limit)

@@ -58,8 +58,8 @@ func (p *Portal) noteOptOuts(ctx context.Context, tx *sql.Tx, portal string, lin
 	return p.joined(ctx, tx).Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(add, 200).Error
 }
 
-// LinksOutAt reads the links of an account, of any portal name and in any state, that say of a normalised address which is not their own that
-// it is out, or said so: ledger.Link.OutAt decides.
+// LinksOutAt reads the links of an account, of any portal name and in any state, that say of a normalised address which
+// is not their own that it is out, or said so: ledger.Link.OutAt decides.
 func (v *View) LinksOutAt(ctx context.Context, hubID int64, address string) ([]ledger.Link, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
@@ -84,8 +84,8 @@ func (v *View) LinksOutAt(ctx context.Context, hubID int64, address string) ([]l
 	return all, nil
 }
 
-// SpokeOut reports whether the lead has an unsubscribe that was spoken at the time (unix ms) or later and was not skipped, however many rows
-// it has.
+// SpokeOut reports whether the lead has an unsubscribe that was spoken at the time (unix ms) or later and was not
+// skipped, however many rows it has.
 func (v *View) SpokeOut(ctx context.Context, id lead.ID, since int64) (bool, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
@@ -99,8 +99,8 @@ func (v *View) SpokeOut(ctx context.Context, id lead.ID, since int64) (bool, err
 	return n > 0, nil
 }
 
-// PendingOptOut reports whether an unsubscribe is pending that names a normalised address, or that is of one of the leads; but is a lead whose
-// own rows do not count.
+// PendingOptOut reports whether an unsubscribe is pending that names a normalised address, or that is of one of the
+// leads; but is a lead whose own rows do not count.
 func (v *View) PendingOptOut(ctx context.Context, leads []lead.ID, address string, but lead.ID) (bool, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()

@@ -8,7 +8,8 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// Pause is a lane of a portal that an operator stopped by hand. It lasts until somebody resumes it, whatever restarts meanwhile.
+// Pause is a lane of a portal that an operator stopped by hand. It lasts until somebody resumes it, whatever restarts
+// meanwhile.
 type Pause struct {
 	Portal string `gorm:"primaryKey"`
 	Lane   string `gorm:"primaryKey"` // live, backfill, pull or unsubscribe
@@ -55,7 +56,8 @@ func (db *engine) pausesOf(ctx context.Context, portal string) ([]Pause, error) 
 	return all, nil
 }
 
-// PauseLanes pauses lanes of a portal and returns how many of them ran until now. One that is paused already keeps its time.
+// PauseLanes pauses lanes of a portal and returns how many of them ran until now. One that is paused already keeps its
+// time.
 func (o *Operator) PauseLanes(ctx context.Context, portal string, lanes []string, by string) (int64, error) {
 	if len(lanes) == 0 {
 		return 0, nil

@@ -14,11 +14,13 @@ import (
 // many is the unit of the backlog.
 const many = 2000
 
-// mostRows is how many rows or index entries a statement about 100 leads or rows may touch; there are thousands of others.
+// mostRows is how many rows or index entries a statement about 100 leads or rows may touch; there are thousands of
+// others.
 const mostRows = 1900
 
-// TestReadingDoesNotDependOnTheBacklog runs every statement of a batch or a poll against thousands of rows that wait or are settled, and
-// counts what the engine touched: before the engine knows the size of its tables, and after it has looked.
+// TestReadingDoesNotDependOnTheBacklog runs every statement of a batch or a poll against thousands of rows that wait or
+// are settled, and counts what the engine touched: before the engine knows the size of its tables, and after it has
+// looked.
 func TestReadingDoesNotDependOnTheBacklog(t *testing.T) {
 	for _, d := range []struct {
 		name    string
@@ -132,7 +134,8 @@ func sqliteScans(t *testing.T, conn *sql.Conn, s store.Statement) int {
 	return n
 }
 
-// postgresRows adds up the rows that the scans of the plan returned or threw away, and runs the statement with both kinds of plan.
+// postgresRows adds up the rows that the scans of the plan returned or threw away, and runs the statement with both
+// kinds of plan.
 func postgresRows(t *testing.T, conn *sql.Conn, s store.Statement) (worst int) {
 	type node struct {
 		Type    string  `json:"Node Type"`

@@ -8,7 +8,8 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// TestPooler: the whole contract behind a PgBouncer in transaction mode, where nothing of a session outlives a transaction.
+// TestPooler: the whole contract behind a PgBouncer in transaction mode, where nothing of a session outlives a
+// transaction.
 func TestPooler(t *testing.T) {
 	make := storetest.Pooler(t)
 	t.Run("SettingsOfTheURL", func(t *testing.T) {

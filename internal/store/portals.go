@@ -75,8 +75,8 @@ func (p *Portal) SaveStatus(ctx context.Context, status json.RawMessage, now int
 	return p.updatePortal(ctx, p.lease, "save the status", map[string]any{"status": string(status), "status_at": now})
 }
 
-// PinHub remembers the HubSpot account of the portal and the address it was learnt from, replacing what was there; whether that is
-// right is the caller's to decide. settlement.ErrLeaseLost when another owner has the portal.
+// PinHub remembers the HubSpot account of the portal and the address it was learnt from, replacing what was there;
+// whether that is right is the caller's to decide. settlement.ErrLeaseLost when another owner has the portal.
 func (p *Portal) PinHub(ctx context.Context, hubID int64, baseURL string) error {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()
@@ -100,8 +100,8 @@ func (db *engine) updatePortal(ctx context.Context, l *Lease, doing string, colu
 	return nil
 }
 
-// EndLease ends the lease of an owner that the caller knows to be gone, on a server; the next one need not wait for it to run out, and takes its
-// last requests for in doubt. False when another one owns the portal by now.
+// EndLease ends the lease of an owner that the caller knows to be gone, on a server; the next one need not wait for it
+// to run out, and takes its last requests for in doubt. False when another one owns the portal by now.
 func (db *DB) EndLease(ctx context.Context, portal, owner string) (bool, error) {
 	res := db.gwrite.WithContext(ctx).Model(&PortalRow{}).Where("portal = ? AND owner = ? AND lease_until > 0", portal, owner).
 		Updates(map[string]any{"lease_until": 0, "epoch": gorm.Expr("epoch + 1")})
@@ -111,8 +111,8 @@ func (db *DB) EndLease(ctx context.Context, portal, owner string) (bool, error) 
 	return res.RowsAffected > 0, nil
 }
 
-// ReserveDaily takes block requests from the count of day (the account's own calendar day, as the caller writes it) and returns
-// the count before. Another day starts at 0. Two callers never get the same block.
+// ReserveDaily takes block requests from the count of day (the account's own calendar day, as the caller writes it) and
+// returns the count before. Another day starts at 0. Two callers never get the same block.
 func (db *DB) ReserveDaily(ctx context.Context, portal, day string, block int) (before int, err error) {
 	after, err := db.dialect.reserveDaily(ctx, db.engine, portal, day, block)
 	if err != nil {

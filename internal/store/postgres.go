@@ -104,18 +104,20 @@ func (d *postgresDialect) migration(context.Context) (migration, error) {
 		lock: lockSession(pool, `BEGIN`, `SELECT pg_try_advisory_xact_lock($1)`, int64(migrationLockID))}, nil
 }
 
-// postgresBlocker is the session with the oldest transaction that uses one of our tables. The age of another role's is hidden from most.
+// postgresBlocker is the session with the oldest transaction that uses one of our tables. The age of another role's is
+// hidden from most.
 const postgresBlocker = `SELECT l.pid, coalesce(floor(extract(epoch FROM clock_timestamp() - a.xact_start)), 0)::bigint
   FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_stat_activity a ON a.pid = l.pid
   WHERE l.granted AND c.relname LIKE 'lead%' AND c.relnamespace = current_schema()::regnamespace AND l.pid <> pg_backend_pid()
     AND a.application_name <> 'leadsync migrate' ORDER BY a.xact_start NULLS LAST LIMIT 1`
 
-// largeTable is the size of lead_outbox, in bytes, from which an index is made while inserts go on. That waits for every transaction in the
-// database, a dump of hours too; making a small one keeps inserts waiting for some tenths of a second, and ends.
+// largeTable is the size of lead_outbox, in bytes, from which an index is made while inserts go on. That waits for
+// every transaction in the database, a dump of hours too; making a small one keeps inserts waiting for some tenths of a
+// second, and ends.
 var largeTable = int64(64 << 20)
 
-// schema has a short wait for tables in front of each file, see patiently. A setting of the session would not do behind a pooler, and a file
-// without a transaction takes no lock that an insert minds.
+// schema has a short wait for tables in front of each file, see patiently. A setting of the session would not do behind
+// a pooler, and a file without a transaction takes no lock that an insert minds.
 func (d *postgresDialect) schema(ctx context.Context, pool *sql.DB) (fs.FS, error) {
 	var size int64
 	if err := pool.QueryRowContext(ctx, `SELECT coalesce(pg_relation_size(to_regclass('lead_outbox')), 0)`).Scan(&size); err != nil {
@@ -140,8 +142,8 @@ func (d *postgresDialect) bind(text string, args []any) (string, []any) {
 	return strings.ReplaceAll(text, "?", "$"), args
 }
 
-// scrub hides user and host of a lost connection. The server's own messages name columns and constraints; values stand in the
-// detail, which is not printed.
+// scrub hides user and host of a lost connection. The server's own messages name columns and constraints; values stand
+// in the detail, which is not printed.
 func (d *postgresDialect) scrub(err error) error {
 	var ce *pgconn.ConnectError
 	if errors.As(err, &ce) {

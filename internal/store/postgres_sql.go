@@ -6,10 +6,11 @@ const postgresColumns = `o.id, o.portal, %TEXT(event_id)%, %TEXT(lead_id)%, %TEX
   o.lane, o.occurred_at, o.created_at, o.state, o.reason, %TEXT(note)%, o.attempts, o.not_before,
   %TEXT(contact_id)%, %TEXT(correlation_id)%, o.settled_at`
 
-// A server that has not looked at a table since it was empty believes that every condition meets one row, and then starts from the
-// wrong one: a join over all pending rows for each of a hundred ids. So every list is walked by a LATERAL subquery, which LIMIT or
-// OFFSET 0 keeps from being turned round, min is written as ORDER BY LIMIT 1, and what must not choose the index is an expression
-// (state || ''). An UPDATE has no LATERAL; = ANY brings its rows down to those of the list before they are joined with it.
+// A server that has not looked at a table since it was empty believes that every condition meets one row, and then
+// starts from the wrong one: a join over all pending rows for each of a hundred ids. So every list is walked by a
+// LATERAL subquery, which LIMIT or OFFSET 0 keeps from being turned round, min is written as ORDER BY LIMIT 1, and what
+// must not choose the index is an expression (state || ''). An UPDATE has no LATERAL; = ANY brings its rows down to
+// those of the list before they are joined with it.
 
 // postgresEntries finds rows by a list of ids, under a further condition.
 func postgresEntries(condition, list string) string {

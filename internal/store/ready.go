@@ -9,8 +9,9 @@ import (
 	"leadsync/internal/settlement"
 )
 
-// Ready reads pending rows of a lane, but those that speak of consent, that wait for nothing (not_before null), with an id above after, in id order. Any lane that
-// is not backfill is live. A row that commits late has a low id: start again from 0 often enough to meet it.
+// Ready reads pending rows of a lane, but those that speak of consent, that wait for nothing (not_before null), with an
+// id above after, in id order. Any lane that is not backfill is live. A row that commits late has a low id: start again
+// from 0 often enough to meet it.
 func (v *View) Ready(ctx context.Context, lane outbox.Lane, after outbox.EntryID, limit int) ([]settlement.ReadyRow, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
@@ -21,8 +22,8 @@ func (v *View) Ready(ctx context.Context, lane outbox.Lane, after outbox.EntryID
 	return v.readyRows(ctx, "read ready rows", text, v.portal, int64(after), limit)
 }
 
-// DueAgain reads pending rows whose not_before has come, the longest due first, but those that speak of consent: of one lane, for the
-// time the other one is paused, or of both when lane is empty.
+// DueAgain reads pending rows whose not_before has come, the longest due first, but those that speak of consent: of one
+// lane, for the time the other one is paused, or of both when lane is empty.
 func (v *View) DueAgain(ctx context.Context, lane outbox.Lane, now int64, limit int) ([]settlement.ReadyRow, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
@@ -35,8 +36,8 @@ func (v *View) DueAgain(ctx context.Context, lane outbox.Lane, now int64, limit 
 	return v.readyRows(ctx, "read due rows of a lane", v.dialect.sql().dueLive, v.portal, now, limit)
 }
 
-// OldestWaiting is the least created_at of the next pending rows of the lanes that could be sent now, unix ms; 0 = none waits. Rows
-// that are put off or parked do not count. It reads two rows a lane, whatever waits.
+// OldestWaiting is the least created_at of the next pending rows of the lanes that could be sent now, unix ms; 0 = none
+// waits. Rows that are put off or parked do not count. It reads two rows a lane, whatever waits.
 func (v *View) OldestWaiting(ctx context.Context, now int64, lanes ...outbox.Lane) (int64, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
@@ -125,8 +126,8 @@ func (db *engine) unpark(ctx context.Context, portal string) (int64, error) {
 	return db.makeReady(ctx, "unpark rows", db.dialect.sql().unpark, portal, outbox.Parked)
 }
 
-// CutRowWaits makes rows of the portal ready that wait for a time beyond latest (unix ms), but those that are parked, and returns how many
-// there were.
+// CutRowWaits makes rows of the portal ready that wait for a time beyond latest (unix ms), but those that are parked,
+// and returns how many there were.
 func (p *Portal) CutRowWaits(ctx context.Context, latest int64) (int64, error) {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()

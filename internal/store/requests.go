@@ -23,8 +23,8 @@ type RequestRow struct {
 // TableName is for gorm.
 func (RequestRow) TableName() string { return "leadsync_requests" }
 
-// KeepRequests adds rows and takes away the oldest of each lead in them beyond perLead. It is a memory for people: whoever calls it
-// may lose rows in a crash.
+// KeepRequests adds rows and takes away the oldest of each lead in them beyond perLead. It is a memory for people:
+// whoever calls it may lose rows in a crash.
 func (p *Portal) KeepRequests(ctx context.Context, rows []RequestRow, perLead int) error {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()
@@ -64,7 +64,8 @@ func (v *View) RequestsOf(ctx context.Context, leadHash string, limit int) ([]Re
 	return rows, nil
 }
 
-// PurgeRequests deletes at most limit requests of the portal that started before the time (unix ms) and returns how many.
+// PurgeRequests deletes at most limit requests of the portal that started before the time (unix ms) and returns how
+// many.
 func (p *Portal) PurgeRequests(ctx context.Context, before int64, limit int) (int64, error) {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()

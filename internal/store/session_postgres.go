@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// What no client that is gone or frozen keeps for longer, whatever it was doing: the next owner of a portal takes the row that the
-// last settlement of the one before may hold.
+// What no client that is gone or frozen keeps for longer, whatever it was doing: the next owner of a portal takes the
+// row that the last settlement of the one before may hold.
 const (
 	// idleInTransaction is how long a transaction may wait for our next statement.
 	idleInTransaction = 8 * time.Second
@@ -26,9 +26,9 @@ const (
 	oldestPostgres = "12"
 )
 
-// postgresSettings are what we need of a session, see https://www.postgresql.org/docs/15/runtime-config-client.html: text is UTF-8, a
-// reader sees what is committed now, statements of a millisecond are not compiled (a quarter of a second each), and what a lost
-// client holds comes free.
+// postgresSettings are what we need of a session, see https://www.postgresql.org/docs/15/runtime-config-client.html:
+// text is UTF-8, a reader sees what is committed now, statements of a millisecond are not compiled (a quarter of a
+// second each), and what a lost client holds comes free.
 var postgresSettings = map[string]string{
 	"client_encoding":                     "UTF8",
 	"default_transaction_isolation":       "read committed",
@@ -46,10 +46,11 @@ var postgresSettings = map[string]string{
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// postgresSession returns how sessions are made. The settings travel with the start of each session; there is no moment without
-// them. A pooler (PgBouncer) refuses those it does not know, or forgets them, and in its transaction mode hands a session on to
-// other clients after each transaction: behind one nothing is set, no statement is prepared under a name, and each transaction
-// begins with what it needs (guard). Whether one stands in between shows in the number of the session, which a pooler makes up.
+// postgresSession returns how sessions are made. The settings travel with the start of each session; there is no moment
+// without them. A pooler (PgBouncer) refuses those it does not know, or forgets them, and in its transaction mode hands
+// a session on to other clients after each transaction: behind one nothing is set, no statement is prepared under a
+// name, and each transaction begins with what it needs (guard). Whether one stands in between shows in the number of
+// the session, which a pooler makes up.
 func postgresSession(ctx context.Context, cfg *pgx.ConnConfig, readOnly bool) (_ *pgx.ConnConfig, pooled bool, err error) {
 	direct := cfg.Copy()
 	maps.Copy(direct.RuntimeParams, postgresSettings)

@@ -23,10 +23,10 @@ const (
 	linkBytes = 1 << 20
 )
 
-// Settle writes a settlement, all of it or nothing, and returns how many rows left pending or were put off: those that were still pending.
-// settlement.ErrLeaseLost when another owner has the portal since the lease was taken, *settlement.TakenError when a link names a contact
-// that another lead holds. When the answer of the commit is lost the caller may repeat it: rows that were settled are left alone the
-// second time.
+// Settle writes a settlement, all of it or nothing, and returns how many rows left pending or were put off: those that
+// were still pending. settlement.ErrLeaseLost when another owner has the portal since the lease was taken,
+// *settlement.TakenError when a link names a contact that another lead holds. When the answer of the commit is lost the
+// caller may repeat it: rows that were settled are left alone the second time.
 func (p *Portal) Settle(ctx context.Context, s settlement.Settlement) (int, error) {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()
@@ -115,7 +115,8 @@ func (p *Portal) putLinks(ctx context.Context, tx *sql.Tx, links []ledger.Link, 
 	return p.noteContacts(ctx, tx, p.portal, links, now)
 }
 
-// shrink takes texts over the limits out of rows that die of them, where the engine would load the whole row to write one column of it.
+// shrink takes texts over the limits out of rows that die of them, where the engine would load the whole row to write
+// one column of it.
 func (p *Portal) shrink(ctx context.Context, tx *sql.Tx, portal string, outcomes []outbox.Outcome) error {
 	text := p.dialect.sql().shrink
 	if text == "" {
@@ -131,8 +132,8 @@ func (p *Portal) shrink(ctx context.Context, tx *sql.Tx, portal string, outcomes
 	if len(ids) == 0 {
 		return nil
 	}
-	// The engine loads a text once, to take it out of its index, and its pages go through the cache. Before that goes what the process has and
-	// does not use.
+	// The engine loads a text once, to take it out of its index, and its pages go through the cache. Before that goes what
+	// the process has and does not use.
 	debug.FreeOSMemory()
 	if _, err := p.exec(ctx, tx, `PRAGMA cache_size = 64`); err != nil {
 		return err
@@ -142,8 +143,8 @@ func (p *Portal) shrink(ctx context.Context, tx *sql.Tx, portal string, outcomes
 	return errors.Join(err, restored)
 }
 
-// ordered puts links that hold no contact first, since they may free one that a later link of the same settlement takes, and
-// encodes the ledgers.
+// ordered puts links that hold no contact first, since they may free one that a later link of the same settlement
+// takes, and encodes the ledgers.
 func ordered(links []ledger.Link) ([]ledger.Link, []string, error) {
 	links = slices.Clone(links)
 	slices.SortStableFunc(links, func(a, b ledger.Link) int { return cmp.Compare(rank(&a), rank(&b)) })
@@ -170,8 +171,8 @@ func linksEnd(fields []string, from int) int {
 	return len(fields)
 }
 
-// fence locks the portal's row and proves that the epoch is ours; it must be the first statement of a transaction, so that two
-// settlements never wait for each other in a circle. A take-over waits for the commit.
+// fence locks the portal's row and proves that the epoch is ours; it must be the first statement of a transaction, so
+// that two settlements never wait for each other in a circle. A take-over waits for the commit.
 func (db *engine) fence(ctx context.Context, tx *sql.Tx, l *Lease, high outbox.EntryID, now int64) error {
 	n, err := db.exec(ctx, tx, db.dialect.sql().fence, int64(high), int64(high), now, l.portal, l.epoch)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"syscall"
 )
 
-// SharingError says why an application and leadsync, as two users, would lock each other out of one SQLite file, and what cures it.
+// SharingError says why an application and leadsync, as two users, would lock each other out of one SQLite file, and
+// what cures it.
 type SharingError struct {
 	Trouble string // a sentence about owners and modes
 	Cure    string // commands
@@ -20,14 +21,15 @@ type SharingError struct {
 
 func (e *SharingError) Error() string { return e.Trouble + "; " + e.Cure }
 
-// CheckSharing looks at the SQLite file of a database URL, its folder and the -wal and -shm files beside it, and returns a *SharingError when this
-// process could not work with them, or when the files that it would make there would lock out those who share the database now. A
-// file that is not there, a server, and the superuser have no such trouble.
+// CheckSharing looks at the SQLite file of a database URL, its folder and the -wal and -shm files beside it, and
+// returns a *SharingError when this process could not work with them, or when the files that it would make there would
+// lock out those who share the database now. A file that is not there, a server, and the superuser have no such
+// trouble.
 //
-// SQLite gives -wal and -shm the mode of the database, and the group of whoever makes them first (the folder's, where that has its
-// setgid bit): https://www.sqlite.org/wal.html#the_wal_file and os_unix.c, findCreateFileMode (read 2026-11-24). So a file of mode
-// 0660 that two users of one group share works until the one whose own group is another creates the journal: from then on every
-// insert of the other one fails as "attempt to write a readonly database".
+// SQLite gives -wal and -shm the mode of the database, and the group of whoever makes them first (the folder's, where
+// that has its setgid bit): https://www.sqlite.org/wal.html#the_wal_file and os_unix.c, findCreateFileMode (read
+// 2026-11-24). So a file of mode 0660 that two users of one group share works until the one whose own group is another
+// creates the journal: from then on every insert of the other one fails as "attempt to write a readonly database".
 func CheckSharing(url string) error {
 	d, err := dialectOf(url)
 	if err != nil {
@@ -143,8 +145,8 @@ func (me identity) has(f file, bits fs.FileMode) bool {
 	return f.mode&bits == bits
 }
 
-// hidden is how the kernel shows whoever a user namespace does not know. Under PrivateUsers=yes that is everybody but root and the
-// daemon's own user and group; the comparisons above hold all the same, names would mislead.
+// hidden is how the kernel shows whoever a user namespace does not know. Under PrivateUsers=yes that is everybody but
+// root and the daemon's own user and group; the comparisons above hold all the same, names would mislead.
 const hidden = 65534
 
 func userName(uid int) string {

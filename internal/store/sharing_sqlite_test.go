@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Two users of one SQLite file: the file's owner is the application (uid 1001, group 1001), leadsync is uid 1002 of group 1002, and
-// both are in group 2000.
+// Two users of one SQLite file: the file's owner is the application (uid 1001, group 1001), leadsync is uid 1002 of
+// group 1002, and both are in group 2000.
 func TestSharingTrap(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("files of several users can be made by root alone")

@@ -104,8 +104,8 @@ func (d *sqliteDialect) open(ctx context.Context, db *engine, o Options) error {
 	return nil
 }
 
-// file sees to the file itself and resolves links, so that two names of one file have one lock. It reports whether the file is
-// empty.
+// file sees to the file itself and resolves links, so that two names of one file have one lock. It reports whether the
+// file is empty.
 func (d *sqliteDialect) file(o Options) (fresh bool, err error) {
 	path, err := ownName(d.path)
 	if err != nil {
@@ -150,7 +150,8 @@ func (d *sqliteDialect) file(o Options) (fresh bool, err error) {
 	if d.info, err = os.Lstat(d.path); err != nil {
 		return false, withoutPath(err)
 	}
-	// The engine says only that it cannot open the file. Opening it here to see would end the process's locks when it is closed.
+	// The engine says only that it cannot open the file. Opening it here to see would end the process's locks when it is
+	// closed.
 	if err := syscall.Access(d.path, readable); err != nil {
 		return false, err
 	}
@@ -172,7 +173,8 @@ func ownName(path string) (string, error) {
 	return abs, nil
 }
 
-// moved reports that another file, or none, has the name of the one that is open. The application then writes where we do not read.
+// moved reports that another file, or none, has the name of the one that is open. The application then writes where we
+// do not read.
 func (d *sqliteDialect) moved() bool {
 	st, err := os.Lstat(d.path)
 	return err != nil || !os.SameFile(st, d.info)
@@ -187,7 +189,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-// pragmas are set on every connection and read back on the first one of a pool, since the engine ignores what it does not know.
+// pragmas are set on every connection and read back on the first one of a pool, since the engine ignores what it does
+// not know.
 func pragmas(busy time.Duration, readOnly, readers, fresh bool) [][2]string {
 	p := [][2]string{{"busy_timeout", strconv.FormatInt(busy.Milliseconds(), 10)}}
 	if !readOnly {

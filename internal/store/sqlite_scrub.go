@@ -19,12 +19,14 @@ const (
 	shortest = 6
 )
 
-// smallFile is how large a file may be, in bytes, that is written anew without looking: about a second. A variable for tests.
+// smallFile is how large a file may be, in bytes, that is written anew without looking: about a second. A variable for
+// tests.
 var smallFile int64 = 64 << 20
 
-// cleanse empties the WAL, which holds every page as it was, and writes the file anew where a copy of the person is left in the gaps of a
-// page. secure_delete, which is on for our own connection, zeroes what we free; an application's connection need not have it, and
-// splitting a page leaves copies behind (https://www.sqlite.org/pragma.html#pragma_secure_delete, read 2026-11-24).
+// cleanse empties the WAL, which holds every page as it was, and writes the file anew where a copy of the person is
+// left in the gaps of a page. secure_delete, which is on for our own connection, zeroes what we free; an application's
+// connection need not have it, and splitting a page leaves copies behind
+// (https://www.sqlite.org/pragma.html#pragma_secure_delete, read 2026-11-24).
 //
 // The file is read through the engine: closing a descriptor of our own would end the process's locks on it.
 func (d *sqliteDialect) cleanse(ctx context.Context, db *engine, needles []string) error {

@@ -8,8 +8,8 @@ import (
 	"leadsync/internal/outbox"
 )
 
-// sqliteColumns reads an entry. Column types are only a hint to SQLite: an application can leave text in a BIGINT column, and such
-// a value reads as absent. %PROPERTIES% is replaced by the limit up to which properties are loaded.
+// sqliteColumns reads an entry. Column types are only a hint to SQLite: an application can leave text in a BIGINT
+// column, and such a value reads as absent. %PROPERTIES% is replaced by the limit up to which properties are loaded.
 const sqliteColumns = `o.id, o.portal, %TEXT(event_id)%, %TEXT(lead_id)%, %TEXT(event_type)%, %TEXT(email)%, %LARGE%,
   CASE WHEN octet_length(o.properties) <= %PROPERTIES% THEN CAST(o.properties AS TEXT) END, coalesce(octet_length(o.properties), 0),
   coalesce(%TEXT(lane)%, 'live'), CASE typeof(o.occurred_at) WHEN 'integer' THEN o.occurred_at WHEN 'real' THEN CAST(o.occurred_at AS INTEGER) END,
@@ -18,8 +18,8 @@ const sqliteColumns = `o.id, o.portal, %TEXT(event_id)%, %TEXT(lead_id)%, %TEXT(
   CASE typeof(o.not_before) WHEN 'integer' THEN o.not_before END, %TEXT(contact_id)%, %TEXT(correlation_id)%,
   CASE typeof(o.settled_at) WHEN 'integer' THEN o.settled_at END`
 
-// sqliteLead is the indexed form of a lead id. substr ends at a NUL in text, so the condition on the whole id always stands beside
-// it, and Ready cuts the bytes instead.
+// sqliteLead is the indexed form of a lead id. substr ends at a NUL in text, so the condition on the whole id always
+// stands beside it, and Ready cuts the bytes instead.
 const sqliteLead = `substr(CAST(o.lead_id AS TEXT), 1, 255)`
 
 // sqliteTime is a time that can be compared; an application can leave text in any column.
@@ -29,17 +29,19 @@ const sqliteTime = `typeof(not_before) IN ('integer', 'real')`
 const sqliteAddress = `CASE WHEN length(CAST(p.email AS BLOB)) > 4096 THEN '' WHEN CAST(p.email AS TEXT) GLOB '*[^ -~]*' OR length(CAST(p.email AS TEXT)) <> length(CAST(p.email AS BLOB)) THEN ''
   ELSE substr(lower(trim(CAST(p.email AS TEXT))), 1, 255) END`
 
-// sqliteReadyLead is a lead id as Ready reads it. One that is very long is not loaded: anything longer than an id may be stands for it.
+// sqliteReadyLead is a lead id as Ready reads it. One that is very long is not loaded: anything longer than an id may
+// be stands for it.
 const sqliteReadyLead = `CASE WHEN octet_length(lead_id) > 4096 THEN hex(zeroblob(128)) ELSE CAST(substr(CAST(lead_id AS BLOB), 1, 256) AS TEXT) END`
 
-// The rows of the unsubscribe lane and those of the contact lane, word for word as in the conditions of the partial indexes.
+// The rows of the unsubscribe lane and those of the contact lane, word for word as in the conditions of the partial
+// indexes.
 const (
 	sqliteConsent = `coalesce(CAST(event_type AS TEXT), '') IN ` + consentTypes
 	sqliteContact = `coalesce(CAST(event_type AS TEXT), '') NOT IN ` + consentTypes
 )
 
-// sqliteStatements say LIMIT +?: the engine plans by the value of a bare LIMIT ?, so it compiles a kept statement again each time
-// that it is used.
+// sqliteStatements say LIMIT +?: the engine plans by the value of a bare LIMIT ?, so it compiles a kept statement again
+// each time that it is used.
 var sqliteStatements = func() *statements {
 	all := columnsUpTo(sqliteColumns, maxProperties)
 	ready := func(lane string) string {
@@ -124,7 +126,8 @@ var sqliteStatements = func() *statements {
 	}
 }()
 
-// sqliteShrink empties columns that are over their limits. SQLite writes rows whole: to settle one with 100 MB it would hold them twice.
+// sqliteShrink empties columns that are over their limits. SQLite writes rows whole: to settle one with 100 MB it would
+// hold them twice.
 func sqliteShrink() string {
 	var set, which []string
 	for column, most := range map[string]int{"lead_id": outbox.MaxTextBytes, "event_type": outbox.MaxTextBytes, "email": outbox.MaxTextBytes,

@@ -10,16 +10,17 @@ import (
 )
 
 const (
-	// keptStatements is how many compiled statements a connection keeps: more than the worker repeats, and a few MB in all.
+	// keptStatements is how many compiled statements a connection keeps: more than the worker repeats, and a few MB in
+	// all.
 	keptStatements = 64
 	// keptText is the longest text, in bytes, worth keeping: a batch of a hundred rows has some 4,000.
 	keptText = 8 << 10
 )
 
-// keepingSQLite opens connections that keep the statements they compiled. Compiling a text costs the pure-Go engine more than half
-// of what the whole statement does, and nearly every statement here is one of a few literal texts. database/sql's own Stmt would
-// do it too, with a handle for each pool and transaction and no bound. The engine compiles a kept statement again by itself when
-// the schema has changed.
+// keepingSQLite opens connections that keep the statements they compiled. Compiling a text costs the pure-Go engine
+// more than half of what the whole statement does, and nearly every statement here is one of a few literal texts.
+// database/sql's own Stmt would do it too, with a handle for each pool and transaction and no bound. The engine
+// compiles a kept statement again by itself when the schema has changed.
 type keepingSQLite struct{ driver.Connector }
 
 func newKeepingSQLite(dsn string) (driver.Connector, error) {

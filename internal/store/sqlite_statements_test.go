@@ -60,8 +60,8 @@ func TestKeptStatementsSeeANewSchema(t *testing.T) {
 	}
 }
 
-// TestKeptStatementsAreNotShared reads rows of a text while rows of the same text are open in the same transaction, and after a
-// statement that failed half way.
+// TestKeptStatementsAreNotShared reads rows of a text while rows of the same text are open in the same transaction, and
+// after a statement that failed half way.
 func TestKeptStatementsAreNotShared(t *testing.T) {
 	pool, _ := keeping(t)
 	mustExec(t, pool, `CREATE TABLE a (x UNIQUE)`)
@@ -115,8 +115,8 @@ func TestKeptStatementsAreBounded(t *testing.T) {
 	}
 }
 
-// TestKeptStatementsAreNotCompiledAgain holds the texts that are used all the time to one compilation: the engine compiles a text again
-// at each use when it plans by the value of an argument, and a bare LIMIT ? is one.
+// TestKeptStatementsAreNotCompiledAgain holds the texts that are used all the time to one compilation: the engine
+// compiles a text again at each use when it plans by the value of an argument, and a bare LIMIT ? is one.
 func TestKeptStatementsAreNotCompiledAgain(t *testing.T) {
 	s := sqliteStatements
 	for _, text := range []string{s.readyLive, s.readyBackfill, s.readyConsent, s.dueAgain, s.dueLive, s.dueBackfill, s.dueConsent,

@@ -172,8 +172,8 @@ func TestSQLiteBusyForTooLongIsUnavailable(t *testing.T) {
 	}
 }
 
-// A copy of a person that the application left in the gaps of the file is found by a needle and goes; a file that holds none is not
-// written anew.
+// A copy of a person that the application left in the gaps of the file is found by a needle and goes; a file that holds
+// none is not written anew.
 func TestScrubLooksForNeedles(t *testing.T) {
 	defer store.SetSmallFile(0)()
 	url := storetest.SQLite(t)

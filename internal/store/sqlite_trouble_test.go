@@ -21,8 +21,8 @@ import (
 	"leadsync/internal/store/storetest"
 )
 
-// TestSQLiteFull fills the file up to a limit of pages, as a full disk would: nothing is half written, and when there is room again
-// the same store goes on.
+// TestSQLiteFull fills the file up to a limit of pages, as a full disk would: nothing is half written, and when there
+// is room again the same store goes on.
 func TestSQLiteFull(t *testing.T) {
 	t.Parallel()
 	url := storetest.SQLite(t)
@@ -261,7 +261,8 @@ func TestSQLiteFileThatWasReplaced(t *testing.T) {
 	}
 }
 
-// TestSQLiteOddNumbers: the columns that leadsync writes may hold anything in SQLite; a row with nonsense must not stop the others.
+// TestSQLiteOddNumbers: the columns that leadsync writes may hold anything in SQLite; a row with nonsense must not stop
+// the others.
 func TestSQLiteOddNumbers(t *testing.T) {
 	t.Parallel()
 	url := storetest.SQLite(t)
@@ -277,8 +278,8 @@ func TestSQLiteOddNumbers(t *testing.T) {
 	}
 }
 
-// TestSQLiteTransactionsBeginWithTheLock: one that reads first and then writes would fail at once when another program wrote in between,
-// whatever the busy timeout.
+// TestSQLiteTransactionsBeginWithTheLock: one that reads first and then writes would fail at once when another program
+// wrote in between, whatever the busy timeout.
 func TestSQLiteTransactionsBeginWithTheLock(t *testing.T) {
 	t.Parallel()
 	url := storetest.SQLite(t)

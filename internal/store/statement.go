@@ -47,8 +47,9 @@ func (db *engine) execAgain(ctx context.Context, text string, args ...any) (n in
 	return n, err
 }
 
-// inTx runs f in one write transaction (immediate on SQLite) and commits when f returns nil. A transaction that the server ended
-// in favour of another is begun again, so f may run more than once and must not add to what it left behind.
+// inTx runs f in one write transaction (immediate on SQLite) and commits when f returns nil. A transaction that the
+// server ended in favour of another is begun again, so f may run more than once and must not add to what it left
+// behind.
 func (db *engine) inTx(ctx context.Context, f func(*sql.Tx) error) error {
 	return db.again(ctx, func() error {
 		tx, err := db.write.BeginTx(ctx, nil)
@@ -70,8 +71,8 @@ func (db *engine) inTx(ctx context.Context, f func(*sql.Tx) error) error {
 // collisions is how work is begun again that others keep colliding with.
 var collisions = backoff.Policy{Schedule: backoff.Schedule{Base: 20 * time.Millisecond, Cap: 100 * time.Millisecond, Factor: 1.5, Jitter: 0.6}, Tries: 4}
 
-// again repeats f, one transaction or one statement, while the server ends it in favour of another one: a deadlock, or a wait for
-// a lock that took too long. Nothing of it was written then.
+// again repeats f, one transaction or one statement, while the server ends it in favour of another one: a deadlock, or
+// a wait for a lock that took too long. Nothing of it was written then.
 func (db *engine) again(ctx context.Context, f func() error) error {
 	return collisions.Do(ctx, func(err error) bool { return classify(err) == collidedTrouble }, func(context.Context) error { return f() })
 }

@@ -88,8 +88,8 @@ func (db *engine) dropStrangers(ctx context.Context, tx *sql.Tx, portal string, 
 	return nil
 }
 
-// dropDeleted removes what was known of contacts before a lead had them that the application has deleted: a new life of the lead gives the
-// contact up, and pull must not take its archive for somebody's.
+// dropDeleted removes what was known of contacts before a lead had them that the application has deleted: a new life of
+// the lead gives the contact up, and pull must not take its archive for somebody's.
 func (db *engine) dropDeleted(ctx context.Context, tx *sql.Tx, portal string, links []ledger.Link) error {
 	for i := range links {
 		if l := &links[i]; l.State == ledger.Deleted && l.ContactID != "" {
@@ -108,8 +108,8 @@ func (v *View) LinkedAfter(ctx context.Context, hubID int64, after lead.ContactI
 	return v.queryLinks(ctx, "read links by contact", v.dialect.sql().linkedAfter, v.portal, hubID, string(after), limit)
 }
 
-// GoneAfter reads links of the portal in state gone, with and without a lead, whose contact id as text is greater than after, in its
-// order.
+// GoneAfter reads links of the portal in state gone, with and without a lead, whose contact id as text is greater than
+// after, in its order.
 func (v *View) GoneAfter(ctx context.Context, hubID int64, after lead.ContactID, limit int) ([]ledger.Link, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
@@ -132,8 +132,8 @@ func (v *View) GoneAfter(ctx context.Context, hubID int64, after lead.ContactID,
 	return all[:min(limit, len(all))], nil
 }
 
-// PendingAddresses returns those of the addresses (in the form of lead.LowerKey) that a pending row of the portal carries. It finds them
-// by an index, and looks besides at every pending row whose address is not plain ASCII.
+// PendingAddresses returns those of the addresses (in the form of lead.LowerKey) that a pending row of the portal
+// carries. It finds them by an index, and looks besides at every pending row whose address is not plain ASCII.
 func (v *View) PendingAddresses(ctx context.Context, addresses []string) ([]string, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
@@ -170,8 +170,8 @@ func (v *View) PendingAddresses(ctx context.Context, addresses []string) ([]stri
 	return found, nil
 }
 
-// addressKey is what the index over pending addresses holds for an address in the form of lead.LowerKey: its first 255 characters. One
-// with anything but printable ASCII has the key that is empty.
+// addressKey is what the index over pending addresses holds for an address in the form of lead.LowerKey: its first 255
+// characters. One with anything but printable ASCII has the key that is empty.
 func addressKey(a string) (key string, ok bool) {
 	for i := range len(a) {
 		if a[i] < ' ' || a[i] > '~' {

@@ -38,8 +38,8 @@ func (v *View) Position(ctx context.Context, hubID int64, stream string) (string
 	return "", nil
 }
 
-// Commit writes a page of pull: links, contacts without a lead, inbox rows and the position of the stream. An error that matches
-// lead.ErrDuplicate when a contact of the page got another lead meanwhile.
+// Commit writes a page of pull: links, contacts without a lead, inbox rows and the position of the stream. An error
+// that matches lead.ErrDuplicate when a contact of the page got another lead meanwhile.
 func (p *Portal) Commit(ctx context.Context, page settlement.Page) error {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()

@@ -12,13 +12,14 @@ import (
 	"leadsync/internal/auth"
 )
 
-// The statements on leadsync_tokens are the same on every engine: an UPDATE whose condition holds what was read, and the number of
-// rows that it changed. No row is locked while HubSpot is asked. Only the clock differs.
+// The statements on leadsync_tokens are the same on every engine: an UPDATE whose condition holds what was read, and
+// the number of rows that it changed. No row is locked while HubSpot is asked. Only the clock differs.
 
 const tokenColumns = `portal, generation, client_id, hub_id, access_token, refresh_token, expires_at, life, scopes, granted_at, refreshed_at,
   forced_at, lease_owner, lease_until, needs_login, tried_at`
 
-// clock is the database's own, unix ms, as an expression. That of SQLite is this machine's, which all of its processes share.
+// clock is the database's own, unix ms, as an expression. That of SQLite is this machine's, which all of its processes
+// share.
 func (db *engine) clock() string {
 	switch db.dialect.name() {
 	case "postgres":
@@ -83,9 +84,9 @@ func (t *Tokens) RenewGrant(ctx context.Context, next auth.Grant) (bool, error) 
 	return done && err == nil, err
 }
 
-// Connect stores the grant of a login in the place of whatever is there, and pins the portal to its account; Generation of g is not
-// looked at. It returns the new generation. It is on the disk when it returns. Whether the account may change is the caller's to
-// decide: a daemon that serves the portal starts over with the links of the new one.
+// Connect stores the grant of a login in the place of whatever is there, and pins the portal to its account; Generation
+// of g is not looked at. It returns the new generation. It is on the disk when it returns. Whether the account may
+// change is the caller's to decide: a daemon that serves the portal starts over with the links of the new one.
 func (t *Tokens) Connect(ctx context.Context, g auth.Grant, baseURL string) (generation int64, err error) {
 	for try := 0; ; try++ {
 		err = t.durably(ctx, func(tx *gorm.DB) error { return connect(tx, g, baseURL, &generation) })
@@ -138,15 +139,16 @@ func (t *Tokens) Disconnect(ctx context.Context, seen auth.Grant) (bool, error) 
 	return done && err == nil, err
 }
 
-// OrphanGrant ends the lease of a process that is known to be gone, and leaves its name: how its refresh ended is not known.
+// OrphanGrant ends the lease of a process that is known to be gone, and leaves its name: how its refresh ended is not
+// known.
 func (t *Tokens) OrphanGrant(ctx context.Context, portal string) error {
 	res := t.gwrite.WithContext(ctx).Exec(`UPDATE leadsync_tokens SET lease_until = 0 WHERE portal = ? AND lease_until <> 0`, portal)
 	_, err := changed(res, "end the lease on the grant of portal "+portal)
 	return err
 }
 
-// durably runs f in a transaction that is on the disk when it has committed, whatever the connection does otherwise: a power cut
-// may take back a settle, which is then repeated, but not a refresh token that HubSpot has replaced.
+// durably runs f in a transaction that is on the disk when it has committed, whatever the connection does otherwise: a
+// power cut may take back a settle, which is then repeated, but not a refresh token that HubSpot has replaced.
 func (db *engine) durably(ctx context.Context, f func(*gorm.DB) error) error {
 	g := db.gwrite.WithContext(ctx)
 	switch db.dialect.name() {

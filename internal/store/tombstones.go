@@ -22,11 +22,12 @@ const (
 	tombAddress = "address"
 )
 
-// ErasedMarker begins the lead id of a row whose person was wiped; the hash of the lead's tombstone stands behind it. The text alone proves
-// nothing, since an application chooses its ids: the tombstone does.
+// ErasedMarker begins the lead id of a row whose person was wiped; the hash of the lead's tombstone stands behind it.
+// The text alone proves nothing, since an application chooses its ids: the tombstone does.
 const ErasedMarker = "erased:"
 
-// LeadTombstone hashes a lead id for its tombstone. The portal is part of it: leads of two applications may have one id.
+// LeadTombstone hashes a lead id for its tombstone. The portal is part of it: leads of two applications may have one
+// id.
 func LeadTombstone(hash func(kind, text string) string, portal string, id lead.ID) string {
 	return hash(tombLead, portal+"\x00"+string(id))
 }
@@ -44,9 +45,10 @@ type tombRow struct {
 
 func (tombRow) TableName() string { return "leadsync_tombstones" }
 
-// Entomb writes the tombstones of a person, skips all other rows of the lead as erased and takes the link out of every lane, in one
-// transaction: from here on nothing acts for the lead but its erase, and the unsubscribes that are pending. What is known of its consent stays
-// on the link until the end, since HubSpot may refuse to erase. It may be repeated.
+// Entomb writes the tombstones of a person, skips all other rows of the lead as erased and takes the link out of every
+// lane, in one transaction: from here on nothing acts for the lead but its erase, and the unsubscribes that are
+// pending. What is known of its consent stays on the link until the end, since HubSpot may refuse to erase. It may be
+// repeated.
 func (p *Portal) Entomb(ctx context.Context, hubID int64, person settlement.Person) error {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()
@@ -88,8 +90,9 @@ func (p *Portal) leadHash(id lead.ID) string           { return LeadTombstone(p.
 func (p *Portal) contactHash(id lead.ContactID) string { return p.cfg.Hash(tombContact, string(id)) }
 func (p *Portal) addressHash(address string) string    { return p.cfg.Hash(tombAddress, address) }
 
-// skipErased ends the other rows of a lead that is erased. An unsubscribe that is pending is left to its lane, which opts out what it names
-// before it ends: it may have come after the erase read the rows. One that waits for an address will never have any.
+// skipErased ends the other rows of a lead that is erased. An unsubscribe that is pending is left to its lane, which
+// opts out what it names before it ends: it may have come after the erase read the rows. One that waits for an address
+// will never have any.
 func (db *engine) skipErased(ctx context.Context, tx *sql.Tx, portal string, id lead.ID, but outbox.EntryID, now int64) error {
 	g := db.narrow(db.joined(ctx, tx).Table("lead_outbox AS o"), portal, "", "", id, 0)
 	return g.Where("o.state IN ? AND o.id <> ?", []outbox.State{outbox.Pending, outbox.Dead}, but).
@@ -126,12 +129,12 @@ type tombInfo struct {
 	lead     bool  // the hash is that of a lead
 }
 
-// Tombstoned tells which leads, contacts and addresses (normalised) belong to somebody who was erased in the HubSpot account. Where nobody
-// ever was it costs nothing.
+// Tombstoned tells which leads, contacts and addresses (normalised) belong to somebody who was erased in the HubSpot
+// account. Where nobody ever was it costs nothing.
 //
-// What the answer means: a lead with a tombstone is never written again, in either direction. A contact with one is never told to the
-// application nor linked. An address with one stops only a lead that has no contact, else erasing one person would silence another,
-// living one, that has the address now.
+// What the answer means: a lead with a tombstone is never written again, in either direction. A contact with one is
+// never told to the application nor linked. An address with one stops only a lead that has no contact, else erasing one
+// person would silence another, living one, that has the address now.
 func (p *Portal) Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, contacts []lead.ContactID, addresses []string) (settlement.Tombstoned, error) {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()
@@ -143,8 +146,8 @@ func (p *Portal) Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, c
 	for _, id := range leads {
 		hashes = append(hashes, p.leadHash(id))
 	}
-	// A row that was wiped stands under a marker in the place of its lead id. An application may begin its ids in the same way: a marker is
-	// what holds the keyed hash of a tombstone that is there, which nobody can make up.
+	// A row that was wiped stands under a marker in the place of its lead id. An application may begin its ids in the same
+	// way: a marker is what holds the keyed hash of a tombstone that is there, which nobody can make up.
 	marked := map[string]lead.ID{}
 	for _, id := range leads {
 		if hash, ok := strings.CutPrefix(string(id), ErasedMarker); ok && len(hash) == 64 {
@@ -184,8 +187,8 @@ func (p *Portal) Tombstoned(ctx context.Context, hubID int64, leads []lead.ID, c
 	return out, nil
 }
 
-// anybodyErased reports whether anybody was ever erased in the account: where nobody was, nobody need be asked about. Only the owner of the
-// portal erases, so the database is asked once.
+// anybodyErased reports whether anybody was ever erased in the account: where nobody was, nobody need be asked about.
+// Only the owner of the portal erases, so the database is asked once.
 func (p *Portal) anybodyErased(ctx context.Context, hubID int64) (bool, error) {
 	if p.erased.some.Load() || p.erased.asked.Load() {
 		return p.erased.some.Load(), nil
@@ -202,7 +205,8 @@ func (p *Portal) anybodyErased(ctx context.Context, hubID int64) (bool, error) {
 	return p.erased.some.Load(), nil
 }
 
-// tombsOf tells which of the hashes have a tombstone. Each is made of the kind and the text together, so that one list may hold all kinds.
+// tombsOf tells which of the hashes have a tombstone. Each is made of the kind and the text together, so that one list
+// may hold all kinds.
 func (p *Portal) tombsOf(ctx context.Context, hubID int64, hashes []string) (map[string]tombInfo, error) {
 	found := map[string]tombInfo{}
 	for part := range slices.Chunk(hashes, tombChunk) {
@@ -220,8 +224,8 @@ func (p *Portal) tombsOf(ctx context.Context, hubID int64, hashes []string) (map
 	return found, nil
 }
 
-// ForgetTombstones removes the tombstones of one lead, with those of its contacts and addresses, in every account of the portal, and
-// returns how many there were: the person has come back by own wish.
+// ForgetTombstones removes the tombstones of one lead, with those of its contacts and addresses, in every account of
+// the portal, and returns how many there were: the person has come back by own wish.
 func (o *Operator) ForgetTombstones(ctx context.Context, portal, leadHash string) (int64, error) {
 	var n int64
 	err := o.again(ctx, func() error {

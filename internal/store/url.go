@@ -53,8 +53,8 @@ func sqlitePath(rest string) (string, error) {
 	return filepath.Clean(path), nil
 }
 
-// Redact returns the URL as an operator may see it: postgres://host/db, mysql:///run/mysqld/mysqld.sock/db, sqlite:///path. User, password and options are gone; what
-// cannot be parsed becomes the scheme alone.
+// Redact returns the URL as an operator may see it: postgres://host/db, mysql:///run/mysqld/mysqld.sock/db,
+// sqlite:///path. User, password and options are gone; what cannot be parsed becomes the scheme alone.
 func Redact(raw string) string {
 	scheme, rest, _ := strings.Cut(raw, ":")
 	switch scheme {

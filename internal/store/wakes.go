@@ -20,7 +20,8 @@ const (
 	highIDEvery = 100 * time.Millisecond
 	// notifyChannel is the PostgreSQL channel of the trigger.
 	notifyChannel = "leadsync_outbox"
-	// inboxChannel is the PostgreSQL channel on which applications hear of new rows in lead_inbox. It is part of the public contract.
+	// inboxChannel is the PostgreSQL channel on which applications hear of new rows in lead_inbox. It is part of the
+	// public contract.
 	inboxChannel = "leadsync_inbox"
 	// listenProbe is how long the listener stays silent before it asks the server for a sign of life: a dead connection
 	// is silent too.
@@ -29,11 +30,12 @@ const (
 	wakeUnavailable = "wake-up hint unavailable"
 )
 
-// Wakes returns a channel that gets a hint when somebody else may have committed a row, until ctx ends; then it is closed. It
-// holds one hint, also a first one for what was there already, and never blocks the store. A hint may be missing or for nothing:
-// the caller polls behind it. On SQLite the file is asked every 100 ms, on MariaDB the table for its highest id; rows added through
-// this DB hint too, its settlements do not. On PostgreSQL notify listens to a trigger, made when missing; without notify the
-// trigger is removed, since it makes commits wait for each other, and the channel is nil.
+// Wakes returns a channel that gets a hint when somebody else may have committed a row, until ctx ends; then it is
+// closed. It holds one hint, also a first one for what was there already, and never blocks the store. A hint may be
+// missing or for nothing: the caller polls behind it. On SQLite the file is asked every 100 ms, on MariaDB the table
+// for its highest id; rows added through this DB hint too, its settlements do not. On PostgreSQL notify listens to a
+// trigger, made when missing; without notify the trigger is removed, since it makes commits wait for each other, and
+// the channel is nil.
 func (db *DB) Wakes(ctx context.Context, notify bool) <-chan struct{} {
 	return db.dialect.wakes(ctx, db.engine, notify)
 }
@@ -96,8 +98,8 @@ func (d *sqliteDialect) wakes(ctx context.Context, db *engine, _ bool) <-chan st
 	return c
 }
 
-// wakes asks for the highest id, one leap through the primary key. A row that commits after a later one makes no hint; the poll
-// finds it.
+// wakes asks for the highest id, one leap through the primary key. A row that commits after a later one makes no hint;
+// the poll finds it.
 func (d *mysqlDialect) wakes(ctx context.Context, db *engine, _ bool) <-chan struct{} {
 	c, done := db.subscribe()
 	go func() {

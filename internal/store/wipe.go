@@ -13,11 +13,12 @@ import (
 	"leadsync/internal/settlement"
 )
 
-// Wipe is the last phase of an erase: it overwrites the payloads of a lead in one transaction: outbox rows in every state, inbox rows (which
-// count as acknowledged then), also those that name no lead and are found by the person's contacts and addresses, and the links with their
-// ledgers, which are deleted. Rows keep their id, type, state and times, so that the account of rows still adds up. The row that asks for
-// the erase stays pending until Scrub is done, under a lead id that Tombstoned knows as a marker and with the note that is made of what was
-// overwritten. An unsubscribe that is pending still is overwritten when it ends. It may be repeated.
+// Wipe is the last phase of an erase: it overwrites the payloads of a lead in one transaction: outbox rows in every
+// state, inbox rows (which count as acknowledged then), also those that name no lead and are found by the person's
+// contacts and addresses, and the links with their ledgers, which are deleted. Rows keep their id, type, state and
+// times, so that the account of rows still adds up. The row that asks for the erase stays pending until Scrub is done,
+// under a lead id that Tombstoned knows as a marker and with the note that is made of what was overwritten. An
+// unsubscribe that is pending still is overwritten when it ends. It may be repeated.
 func (p *Portal) Wipe(ctx context.Context, person settlement.Person, note func(settlement.Wiped) string) error {
 	ctx, cancel := p.longer(ctx)
 	defer cancel()
@@ -102,7 +103,8 @@ func (p *Portal) wipeInbox(ctx context.Context, tx *sql.Tx, id string, person se
 	return res.RowsAffected, res.Error
 }
 
-// InboxOf reads what the application was told about a lead, acknowledged or not. The inbox has no index over leads: it is read whole.
+// InboxOf reads what the application was told about a lead, acknowledged or not. The inbox has no index over leads: it
+// is read whole.
 func (v *View) InboxOf(ctx context.Context, id lead.ID) ([]inbox.Row, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()
@@ -134,9 +136,10 @@ func textOf(s *string) string {
 	return *s
 }
 
-// Scrub takes what was overwritten out of the files: on SQLite the journal is emptied, and the file is written anew when it may still
-// hold one of the needles in a place that no row has any more (a small file, or no needles: always). On a server it does nothing: what
-// dead tuples, logs, replicas and backups hold is the server's. settlement.ErrStillRead when another program keeps the old pages alive.
+// Scrub takes what was overwritten out of the files: on SQLite the journal is emptied, and the file is written anew
+// when it may still hold one of the needles in a place that no row has any more (a small file, or no needles: always).
+// On a server it does nothing: what dead tuples, logs, replicas and backups hold is the server's.
+// settlement.ErrStillRead when another program keeps the old pages alive.
 func (p *Portal) Scrub(ctx context.Context, needles []string) error {
 	ctx, cancel := p.longer(ctx)
 	defer cancel()

@@ -11,8 +11,8 @@ import (
 	"leadsync/internal/lead"
 )
 
-// withdraw takes fields out of the rows of leads that the application has not acknowledged yet. A row of which nothing is left stays, with
-// empty properties, so that whoever reads it has nothing to do.
+// withdraw takes fields out of the rows of leads that the application has not acknowledged yet. A row of which nothing
+// is left stays, with empty properties, so that whoever reads it has nothing to do.
 func (db *engine) withdraw(ctx context.Context, tx *sql.Tx, portal string, all []inbox.Withdrawal) error {
 	for _, w := range all {
 		left, err := db.unread(ctx, tx, portal, w)
@@ -61,8 +61,9 @@ func (db *engine) unread(ctx context.Context, tx *sql.Tx, portal string, w inbox
 	return left, rows.Err()
 }
 
-// Untaken tells until when the fields that inbox rows told of a lead were not acknowledged, by lead field name, unix ms: the newest row that
-// tells a field counts, math.MaxInt64 while it is not acknowledged. Fields whose rows are gone are not in the map.
+// Untaken tells until when the fields that inbox rows told of a lead were not acknowledged, by lead field name, unix
+// ms: the newest row that tells a field counts, math.MaxInt64 while it is not acknowledged. Fields whose rows are gone
+// are not in the map.
 func (v *View) Untaken(ctx context.Context, id lead.ID) (map[string]int64, error) {
 	ctx, cancel := v.bound(ctx)
 	defer cancel()

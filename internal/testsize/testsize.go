@@ -1,7 +1,8 @@
-// Package testsize says how much of its table a test plays. By default it is a sample, so that `go test ./...` ends within a minute or
-// so: every test runs and can fail. LEADSYNC_TEST=full plays all of it, LEADSYNC_TEST=N too, with N random histories wherever histories
-// are random. Which histories and which rows of a table a sample has, the seed decides: 1, so that two runs of one tree agree; another
-// with LEADSYNC_SEED=N; a new one each run, printed, with LEADSYNC_SEED=random.
+// Package testsize says how much of its table a test plays. By default it is a sample, so that `go test ./...` ends
+// within a minute or so: every test runs and can fail. LEADSYNC_TEST=full plays all of it, LEADSYNC_TEST=N too, with N
+// random histories wherever histories are random. Which histories and which rows of a table a sample has, the seed
+// decides: 1, so that two runs of one tree agree; another with LEADSYNC_SEED=N; a new one each run, printed, with
+// LEADSYNC_SEED=random.
 package testsize
 
 import (
@@ -13,7 +14,8 @@ import (
 	"testing"
 )
 
-// size reads LEADSYNC_TEST: whether tables are played whole, and how many random histories are wanted, 0 = as many as the test says.
+// size reads LEADSYNC_TEST: whether tables are played whole, and how many random histories are wanted, 0 = as many as
+// the test says.
 func size(text string) (full bool, histories int) {
 	if text == "full" {
 		return true, 0
@@ -64,7 +66,8 @@ func Seed(t testing.TB) uint64 {
 	return seed()
 }
 
-// Some are all of them in a full run, else n, in their order. Which, the seed decides; neighbouring seeds play all of them in turn.
+// Some are all of them in a full run, else n, in their order. Which, the seed decides; neighbouring seeds play all of
+// them in turn.
 func Some[T any](t testing.TB, all []T, n int) []T {
 	t.Helper()
 	if Full() || n >= len(all) {

@@ -2,8 +2,8 @@ package workqueue
 
 import "leadsync/internal/lead"
 
-// ClaimAddresses makes addresses a lead's own, all of them or none: taken are those that another lead has. What the lead has already it
-// may claim again.
+// ClaimAddresses makes addresses a lead's own, all of them or none: taken are those that another lead has. What the
+// lead has already it may claim again.
 func (q *Queue) ClaimAddresses(id lead.ID, addresses []string) (taken []string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"leadsync/internal/lead"
 )
 
-// Due lists leads that were added, are free and need not wait: at most most of them, and at most apart of those that failed, the one
-// that failed longest ago first. They stay due until they are claimed.
+// Due lists leads that were added, are free and need not wait: at most most of them, and at most apart of those that
+// failed, the one that failed longest ago first. They stay due until they are claimed.
 func (q *Queue) Due(most, apart int) []lead.ID {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -28,7 +28,8 @@ func (q *Queue) Due(most, apart int) []lead.ID {
 	return append(ids, failed[:min(len(failed), max(0, apart))]...)
 }
 
-// NextDue is how long until a lead is due, negative when none will be by itself. apart is how long those that failed wait at least.
+// NextDue is how long until a lead is due, negative when none will be by itself. apart is how long those that failed
+// wait at least.
 func (q *Queue) NextDue(apart time.Duration) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()

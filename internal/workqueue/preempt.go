@@ -2,7 +2,8 @@ package workqueue
 
 import "leadsync/internal/lead"
 
-// Preempt asks for a lead before all others: Claim leaves it alone from now on, and whoever has it lets it go as soon as it can.
+// Preempt asks for a lead before all others: Claim leaves it alone from now on, and whoever has it lets it go as soon
+// as it can.
 func (q *Queue) Preempt(id lead.ID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -53,8 +54,8 @@ func (q *Queue) EndPreempts() {
 	clear(q.preempted)
 }
 
-// TakeOver takes a lead for the one who comes first, whatever it waits for, or asks for it where another hand has it or a reservation
-// comes first.
+// TakeOver takes a lead for the one who comes first, whatever it waits for, or asks for it where another hand has it or
+// a reservation comes first.
 func (q *Queue) TakeOver(id lead.ID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -205,7 +205,8 @@ func (w *walk) end(n int) {
 	w.settle(nil)
 }
 
-// finish ends all that is under way but the reservations that wait, which must come to their turn by that alone, and looks for what was added.
+// finish ends all that is under way but the reservations that wait, which must come to their turn by that alone, and
+// looks for what was added.
 func (w *walk) finish() {
 	for id, hand := range w.hands {
 		if hand == "claim" || hand == "one" || hand == "first" {
@@ -241,8 +242,8 @@ func (w *walk) finish() {
 	}
 }
 
-// Whatever the loops do in whatever order: never two hands on one lead or address, nothing that was added is lost, and no reservations
-// wait for each other.
+// Whatever the loops do in whatever order: never two hands on one lead or address, nothing that was added is lost, and
+// no reservations wait for each other.
 func TestWalks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(struct{ rapid.TB }{t}, func(rt *rapid.T) {

@@ -8,9 +8,9 @@ import (
 	"leadsync/internal/lead"
 )
 
-// Reserve waits until no other hand has any of the leads and keeps Claim and ClaimOne away from them until release is called; calling it
-// again does nothing. Two reservations never wait for each other in a circle: each takes the leads in the same order, and no other hand
-// waits for a lead. The error is that of ctx; then nothing is reserved.
+// Reserve waits until no other hand has any of the leads and keeps Claim and ClaimOne away from them until release is
+// called; calling it again does nothing. Two reservations never wait for each other in a circle: each takes the leads
+// in the same order, and no other hand waits for a lead. The error is that of ctx; then nothing is reserved.
 func (q *Queue) Reserve(ctx context.Context, leads []lead.ID) (release func(), err error) {
 	ids := slices.Clone(leads)
 	slices.Sort(ids)

@@ -1,14 +1,15 @@
-// Package workqueue says who may act for a lead, and when again. A lead is a key: it has one hand at a time, whichever loop that is of,
-// and so has an address. It knows nothing of rows, links or HubSpot.
+// Package workqueue says who may act for a lead, and when again. A lead is a key: it has one hand at a time, whichever
+// loop that is of, and so has an address. It knows nothing of rows, links or HubSpot.
 //
-// It guarantees: never two hands on one lead or one address; a lead that was added is due until it is claimed, however many others had it
-// meanwhile; and no two reservations wait for each other in a circle.
+// It guarantees: never two hands on one lead or one address; a lead that was added is due until it is claimed, however
+// many others had it meanwhile; and no two reservations wait for each other in a circle.
 //
-// Design: a lead is found by reading the pending rows, which are the truth; the queue only remembers leads that a reading has passed by
-// and must come back to, and what keeps them from being taken. So all of it may be lost in a crash. Three kinds of hands exist: a loop
-// claims what is free and leaves the rest; one with precedence asks whoever has a lead for it (Preempt) and takes it when it is free; and
-// who needs certain leads waits for them (Reserve). The rejected way was a lock a lead: two loops that each need several leads wait for
-// each other, and a lock does not say which leads to read again.
+// Design: a lead is found by reading the pending rows, which are the truth; the queue only remembers leads that a
+// reading has passed by and must come back to, and what keeps them from being taken. So all of it may be lost in a
+// crash. Three kinds of hands exist: a loop claims what is free and leaves the rest; one with precedence asks whoever
+// has a lead for it (Preempt) and takes it when it is free; and who needs certain leads waits for them (Reserve). The
+// rejected way was a lock a lead: two loops that each need several leads wait for each other, and a lock does not say
+// which leads to read again.
 package workqueue
 
 import (
@@ -21,7 +22,8 @@ import (
 // Wait is what keeps a lead from being claimed once it is free.
 type Wait struct {
 	Until time.Time // leave it alone before
-	// Apart: a request with it failed. It is claimed only by those that ask for such leads, and the one that failed longest ago first.
+	// Apart: a request with it failed. It is claimed only by those that ask for such leads, and the one that failed
+	// longest ago first.
 	Apart    bool
 	FailedAt time.Time
 }
@@ -41,15 +43,15 @@ type Queue struct {
 	addressOwner map[string]lead.ID
 }
 
-// New returns an empty queue. wake is called, without a lock held, when leads are to be given up for a reservation, and when one ended
-// that leads in the queue had to wait for.
+// New returns an empty queue. wake is called, without a lock held, when leads are to be given up for a reservation, and
+// when one ended that leads in the queue had to wait for.
 func New(now func() time.Time, wake func()) *Queue {
 	return &Queue{now: now, wake: wake, processing: map[lead.ID]bool{}, dirty: map[lead.ID]bool{}, waits: map[lead.ID]Wait{},
 		preempted: map[lead.ID]bool{}, reserved: map[lead.ID]int{}, addressOwner: map[string]lead.ID{}}
 }
 
-// Claim takes those of the leads that are free and need not wait, each once. The others are left: those that wait, or are reserved, are
-// due later. apart: also those that failed.
+// Claim takes those of the leads that are free and need not wait, each once. The others are left: those that wait, or
+// are reserved, are due later. apart: also those that failed.
 func (q *Queue) Claim(ids []lead.ID, apart bool) []lead.ID {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -72,7 +74,8 @@ func (q *Queue) Claim(ids []lead.ID, apart bool) []lead.ID {
 	return out
 }
 
-// ClaimOne takes a lead that is free and not reserved, for a step beside its rows: whatever it waits for, and it stays due.
+// ClaimOne takes a lead that is free and not reserved, for a step beside its rows: whatever it waits for, and it stays
+// due.
 func (q *Queue) ClaimOne(id lead.ID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

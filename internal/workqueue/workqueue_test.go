@@ -23,8 +23,8 @@ func same(t *testing.T, what string, got, want ids) {
 	}
 }
 
-// A lead has one hand, and is claimed again when that is done. What waits or is reserved comes back by itself; what another hand has is
-// that one's to add.
+// A lead has one hand, and is claimed again when that is done. What waits or is reserved comes back by itself; what
+// another hand has is that one's to add.
 func TestClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue()
@@ -51,7 +51,8 @@ func TestClaim(t *testing.T) {
 	})
 }
 
-// What is added while a hand has the lead is due when it is done; AddFree leaves it to that hand. Forget ends mark and wait.
+// What is added while a hand has the lead is due when it is done; AddFree leaves it to that hand. Forget ends mark and
+// wait.
 func TestAdd(t *testing.T) {
 	q := newQueue()
 	q.Claim(ids{"a", "b"}, false)
@@ -138,7 +139,8 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// A reservation waits for every hand and keeps new ones away; one that gives up holds nothing, and who had to wait is called.
+// A reservation waits for every hand and keeps new ones away; one that gives up holds nothing, and who had to wait is
+// called.
 func TestReserve(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wakes := 0

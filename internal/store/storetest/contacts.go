@@ -45,8 +45,8 @@ func deleteBrakeCountsContacts(e *env) {
 	}
 }
 
-// contactsStayKnown: what a link gives up stays on record in its account, what was there before is told apart, an operator's words are for
-// one row, and a wipe takes all of it.
+// contactsStayKnown: what a link gives up stays on record in its account, what was there before is told apart, an
+// operator's words are for one row, and a wipe takes all of it.
 func contactsStayKnown(e *env) {
 	lease := e.acquire("one")
 	link := ledger.Link{Portal: portal, HubID: hub, LeadID: "a", State: ledger.Linked, ContactID: "901", Address: "one@example.com", Found: true}
@@ -127,8 +127,8 @@ func contactsStayKnown(e *env) {
 	}
 }
 
-// toldIsWithdrawn: a field is taken out of every row of the lead that is not acknowledged, and of no other; until when a field was not
-// acknowledged is what its newest row says.
+// toldIsWithdrawn: a field is taken out of every row of the lead that is not acknowledged, and of no other; until when
+// a field was not acknowledged is what its newest row says.
 func toldIsWithdrawn(e *env) {
 	lease := e.acquire("one")
 	tell := func(id lead.ID, properties string) {

@@ -17,7 +17,8 @@ import (
 // hashOfA is that of the person's lead.
 var hashOfA = store.LeadTombstone(hash, portal, "lead-ada")
 
-// person makes everything that a lead leaves in the tables, and a neighbour beside it. It returns the row that asks for the erase.
+// person makes everything that a lead leaves in the tables, and a neighbour beside it. It returns the row that asks for
+// the erase.
 func (e *env) person(l *store.Lease) outbox.EntryID {
 	e.Helper()
 	columns, values := `lead_id, event_type, email, properties, state, reason, note, contact_id, correlation_id, event_id, not_before`,
@@ -155,8 +156,8 @@ func erasePhases(e *env) {
 	has(false)
 }
 
-// eraseKeepsUnsubscribes leaves a pending unsubscribe to its lane, which ends it as erased: then it is overwritten. One that waits for an
-// address will never have any.
+// eraseKeepsUnsubscribes leaves a pending unsubscribe to its lane, which ends it as erased: then it is overwritten. One
+// that waits for an address will never have any.
 func eraseKeepsUnsubscribes(e *env) {
 	l := e.acquire("one")
 	ask := e.person(l)

@@ -8,8 +8,8 @@ import (
 	"leadsync/internal/store"
 )
 
-// keyStandsByItsTombstones: while anybody is erased no key is made in place of one that is gone, and none is taken for another; a key
-// that is sealed anew is the same one, and without tombstones a new one may be made.
+// keyStandsByItsTombstones: while anybody is erased no key is made in place of one that is gone, and none is taken for
+// another; a key that is sealed anew is the same one, and without tombstones a new one may be made.
 func keyStandsByItsTombstones(e *env) {
 	const name = "person hash"
 	made := 0

@@ -161,7 +161,8 @@ func linksRoundTrip(e *env) {
 	}
 }
 
-// linksThatOwe: leads that owe a value are found by lead, page by page, and counted; those without a contact owe nothing.
+// linksThatOwe: leads that owe a value are found by lead, page by page, and counted; those without a contact owe
+// nothing.
 func linksThatOwe(e *env) {
 	lease := e.acquire("one")
 	link := func(id lead.ID, state ledger.State, values int) ledger.Link {
@@ -207,8 +208,8 @@ func linksThatOwe(e *env) {
 	want(2, 4, "2", "5")
 }
 
-// outByAddress: a link is found by every address, besides its own, of which it says that it is out, in its account, and no longer than it says
-// so; a wipe takes it.
+// outByAddress: a link is found by every address, besides its own, of which it says that it is out, in its account, and
+// no longer than it says so; a wipe takes it.
 func outByAddress(e *env) {
 	lease := e.acquire("one")
 	found := func(hubID int64, address string, want ...lead.ID) {
@@ -259,8 +260,8 @@ func outByAddress(e *env) {
 	found(hub, "named@example.com", "1")
 }
 
-// unsubscribesAreFound: however many rows a lead has, by the time at which they were spoken; pending ones by the address that they name and by
-// their lead.
+// unsubscribesAreFound: however many rows a lead has, by the time at which they were spoken; pending ones by the
+// address that they name and by their lead.
 func unsubscribesAreFound(e *env) {
 	word := func(id, typ, address, state string, created, occurred int64) {
 		e.Helper()

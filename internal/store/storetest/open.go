@@ -1,9 +1,10 @@
-// Package storetest is the contract suite that every dialect of internal/store runs, and the throw-away databases that other
-// packages' tests open. It guarantees that each database is new, migrated and gone after the test. It is not for products.
+// Package storetest is the contract suite that every dialect of internal/store runs, and the throw-away databases that
+// other packages' tests open. It guarantees that each database is new, migrated and gone after the test. It is not for
+// products.
 //
-// Design: the suite gets a function that makes a database URL, and not an open store, because half of the contract is about what
-// other programs and a second process do to the same database. One suite for all dialects was chosen over a test file a dialect:
-// what is not asked of each would drift.
+// Design: the suite gets a function that makes a database URL, and not an open store, because half of the contract is
+// about what other programs and a second process do to the same database. One suite for all dialects was chosen over a
+// test file a dialect: what is not asked of each would drift.
 package storetest
 
 import (
@@ -25,8 +26,8 @@ import (
 	"leadsync/internal/store"
 )
 
-// The variables that name a server for the tests: a PostgreSQL database in which they may make schemas, and a MariaDB or MySQL server
-// on which they may make databases (mysql://root@127.0.0.1:3306/test).
+// The variables that name a server for the tests: a PostgreSQL database in which they may make schemas, and a MariaDB
+// or MySQL server on which they may make databases (mysql://root@127.0.0.1:3306/test).
 const (
 	PostgresEnv = "LEADSYNC_TEST_POSTGRES_URL"
 	MySQLEnv    = "LEADSYNC_TEST_MYSQL_URL"
@@ -48,8 +49,8 @@ func SQLite(t testing.TB) string {
 	return "sqlite://" + path
 }
 
-// Postgres makes the URL of a new schema in the database of PostgresEnv, dropped after the test. Without the variable the test is
-// skipped; see Dialects for the line that tells.
+// Postgres makes the URL of a new schema in the database of PostgresEnv, dropped after the test. Without the variable
+// the test is skipped; see Dialects for the line that tells.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	base := os.Getenv(PostgresEnv)
@@ -86,8 +87,9 @@ func withOptions(u *url.URL, options string) string {
 	return c.String()
 }
 
-// MySQL makes the URL of a new database on the server of MySQLEnv, dropped after the test. Its own character set is latin1, so that
-// nothing works by luck of the default. Without the variable the test is skipped; see Dialects for the line that tells.
+// MySQL makes the URL of a new database on the server of MySQLEnv, dropped after the test. Its own character set is
+// latin1, so that nothing works by luck of the default. Without the variable the test is skipped; see Dialects for the
+// line that tells.
 func MySQL(t testing.TB) string {
 	t.Helper()
 	base := os.Getenv(MySQLEnv)

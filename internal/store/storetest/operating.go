@@ -149,8 +149,8 @@ func within(c <-chan struct{}, d time.Duration) bool {
 	}
 }
 
-// waitsBeyondAreCut: rows of both lanes and of consent that wait for longer than a time are ready, those that wait for less or are parked are
-// not; links are found by either of their waits.
+// waitsBeyondAreCut: rows of both lanes and of consent that wait for longer than a time are ready, those that wait for
+// less or are parked are not; links are found by either of their waits.
 func waitsBeyondAreCut(e *env) {
 	l := e.acquire("one")
 	var far []outbox.EntryID

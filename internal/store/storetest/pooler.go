@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// Pooler starts a PgBouncer in transaction mode in front of the server of PostgresEnv and returns what makes the URL of a new database
-// behind it: nothing of a session outlives a transaction there, as at many hosters. Without the program, or the server, the test is
-// skipped; see Dialects for the line that tells.
+// Pooler starts a PgBouncer in transaction mode in front of the server of PostgresEnv and returns what makes the URL of
+// a new database behind it: nothing of a session outlives a transaction there, as at many hosters. Without the program,
+// or the server, the test is skipped; see Dialects for the line that tells.
 func Pooler(t testing.TB) func(testing.TB) string {
 	t.Helper()
 	if !HavePostgres() {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Proxy stands between the store and a database server, so that a test can take the server away. It is safe for concurrent use.
+// Proxy stands between the store and a database server, so that a test can take the server away. It is safe for
+// concurrent use.
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -28,8 +29,8 @@ type Proxy struct {
 	done    sync.WaitGroup
 }
 
-// NewProxy puts a proxy in front of the server of a postgres or mysql URL and returns it with the URL that leads through it. It ends
-// with the test.
+// NewProxy puts a proxy in front of the server of a postgres or mysql URL and returns it with the URL that leads
+// through it. It ends with the test.
 func NewProxy(t testing.TB, raw string) (*Proxy, string) {
 	t.Helper()
 	u, err := url.Parse(raw)
@@ -77,15 +78,16 @@ func (p *Proxy) Heal() {
 	p.away = false
 }
 
-// LoseAnswer passes the next statement that holds the text on to the server, keeps the answer for itself and breaks the connection.
+// LoseAnswer passes the next statement that holds the text on to the server, keeps the answer for itself and breaks the
+// connection.
 func (p *Proxy) LoseAnswer(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lose = bytes.ToLower([]byte(text))
 }
 
-// CutAt breaks every connection at the nth message that a client sends from now on, and refuses new ones until Heal. The server gets
-// that message when after is set, and its answer is lost.
+// CutAt breaks every connection at the nth message that a client sends from now on, and refuses new ones until Heal.
+// The server gets that message when after is set, and its answer is lost.
 func (p *Proxy) CutAt(n int, after bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -192,7 +194,8 @@ func (p *Proxy) toServer(server, client net.Conn, lose func()) {
 	_, _ = server.Close(), client.Close()
 }
 
-// toClient copies what the server answers, but for the answer that is lost: it is read, so the server has done its work.
+// toClient copies what the server answers, but for the answer that is lost: it is read, so the server has done its
+// work.
 func (p *Proxy) toClient(client, server net.Conn, losing <-chan struct{}) {
 	buf := make([]byte, 64<<10)
 	for {

@@ -4,10 +4,10 @@ import (
 	"sync"
 )
 
-// Silence makes the proxy say nothing more, in either direction, while every connection stays open: a machine that lost its power, a
-// process that was stopped, a firewall that forgot. It begins when the client has sent after further pieces (0 = at once); of the last
-// one only the part goes through (0 = nothing, 1 = all of it, in between a half message). frozen is closed when it has begun. Connections
-// that are made meanwhile are taken and get no answer.
+// Silence makes the proxy say nothing more, in either direction, while every connection stays open: a machine that lost
+// its power, a process that was stopped, a firewall that forgot. It begins when the client has sent after further
+// pieces (0 = at once); of the last one only the part goes through (0 = nothing, 1 = all of it, in between a half
+// message). frozen is closed when it has begun. Connections that are made meanwhile are taken and get no answer.
 func (p *Proxy) Silence(after int, part float64) (frozen <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -45,7 +45,8 @@ type silence struct {
 func (s *silence) begin() { s.once.Do(func() { close(s.begun) }) }
 func (s *silence) end()   { s.twice.Do(func() { close(s.over) }) }
 
-// sent counts a piece of n bytes from the client and returns how many of them go through at once, and what to wait for before the rest.
+// sent counts a piece of n bytes from the client and returns how many of them go through at once, and what to wait for
+// before the rest.
 func (p *Proxy) sent(n int) (now int, wait <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

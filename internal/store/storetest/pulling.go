@@ -140,8 +140,8 @@ func goneAfter(e *env) {
 	}
 }
 
-// pendingAddresses finds every spelling that is the same address to lead.LowerKey, in whatever lane and however the row waits, and
-// nothing of rows that do not wait.
+// pendingAddresses finds every spelling that is the same address to lead.LowerKey, in whatever lane and however the row
+// waits, and nothing of rows that do not wait.
 func pendingAddresses(e *env) {
 	long := strings.Repeat("x", 300)
 	for i, email := range []string{"ada@example.com", "  Bob@Example.COM\t", "carl@example.com", "Ärger@example.com", "dora@example.com", " Spaces@example.com ",
@@ -268,7 +268,8 @@ func inboxIsAnnounced(e *env) {
 	e.must(l.Release(e.Context()))
 }
 
-// readerOfTheInboxStallsNobody holds rows of the inbox as an application does that follows the README, while a page is settled.
+// readerOfTheInboxStallsNobody holds rows of the inbox as an application does that follows the README, while a page is
+// settled.
 func readerOfTheInboxStallsNobody(e *env) {
 	l := e.acquire("one")
 	e.settle(decided{Lease: l, Now: 9, Inbox: []inbox.Row{inboxRow("a", "901"), inboxRow("b", "902")}})

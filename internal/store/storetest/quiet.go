@@ -2,7 +2,8 @@ package storetest
 
 import "time"
 
-// quietBefore: a successor knows how long the owner before can have begun no request, and takes nothing for known otherwise.
+// quietBefore: a successor knows how long the owner before can have begun no request, and takes nothing for known
+// otherwise.
 func quietBefore(e *env) {
 	const request = 15 * time.Second
 	e.must(e.acquire("one").Release(e.Context()))

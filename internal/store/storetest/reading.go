@@ -35,8 +35,9 @@ func readyByLaneAndTime(e *env) {
 	}
 }
 
-// consentHasItsOwnReading: rows that speak of consent are read by the unsubscribe lane alone, whatever their lane, and those of the
-// contact lane by it alone. All of them are pending rows of their lead, are counted and are let go together.
+// consentHasItsOwnReading: rows that speak of consent are read by the unsubscribe lane alone, whatever their lane, and
+// those of the contact lane by it alone. All of them are pending rows of their lead, are counted and are let go
+// together.
 func consentHasItsOwnReading(e *env) {
 	a := e.insertWith(`lead_id, event_type`, `'a', 'lead.updated'`)
 	b := e.insertWith(`lead_id, event_type`, `'a', 'lead.unsubscribed'`)

@@ -169,7 +169,8 @@ func settleManyRows(e *env) {
 	}
 }
 
-// account is G1 at the store: whatever is settled, put off, requeued, skipped or refused, the counts add up to what was inserted.
+// account is G1 at the store: whatever is settled, put off, requeued, skipped or refused, the counts add up to what was
+// inserted.
 func account(e *env) {
 	l := e.acquire("one")
 	var ids []outbox.EntryID

@@ -10,8 +10,8 @@ import (
 	"leadsync/internal/store"
 )
 
-// everyStatementEnds: a server that keeps its connections and says nothing is an error in time, also for a caller that named no time,
-// at each message of what is done: begin, statement, commit.
+// everyStatementEnds: a server that keeps its connections and says nothing is an error in time, also for a caller that
+// named no time, at each message of what is done: begin, statement, commit.
 func everyStatementEnds(e *env) {
 	calls := map[string]func(ctx context.Context, db *store.DB, l *store.Lease) error{
 		"open": nil,

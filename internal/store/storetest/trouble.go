@@ -89,7 +89,8 @@ func serverGoesAway(e *env) {
 	e.must(l.Release(e.Context()))
 }
 
-// answerOfTheCommitIsLost: the server has committed and the store does not know. A repeat finds that and changes nothing.
+// answerOfTheCommitIsLost: the server has committed and the store does not know. A repeat finds that and changes
+// nothing.
 func answerOfTheCommitIsLost(e *env) {
 	p, url := NewProxy(e, e.url)
 	db := OpenRaw(e, url)
@@ -146,7 +147,8 @@ func rowsOfAnotherPortal(e *env) {
 	e.same("of the other portal", idsOf(rows), []outbox.EntryID{other})
 }
 
-// deadlock lets a settlement and another program lock two rows in opposite order; the server ends the settlement, which is begun again.
+// deadlock lets a settlement and another program lock two rows in opposite order; the server ends the settlement, which
+// is begun again.
 func deadlock(e *env) {
 	l := e.acquire("one")
 	a, b := e.insert("a", `{}`), e.insert("b", `{}`)

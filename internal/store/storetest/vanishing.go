@@ -25,8 +25,9 @@ type vanishing struct {
 	portal string
 }
 
-// nextOwner freezes the owner at each message of a settlement, of a page of pull and of the lease, before it, within it, and after it, and
-// wants the next owner to have the portal in time, and nothing to change when the old one wakes up.
+// nextOwner freezes the owner at each message of a settlement, of a page of pull and of the lease, before it, within
+// it, and after it, and wants the next owner to have the portal in time, and nothing to change when the old one wakes
+// up.
 func nextOwner(e *env) {
 	var cases []vanishing
 	for op := range vanishingOps {
@@ -49,8 +50,8 @@ func nextOwner(e *env) {
 	e.Logf("%d places to vanish at", len(cases))
 }
 
-// vanishingOps are what the owner is doing. The lease counts as over already where that does not change what is asked: who would have to
-// wait for 25 seconds each time.
+// vanishingOps are what the owner is doing. The lease counts as over already where that does not change what is asked:
+// who would have to wait for 25 seconds each time.
 var vanishingOps = map[string]func(ctx context.Context, db *store.DB, l *store.Lease, row outbox.EntryID) error{
 	"settle": func(ctx context.Context, db *store.DB, l *store.Lease, row outbox.EntryID) error {
 		link := linked("a", "901")
@@ -71,7 +72,8 @@ var vanishingOps = map[string]func(ctx context.Context, db *store.DB, l *store.L
 	},
 }
 
-// owning makes an owner of a portal behind a proxy, whose lease is over already by the server's clock, and a row for it.
+// owning makes an owner of a portal behind a proxy, whose lease is over already by the server's clock, and a row for
+// it.
 func (e *env) owning(portal string) (*Proxy, *store.DB, *store.Lease, outbox.EntryID) {
 	p, url := NewProxy(e, e.url)
 	db := OpenRaw(e, url)

@@ -93,7 +93,8 @@ func requestsAreBounded(e *env) {
 	}
 }
 
-// whatWaits: the oldest row that could be sent now, whatever its lane; what is put off, parked or settled does not wait.
+// whatWaits: the oldest row that could be sent now, whatever its lane; what is put off, parked or settled does not
+// wait.
 func whatWaits(e *env) {
 	waits := func(want int64) {
 		e.Helper()
@@ -133,8 +134,8 @@ func dueOfALane(e *env) {
 	}
 }
 
-// straysAreCounted: what reading passes over is in no count of rows that wait, and in one of its own. An unknown state is a count under its
-// name.
+// straysAreCounted: what reading passes over is in no count of rows that wait, and in one of its own. An unknown state
+// is a count under its name.
 func straysAreCounted(e *env) {
 	e.insertWith(`lead_id, created_at`, `'a', 7`)
 	e.insertWith(`id, lead_id, created_at`, `-5, 'b', 1`)
