@@ -138,8 +138,7 @@ func TestConnectFails(t *testing.T) {
 	}
 }
 
-// TestWithoutScope: values are sent unchecked, status says so, and a new token is tried at once, the old one after an
-// hour.
+// TestWithoutScope: values are sent unchecked, status says so, and a new token is tried at once, the old one after an hour.
 func TestWithoutScope(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &portal{id: 7, defsErr: &hubspot.Error{Status: 403, Category: "MISSING_SCOPES", Scopes: []string{"crm.schemas.contacts.read"}}}
@@ -196,8 +195,7 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
-// TestChangeOfSchema: a property whose type changed is a problem until the next day's look, also when definitions are
-// read between.
+// TestChangeOfSchema: a property whose type changed is a problem until the next day's look, also when definitions are read between.
 func TestChangeOfSchema(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := &portal{id: 7, properties: company("string")}, &memory{}
@@ -271,6 +269,5 @@ func ExampleCheck() {
 	_, err := account.Check(context.Background(), m, 0, account.Pin{AccountID: 99, BaseURL: "https://api.hubapi.com"})
 	fmt.Println(err)
 	// Output:
-	// the token belongs to HubSpot account 99, this portal to 62515: use a token of 62515, or another database or portal
-	// name for 99
+	// the token belongs to HubSpot account 99, this portal to 62515: use a token of 62515, or another database or portal name for 99
 }

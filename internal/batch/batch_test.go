@@ -103,8 +103,8 @@ func refuse(err error, which ...int) func(hubspot.Input) error {
 	}
 }
 
-// TestOneBadOfAHundred: wherever it stands and whether the refusal names a property or nothing, the others are written
-// once each and it costs at most 15 requests.
+// TestOneBadOfAHundred: wherever it stands and whether the refusal names a property or nothing, the others are written once each and it
+// costs at most 15 requests.
 func TestOneBadOfAHundred(t *testing.T) {
 	named := &hubspot.Error{Op: hubspot.OpBatchUpdate, Status: 400, Details: []hubspot.Detail{{Code: "INVALID_OPTION", Properties: []string{"plan"}}}}
 	most := 0
@@ -189,8 +189,7 @@ func TestWholeRefusalOfOne(t *testing.T) {
 	}
 }
 
-// TestConflictOfAWholeCreate: addresses that nobody has asked for are asked before the batch is halved; those that were
-// asked for are not.
+// TestConflictOfAWholeCreate: addresses that nobody has asked for are asked before the batch is halved; those that were asked for are not.
 func TestConflictOfAWholeCreate(t *testing.T) {
 	conflict := &hubspot.Error{Op: hubspot.OpBatchCreate, Status: 409, Category: "CONFLICT"}
 	for _, asked := range []bool{false, true} {
@@ -226,8 +225,7 @@ func TestTroubleLeavesTheRestUnasked(t *testing.T) {
 	}
 }
 
-// TestHalves: a refused batch is parted at the property that the refusal names when that leaves the smaller part, else
-// in the middle.
+// TestHalves: a refused batch is parted at the property that the refusal names when that leaves the smaller part, else in the middle.
 func TestHalves(t *testing.T) {
 	refusal := func(property string) error {
 		return &hubspot.Error{Op: hubspot.OpBatchUpdate, Status: 400, Details: []hubspot.Detail{{Code: "X", Properties: []string{property}}}}

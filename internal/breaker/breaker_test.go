@@ -70,8 +70,7 @@ func TestFailForAll(t *testing.T) {
 	})
 }
 
-// TestFailForSuspects: trouble of unknown reach holds back who met it; others probe, and when different ones fail in a
-// row it is an outage.
+// TestFailForSuspects: trouble of unknown reach holds back who met it; others probe, and when different ones fail in a row it is an outage.
 func TestFailForSuspects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := quietBreaker()
@@ -97,8 +96,8 @@ func TestFailForSuspects(t *testing.T) {
 	})
 }
 
-// TestNeighboursOfTheOneAtFault: that a lead which had failed fails alone holds back nobody of its batch, until as many
-// have as make an outage; and the batch falls apart into tenths.
+// TestNeighboursOfTheOneAtFault: that a lead which had failed fails alone holds back nobody of its batch, until as many have as make an outage;
+// and the batch falls apart into tenths.
 func TestNeighboursOfTheOneAtFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := quietBreaker()
@@ -125,8 +124,7 @@ func TestNeighboursOfTheOneAtFault(t *testing.T) {
 	}
 }
 
-// TestPauseThatBeginsWithOneAskedAgain: it says nothing of leads that have not shown the fault, and they do not wait a
-// minute for it.
+// TestPauseThatBeginsWithOneAskedAgain: it says nothing of leads that have not shown the fault, and they do not wait a minute for it.
 func TestPauseThatBeginsWithOneAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := quietBreaker()
@@ -174,8 +172,8 @@ func TestPause(t *testing.T) {
 	})
 }
 
-// TestObeysRetryAfter: a lane that is told how long to stay away stays away for so long, and says so, whatever told it
-// and however often it failed before.
+// TestObeysRetryAfter: a lane that is told how long to stay away stays away for so long, and says so, whatever told it and however often
+// it failed before.
 func TestObeysRetryAfter(t *testing.T) {
 	for _, status := range []int{423, 429, 477, 500, 503} {
 		for _, fails := range []int{0, 1, 5} {
@@ -198,8 +196,7 @@ func TestObeysRetryAfter(t *testing.T) {
 	}
 }
 
-// TestTokenRenewed: a login ends the want of a token at once, lets other trouble of a person be tried, and does not
-// touch a limit.
+// TestTokenRenewed: a login ends the want of a token at once, lets other trouble of a person be tried, and does not touch a limit.
 func TestTokenRenewed(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -223,8 +220,7 @@ func TestTokenRenewed(t *testing.T) {
 	}
 }
 
-// TestDatabaseAnswered: that the database can be read ends its trouble, but for one that took no settlement while there
-// is a job to try it.
+// TestDatabaseAnswered: that the database can be read ends its trouble, but for one that took no settlement while there is a job to try it.
 func TestDatabaseAnswered(t *testing.T) {
 	for _, tc := range []struct{ unsettled, idle, ends bool }{{false, false, true}, {false, true, true}, {true, false, false}, {true, true, true}} {
 		b := quietBreaker()
