@@ -135,6 +135,15 @@ func (o *OptOut) Moved(from, to string) {
 	}
 }
 
+// Addresses are all that it names, in no order, some perhaps twice.
+func (o *OptOut) Addresses() []string {
+	all := append(slices.Concat(o.Evidenced, o.Former), o.For)
+	for _, known := range o.Left {
+		all = append(all, known...)
+	}
+	return slices.AppendSeq(all, maps.Keys(o.Doubts))
+}
+
 // Asked forgets an address of before, of which HubSpot has said what was left there.
 func (o *OptOut) Asked(former string) {
 	o.Former = slices.DeleteFunc(slices.Clone(o.Former), func(a string) bool { return a == former })

@@ -133,3 +133,21 @@ func TestG7OptedOutThere(t *testing.T) {
 		t.Error("a change of the copy reached the original")
 	}
 }
+
+// An erase searches for every address that a link's consent names.
+func TestOptOutNamesAllItsAddresses(t *testing.T) {
+	o := OptOut{For: "for@example.com", Evidenced: []string{"evidenced@example.com"}, Left: map[int64][]string{AllMail: {"left@example.com"}, 7: {"type@example.com"}},
+		Doubts: map[string]int64{"doubt@example.com": 1}}
+	o.Moved("former@example.com", "for@example.com")
+	o.Moved("former@example.com", "for@example.com")
+	o.Moved("", "for@example.com")
+	o.Moved("for@example.com", "for@example.com")
+	got := o.Addresses()
+	slices.Sort(got)
+	if want := []string{"doubt@example.com", "evidenced@example.com", "for@example.com", "former@example.com", "left@example.com", "type@example.com"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if o.Asked("former@example.com"); len(o.Former) != 0 {
+		t.Errorf("asked, and still there: %v", o.Former)
+	}
+}

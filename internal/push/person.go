@@ -158,7 +158,7 @@ func (w *Worker) traces(ctx context.Context, k *work, f *found) error {
 	for _, a := range f.claim.addresses() {
 		f.address(a)
 	}
-	for _, a := range append(k.link.OptOut.Evidenced, k.link.Address) {
+	for _, a := range append(k.link.OptOut.Addresses(), k.link.Address) {
 		f.needle(a)
 	}
 	var waits []string // addresses of rows that wait
