@@ -17,6 +17,7 @@ import (
 	"leadsync/internal/hubspotsim"
 	"leadsync/internal/people"
 	"leadsync/internal/store"
+	"leadsync/internal/testsize"
 )
 
 // oauthRig is a rig whose daemon has an OAuth grant.
@@ -108,7 +109,7 @@ func (r *oauthRig) errorLines() []string {
 // delivered without a restart.
 func TestG5DeadGrantLosesNothing(t *testing.T) {
 	t.Parallel()
-	const n = 10_000
+	n := testsize.Of(10_000, 1_000)
 	inOAuthBubble(t, hubspotsim.Config{Seed: 71, Latency: 20 * time.Millisecond}, func(r *oauthRig) {
 		r.login(0)
 		r.run()
