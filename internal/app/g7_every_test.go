@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -229,4 +230,37 @@ func TestG7ResubscribeWaitsForAddress(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A word that is done lets the fields of its row go, whatever address the row names: a resubscribe that was carried
+// out, and an older unsubscribe behind it, which opts nobody out any more.
+func TestG7DoneWordsLetTheirFieldsGo(t *testing.T) {
+	t.Parallel()
+	quirks := hubspotsim.Quirks{SubscribeAfterAll: "lifts"}
+	consentTest(t, "consent: {resubscribe: allow}", hubspotsim.Config{Seed: 766, Quirks: quirks}, func(r *rig) {
+		r.patient = true
+		row := func(id int64, typ, properties string, at time.Time) {
+			_, err := r.db.Exec(`INSERT INTO lead_outbox (id, lead_id, event_type, email, properties, occurred_at, created_at)
+  VALUES (?, '1', ?, 'ada@example.com', ?, ?, ?)`, id, typ, properties, at.UnixMilli(), at.UnixMilli())
+			must(t, err)
+		}
+		r.event("1", "lead.registered", "ada@example.com", "")
+		r.word("1", "lead.unsubscribed", "")
+		r.start()
+		r.settled(time.Minute)
+		time.Sleep(time.Hour)
+		before := time.Now()
+		time.Sleep(10 * time.Minute)
+		late := r.nextID()
+		in := late + 1
+		row(in, "lead.resubscribed", strings.TrimSuffix(evidenceOf(0), "}")+`,"company":"Engines"}`, time.Now())
+		r.settled(time.Minute)
+		r.want(in, "delivered")
+		r.notOut("ada@example.com")
+		row(late, "lead.unsubscribed", `{"city":"Paris"}`, before)
+		r.settled(time.Minute)
+		r.want(late, "delivered")
+		r.notOut("ada@example.com")
+		r.wantContact("ada@example.com", map[string]string{"company": "Engines", "city": "Paris"})
+	})
 }
