@@ -27,8 +27,8 @@ func TestG9EraseSparesWhomItLeaves(t *testing.T) {
 		r.settled(time.Hour)
 		r.want(id, "dead/shared_contact") // the lead had the address
 		r.operator(func(db *store.DB) error {
-			row := outbox.EntryID(id)
-			if err := db.Operator().SayOfContacts(context.Background(), row, []store.ContactWord{{Contact: lead.ContactID(other)}}); err != nil {
+			row, leave := outbox.EntryID(id), []store.ContactWord{{Contact: lead.ContactID(other)}}
+			if err := db.Operator().SayOfContacts(context.Background(), row, leave); err != nil {
 				return err
 			}
 			_, err := db.Operator().Requeue(context.Background(), store.Selection{IDs: []outbox.EntryID{row}})
