@@ -2,6 +2,8 @@ package app
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +81,70 @@ func TestG7FormerAddressThatCannotBeAsked(t *testing.T) {
 			must(t, r.sim.SetFaults(""))
 			time.Sleep(2 * time.Hour)
 			r.out("new@example.com")
+		})
+	}
+}
+
+// While the scope is missing that reads consent, an address of before stays on the link, is asked about once an hour at
+// the most for all leads together, and nothing that was left there is lost.
+func TestG7FormerAddressWithoutTheScope(t *testing.T) {
+	t.Parallel()
+	consentTest(t, "", hubspotsim.Config{Seed: 783, Subscriptions: twoTypes}, func(r *rig) {
+		r.patient = true
+		for i := range 5 {
+			r.event(fmt.Sprint(i), "lead.registered", fmt.Sprintf("old%d@example.com", i), `{"firstname":"Ada"}`)
+		}
+		r.start()
+		r.settled(time.Minute)
+		all := r.sim.App()
+		must(t, r.sim.SetScopes("", slices.DeleteFunc(append(slices.Clone(all.RequiredScopes), all.OptionalScopes...), func(s string) bool {
+			return strings.HasPrefix(s, "communication_preferences")
+		})))
+		for i := range 5 {
+			r.leave(fmt.Sprintf("old%d@example.com", i), int64(i%3))
+			must(t, r.sim.Edit(hubspotsim.Target{Email: fmt.Sprintf("old%d@example.com", i)}, map[string]string{"email": fmt.Sprintf("new%d@example.com", i)}))
+			r.event(fmt.Sprint(i), "lead.registered", "", `{"company":""}`)
+		}
+		r.settled(time.Minute)
+		r.sim.ResetStats()
+		time.Sleep(6 * time.Hour)
+		if ops := r.sim.Stats().Ops; ops["sub_all_read"]+ops["sub_read"] == 0 || ops["sub_all_read"]+ops["sub_read"] > 8 {
+			t.Errorf("in six hours HubSpot was asked %v", ops)
+		}
+		must(t, r.sim.SetScopes("", nil))
+		time.Sleep(3 * time.Hour)
+		for i := range 5 {
+			a := fmt.Sprintf("new%d@example.com", i)
+			if form := int64(i % 3); form == 0 && !r.sim.OptedOut(a) || form != 0 && r.sim.Status(a, form) != "UNSUBSCRIBED" {
+				t.Errorf("lead %d is mailable at the new address", i)
+			}
+		}
+	})
+}
+
+// What a person left at an address of before speaks no longer once it subscribed again.
+func TestG7FormerAddressBeforeAResubscribe(t *testing.T) {
+	t.Parallel()
+	for _, form := range []int64{0, 1} {
+		cfg := hubspotsim.Config{Seed: 784, Subscriptions: twoTypes, Quirks: hubspotsim.Quirks{SubscribeAfterAll: "lifts"}}
+		consentTest(t, "consent: {resubscribe: allow, unsubscribe: [1, 2]}", cfg, func(r *rig) {
+			r.patient = true
+			r.event("1", "lead.registered", "old@example.com", "")
+			r.start()
+			r.settled(time.Minute)
+			r.stop()
+			r.leave("old@example.com", form)
+			must(t, r.sim.Edit(hubspotsim.Target{Email: "old@example.com"}, map[string]string{"email": "new@example.com"}))
+			time.Sleep(time.Hour)
+			r.event("1", "lead.registered", "", `{"company":""}`)
+			in := r.word("1", "lead.resubscribed", evidenceOf(0))
+			r.start()
+			r.settled(10 * time.Minute)
+			time.Sleep(3 * time.Hour)
+			r.want(in, "delivered")
+			if r.sim.OptedOut("new@example.com") || r.sim.Status("new@example.com", 1) == "UNSUBSCRIBED" {
+				t.Errorf("form %d: opted out at the new address after the resubscribe", form)
+			}
 		})
 	}
 }

@@ -39,7 +39,9 @@ type OptOut struct {
 	// Survivor is the contact into which the lead's own was merged, once its address was opted out too, of every form.
 	Survivor lead.ContactID `json:"survivor,omitempty"`
 	// Former are addresses that the contact lost in HubSpot, of which it is to be asked what the person had left there.
-	Former []string `json:"former,omitempty"`
+	// FormerAt is the earliest time of that, unix ms; 0 = at once.
+	Former   []string `json:"former,omitempty"`
+	FormerAt int64    `json:"former_at,omitempty"`
 	// NotBefore is the earliest next try without a row, after one that did not succeed.
 	NotBefore int64 `json:"not_before,omitempty"`
 }
@@ -50,7 +52,7 @@ type OptOut struct {
 // read together: it is stronger than a resubscribe whose evidence is not newer.
 func (l *Link) HearOut(id, at int64, named string) bool {
 	at = max(at, 1)
-	out := OptOut{At: at, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again, Left: l.OptOut.Left, Former: l.OptOut.Former}
+	out := OptOut{At: at, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again, Left: l.OptOut.Left, Former: l.OptOut.Former, FormerAt: l.OptOut.FormerAt}
 	switch late := id <= l.ConsentID; {
 	case late && l.Consent == Out:
 		if at <= l.OptOut.At {
@@ -81,7 +83,7 @@ func (l *Link) Outlives(id, at int64) bool {
 // HearIn takes a resubscribe of an address that HubSpot has carried out.
 func (l *Link) HearIn(id, at int64, address string) {
 	l.Consent, l.ConsentID = In, max(id, l.ConsentID)
-	l.OptOut = OptOut{At: at, For: address, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again, Left: l.OptOut.Left, Former: l.OptOut.Former}
+	l.OptOut = OptOut{At: at, For: address, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again, Left: l.OptOut.Left, Former: l.OptOut.Former, FormerAt: l.OptOut.FormerAt}
 }
 
 // AllMail is the form of an opt-out that covers every subscription type. HubSpot gives those ids of their own, above 0.
@@ -195,7 +197,7 @@ func (l *Link) OptedOutThere(address string, at int64) bool {
 	if news {
 		l.Consent = Out
 		l.OptOut = OptOut{At: max(at, l.OptOut.At), Evidenced: l.OptOut.Evidenced, Doubts: l.OptOut.Doubts, Again: l.OptOut.Again,
-			Left: l.OptOut.Left, Former: l.OptOut.Former}
+			Left: l.OptOut.Left, Former: l.OptOut.Former, FormerAt: l.OptOut.FormerAt}
 	}
 	l.OptOut.At = max(at, l.OptOut.At)
 	l.Evidence(address)
@@ -258,8 +260,11 @@ func (l *Link) OptOutDue() int64 {
 	for _, until := range l.OptOut.Doubts {
 		soonest(max(until, l.OptOut.NotBefore, 1))
 	}
-	if l.State == Linked && l.Address != "" && len(l.FormsOwed(l.Address)) > 0 || l.OwesSurvivor() || len(l.OptOut.Former) > 0 {
+	if l.State == Linked && l.Address != "" && len(l.FormsOwed(l.Address)) > 0 || l.OwesSurvivor() {
 		soonest(max(1, l.OptOut.NotBefore))
+	}
+	if len(l.OptOut.Former) > 0 {
+		soonest(max(1, l.OptOut.FormerAt))
 	}
 	if l.Consent != Out {
 		return due

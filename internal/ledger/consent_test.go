@@ -151,3 +151,22 @@ func TestOptOutNamesAllItsAddresses(t *testing.T) {
 		t.Errorf("asked, and still there: %v", o.Former)
 	}
 }
+
+// An address of before is asked about at once, or when its own wait is over, whatever else the link waits for; no word
+// forgets it.
+func TestOptOutFormerIsDue(t *testing.T) {
+	l := &Link{State: Passive, OptOut: OptOut{Former: []string{"former@example.com"}, NotBefore: 9000}}
+	if due := l.OptOutDue(); due != 1 {
+		t.Errorf("due at %d, want at once", due)
+	}
+	l.OptOut.FormerAt = 500
+	l.HearOut(7, 7, "")
+	l.HearIn(8, 8, "present@example.com")
+	l.OptedOutThere("present@example.com", 9)
+	if due := l.OptOutDue(); due != 500 || len(l.OptOut.Former) != 1 {
+		t.Errorf("due at %d, %v", due, l.OptOut.Former)
+	}
+	if !l.CutWaits(100, 50, 50) || l.OptOut.FormerAt != 100 {
+		t.Errorf("after the clock was set back it waits for %d", l.OptOut.FormerAt)
+	}
+}

@@ -82,6 +82,7 @@ func (l *Link) CutWaits(now, look, retry int64) bool {
 	}
 	bring(&l.SecondLookAt, look, now+look)
 	bring(&l.OptOut.NotBefore, retry, now)
+	bring(&l.OptOut.FormerAt, retry, now)
 	bring(&l.OptOut.Again, look, now)
 	doubts := maps.Clone(l.OptOut.Doubts)
 	for a, until := range doubts {

@@ -64,6 +64,7 @@ type consentLane struct {
 	typesUntil   time.Time // when they are asked for again
 	typesAgain   time.Time // the same after they could not be read, typesFails times in a row
 	typesFails   int
+	formerAgain  time.Time // when addresses of before are asked about again, after the scope for that was missing
 }
 
 func newConsentLane(cfg *Config) *consentLane {

@@ -13,6 +13,7 @@ import (
 	"leadsync/internal/hubspot"
 	"leadsync/internal/ledger"
 	"leadsync/internal/observe"
+	"leadsync/internal/outbox"
 )
 
 // A person may leave single subscription types in HubSpot, or all e-mail while the configuration names types. That is
@@ -226,20 +227,44 @@ func (w *Worker) leaveFormsHere(ctx context.Context, k *work) error {
 }
 
 // askFormer asks what the person had left at addresses that the contact lost in HubSpot: somebody edited it, or merged
-// the contact, before anybody had read it. What was left there counts at the address that it has now.
+// the contact, before anybody had read it. What was left there counts at the address that it has now, unless the person
+// subscribed again since. An address is forgotten when HubSpot has answered, or says that it is none; without the scope
+// all leads wait together.
 func askFormer(ctx context.Context, w *Worker, k *work) error {
-	for _, a := range slices.Clone(k.link.OptOut.Former) {
+	out, c, now := &k.link.OptOut, w.consent, w.now()
+	if len(out.Former) == 0 || out.FormerAt > outbox.Millis(now) {
+		return nil
+	}
+	c.mu.Lock()
+	again := c.formerAgain
+	c.mu.Unlock()
+	if k.in != nil || k.undecided() { // the word that is about to count says how what was left stands to it
+		again = now.Add(consentWait)
+	}
+	for _, a := range slices.Clone(out.Former) {
+		if again.After(now) {
+			break
+		}
 		switch err := takeFormer(ctx, w, k, a); hubspot.Classify(err) {
-		case hubspot.ClassNone, hubspot.ClassScope, hubspot.ClassForbidden, hubspot.ClassInvalid, hubspot.ClassNotFound: // or HubSpot does not say
+		case hubspot.ClassNone, hubspot.ClassInvalid, hubspot.ClassNotFound:
 			k.link.OptOut.Asked(a)
 			k.dirty = true
+		case hubspot.ClassScope, hubspot.ClassForbidden:
+			again = now.Add(breaker.ScopeRetry)
+			c.mu.Lock()
+			c.formerAgain = again
+			c.mu.Unlock()
 		default:
 			return err
 		}
 	}
+	if again.After(now) {
+		out.FormerAt, k.dirty = outbox.Millis(again), true
+	}
 	return nil
 }
 
+// takeFormer takes what HubSpot says of an address of before.
 func takeFormer(ctx context.Context, w *Worker, k *work, address string) error {
 	unit := w.cfg.Consent.BusinessUnit
 	wide, err := w.hub.OptedOutOfAll(ctx, address, unit)
@@ -252,7 +277,8 @@ func takeFormer(ctx context.Context, w *Worker, k *work, address string) error {
 	single, err := w.hub.Statuses(ctx, address, unit)
 	var left []int64
 	for _, s := range single {
-		if s.Status == hubspot.StatusUnsubscribed {
+		since := k.link.Consent == ledger.In && !s.At.IsZero() && s.At.UnixMilli() <= k.link.OptOut.At // subscribed after it
+		if s.Status == hubspot.StatusUnsubscribed && !since {
 			left = append(left, s.SubscriptionID)
 		}
 	}
